@@ -1,0 +1,56 @@
+# Every command of the project. `make help` lists them.
+# PYTHON creates the virtual environment (.venv); everything else runs in it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+TEMPLATES = $(shell find templates -name '*.html')
+# Tests that touch neither a database nor a site: the second run, on PostgreSQL, would repeat them to no end.
+# The long walk with a real job is repeated there only under REQUIRE_ALL: on 2 cores it takes some seven minutes.
+NO_DATABASE := contracts library scoring trainer content benchmarks demo test_architecture.py \
+	$(if $(REQUIRE_ALL),,e2e/test_whole_loop.py)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo install test pytest check format bench screenshots clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## install, then run site and worker on this machine (PORT=8000)
+	@$(PYTHON) -m playbook.demo
+
+install: ## create .venv with everything needed to develop
+	@$(PYTHON) -m playbook.demo.install site worker trainer dev
+
+test: install check pytest ## install, check, then the whole suite on SQLite and again on PostgreSQL
+
+check: install ## lint, formats, types, import contracts, templates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy playbook tests
+	$(BIN)/lint-imports
+	$(BIN)/djade --check --target-version 5.2 $(TEMPLATES)
+	$(BIN)/djlint --lint --quiet templates
+
+pytest: install ## the suite alone, on SQLite and again on PostgreSQL
+	$(BIN)/pytest
+	@if url=$$($(BIN)/python -m tests.postgres); then \
+		echo "Again on PostgreSQL: $$url"; \
+		DATABASE_URL=$$url $(BIN)/pytest $(NO_DATABASE:%=--ignore=tests/%); \
+	else \
+		test -z "$$REQUIRE_ALL"; \
+	fi
+
+format: install ## format Python and templates
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/djade --target-version 5.2 $(TEMPLATES)
+
+bench: install ## measure; prints a table, writes JSON below tests/benchmarks/results
+	$(BIN)/python -m tests.benchmarks
+
+screenshots: install ## walk through the product and keep pictures below screenshots/
+	SCREENSHOTS=screenshots $(BIN)/pytest tests/e2e
+
+clean: ## remove .venv, caches and logs; .data keeps the database, the models and the runs
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info build .data/log .data/static
+	find playbook tests -name __pycache__ -prune -exec rm -rf {} +
