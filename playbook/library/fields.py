@@ -1,0 +1,52 @@
+"""Field types that several kinds of content file share."""
+
+import datetime
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints
+
+from playbook.contracts.model import Frozen
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
+#: "<area>/<slug>", optionally with a heading: "decide/what-is-fine-tuning#cost".
+ArticleRef = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+/[a-z0-9-]+(#[\w-]+)?$")]
+#: A former name of an article: "<area>/<slug>", or "<slug>" where the area is the same.
+FormerName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]+/)?[a-z0-9]+(-[a-z0-9]+)*$", max_length=200)]
+ClaimId = Annotated[str, StringConstraints(pattern=r"^C[0-9]{2}$")]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=5_000)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+
+
+def _days(value: object) -> object:
+    if isinstance(value, str):
+        if not (found := re.fullmatch(r"([1-9][0-9]{0,3})d", value)):
+            raise ValueError("write a number of days, for example 90d")
+        return timedelta(days=int(found[1]))
+    return value
+
+
+#: A span of whole days, written "90d" in files and in JSON.
+Days = Annotated[timedelta, BeforeValidator(_days), PlainSerializer(lambda value: f"{value.days}d", return_type=str)]
+
+
+def _known_url(value: object) -> object:
+    if isinstance(value, str) and not re.match(r"https?://[^\s]+$", value):
+        raise ValueError("write the whole address, beginning with https:// or http://")
+    return value
+
+
+Url = Annotated[str, BeforeValidator(_known_url), StringConstraints(max_length=1_000)]
+
+
+class Source(Frozen):
+    """Where a figure or claim was read. `date` is as exact as the source states it ("2021", "2024-05" or a day); None
+    for pages that state none, where `accessed` says what was read."""
+
+    title: Line
+    author: Line
+    date: Annotated[str, BeforeValidator(str), Field(pattern=r"^\d{4}(-\d{2}){0,2}$")] | None = None
+    accessed: datetime.date
+    url: Url | None = None
+    expires: datetime.date | None = None

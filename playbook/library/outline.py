@@ -1,0 +1,227 @@
+"""Markdown of an article → its headings, links, images, formulas and embeds, each with its line. Renders nothing.
+
+A scan with regular expressions, thirty times faster than rendering, so that thousands of articles can be checked and
+linked in seconds. It agrees with `markdown` on what an anchor is called; a test compares them.
+"""
+
+import bisect
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from markdown.extensions.toc import slugify_unicode, unique
+
+from playbook.library.formulas import FORMULA
+from playbook.library.limits import lines_outside_code, refuse_pathological
+from playbook.library.problems import ContentError
+
+#: `[[slug]]`, `[[area/slug]]`, `[[slug#heading|label]]`.
+WIKILINK = r"\[\[(?P<name>[^\[\]|#\n]*)(?:#(?P<anchor>[^\[\]|\n]*))?(?:\|(?P<label>[^\[\]\n]*))?\]\]"
+
+ADMONITIONS = ("note", "tip", "hint", "warning", "attention", "caution", "danger", "error", "disagree")
+#: What may follow `///`, beside the embeds.
+BLOCK_KINDS = frozenset({*ADMONITIONS, "admonition", "tab"})
+
+#: Begins with a look at the next character, so that plain text is passed over at the speed of a character search.
+_HIDDEN = re.compile(
+    r"(?=[`<$\\])(?:"
+    r"(?P<code>(?P<ticks>`+)(?!`)(?:[^`\n]|\n(?!\s*\n)|(?<!`)(?!(?P=ticks)(?!`))`+(?!`))+?(?P=ticks)(?!`))"
+    rf"|<!--.*?-->|(?P<formula>{FORMULA})|\\[!-/:-@\[-`{{-~])",
+    re.DOTALL,
+)
+_HEADING = re.compile(r"^[ >\t]*(?:(?:[-*+]|\d+\.)[ \t]+)?(?P<level>#{1,6})(?P<text>(?:\\.|[^\\\n])*?)#*[ \t]*$", re.M)
+_UNDERLINE = re.compile(r"^(?:=+|-+)[ \t]*$", re.MULTILINE)
+_LINK = re.compile(r"\[(?<!!\[)(?:[^\[\]]|\[[^\[\]]*\])*\]\(\s*<?(?P<href>[^\s<>()]*(?:\([^\s()]*\)[^\s<>()]*)*)")
+_IMAGE = re.compile(r"!\[(?P<alt>[^\[\]]*)\](?:\(\s*<?(?P<href>[^\s<>()]*)|\s?\[)")
+_DEFINITION = re.compile(r"^ {0,3}\[(?P<name>[^\]^][^\]]*)\]:[ \t]*<?(?P<href>[^\s<>]+)", re.MULTILINE)
+_HTML_LINK = re.compile(r"<a\s[^>]*?href\s*=\s*[\"']?(?P<href>[^\"'\s>]+)", re.IGNORECASE)
+_HTML_IMAGE = re.compile(r"<img\s(?P<attributes>[^>]*)>", re.IGNORECASE)
+_HTML_ATTRIBUTE = re.compile(
+    r"(?P<name>alt|src)\s*=\s*(?:\"(?P<a>[^\"]*)\"|'(?P<b>[^']*)'|(?P<c>[^\s\"'>]+))", re.IGNORECASE
+)
+_HTML_ID = re.compile(r"<(?:h[2-6]|li|sup)\s[^>]*?id\s*=\s*[\"']?(?P<id>[^\"'\s>]+)", re.IGNORECASE)
+_BLOCK = re.compile(
+    r"^[ \t>]*/{3,}[ \t]*(?P<kind>[a-z][\w-]*)[ \t]*(?:\|[ \t]*(?P<argument>[^\n]*?))?[ \t]*$", re.MULTILINE
+)
+_WIKILINK = re.compile(WIKILINK)
+_MARKS = re.compile(r"[`*_\[\]<&$\\]")
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading, in reading order."""
+
+    level: int
+    id: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A link or image as it is written. `alt` is the text of an image."""
+
+    kind: Literal["link", "wikilink", "image"]
+    line: int
+    href: str
+    alt: str = ""
+
+
+@dataclass(frozen=True)
+class Formula:
+    line: int
+    tex: str
+    block: bool
+
+
+@dataclass(frozen=True)
+class BlockMark:
+    """The first line of a `/// kind | argument` block."""
+
+    line: int
+    kind: str
+    argument: str
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What an article's Markdown holds. `anchors`: every id that a link may name. `refused`: why it is not rendered."""
+
+    headings: tuple[Heading, ...] = ()
+    anchors: frozenset[str] = frozenset()
+    mentions: tuple[Mention, ...] = ()
+    formulas: tuple[Formula, ...] = ()
+    blocks: tuple[BlockMark, ...] = ()
+    refused: ContentError | None = field(default=None, compare=False)
+
+
+def read_outline(body: str, body_line: int) -> Outline:
+    """Return the outline of a body that begins on line `body_line`. Never raises: see `Outline.refused`."""
+    try:
+        refuse_pathological(body, body_line)
+        return _Scanner(body, body_line).outline()
+    except ContentError as error:
+        return Outline(refused=error)
+
+
+class _Scanner:
+    """`text` is the body without fenced code; `bare` is `text` with inline code, formulas, comments and escaped marks
+    blanked out, character for character, so that places in one are places in the other."""
+
+    def __init__(self, body: str, body_line: int) -> None:
+        self.text = _without_fences(body, body_line)
+        self.formulas: list[tuple[int, str, bool]] = []
+        self.bare = _HIDDEN.sub(self._hide, self.text) if re.search(r"[`$\\]|<!--", self.text) else self.text
+        self.line_starts = [found.end() for found in re.finditer("\n", self.text)]
+        self.first_line = body_line
+
+    def outline(self) -> Outline:
+        headings = tuple(self._headings())
+        ids = {found["id"] for found in _HTML_ID.finditer(self.bare)} if "<" in self.bare else set()
+        return Outline(
+            headings=headings,
+            anchors=frozenset(ids.union(heading.id for heading in headings)),
+            mentions=tuple(sorted(self._mentions(), key=lambda mention: mention.line)),
+            formulas=tuple(Formula(self._line(at), tex, block) for at, tex, block in self.formulas),
+            blocks=tuple(self._blocks()),
+        )
+
+    def _hide(self, found: re.Match[str]) -> str:
+        if found["formula"]:
+            block = found["block"]
+            self.formulas.append(
+                (found.start(), (block if block is not None else found["inline"]).strip(), block is not None)
+            )
+        return re.sub(r"[^\n]", " ", found[0])
+
+    def _line(self, place: int) -> int:
+        return bisect.bisect_right(self.line_starts, place) + self.first_line
+
+    def _headings(self) -> Iterator[Heading]:
+        found = list[tuple[int, int, int]]()
+        if "#" in self.bare:
+            # The end is sought in the text: code or a formula at the end of the line is blank in `bare`.
+            for mark in _HEADING.finditer(self.bare):
+                start = mark.start("text")
+                line_end = self.text.find("\n", start)
+                line = self.text[start : line_end if line_end >= 0 else None]
+                found.append((start, start + len(line.rstrip("# \t")), len(mark["level"])))
+        for mark in _UNDERLINE.finditer(self.bare):
+            start, end = self.bare.rfind("\n", 0, max(mark.start() - 1, 0)) + 1, mark.start() - 1
+            if end > start and self.bare[start] not in "#>|-" and not self.bare[start].isspace():
+                found.append((start, end, 1 if mark[0].startswith("=") else 2))
+        used: set[str] = set()
+        for start, end, level in sorted(found):
+            title = _plain(self.text[start:end])
+            if title:
+                yield Heading(level=level, id=unique(slugify_unicode(title, "-"), used), title=title)
+
+    def _mentions(self) -> Iterator[Mention]:
+        bare = self.bare
+        if "](" in bare:
+            for found in _LINK.finditer(bare):
+                yield Mention("link", self._line(found.start()), found["href"])
+        if "]:" in bare:
+            for found in _DEFINITION.finditer(bare):
+                yield Mention("link", self._line(found.start()), found["href"])
+        if "![" in bare:
+            for found in _IMAGE.finditer(bare):
+                yield Mention("image", self._line(found.start()), found["href"] or "", found["alt"].strip())
+        if "[[" in bare:
+            for found in _WIKILINK.finditer(bare):
+                yield Mention("wikilink", self._line(found.start()), wikilink_target(found))
+        if "<" in bare:
+            yield from self._html_mentions()
+
+    def _html_mentions(self) -> Iterator[Mention]:
+        for found in _HTML_LINK.finditer(self.bare):
+            yield Mention("link", self._line(found.start()), html.unescape(found["href"]))
+        for found in _HTML_IMAGE.finditer(self.bare):
+            values = {
+                pair["name"].lower(): html.unescape(pair["a"] or pair["b"] or pair["c"] or "")
+                for pair in _HTML_ATTRIBUTE.finditer(found["attributes"])
+            }
+            yield Mention("image", self._line(found.start()), values.get("src", ""), values.get("alt", "").strip())
+
+    def _blocks(self) -> Iterator[BlockMark]:
+        if "///" in self.bare:
+            for found in _BLOCK.finditer(self.bare):
+                start, end = found.span("argument")
+                yield BlockMark(
+                    self._line(found.start("kind")), found["kind"], self.text[start:end] if start >= 0 else ""
+                )
+
+
+def wikilink_target(found: re.Match[str]) -> str:
+    """Return `name` or `name#anchor` of a match of WIKILINK."""
+    name, anchor = found["name"].strip(), (found["anchor"] or "").strip()
+    return f"{name}#{anchor}" if anchor else name
+
+
+def _without_fences(body: str, body_line: int) -> str:
+    """Return `body` with the lines of code fences empty, so that the line numbers stay."""
+    if "```" not in body and "~~~" not in body:
+        return body
+    lines = [""] * (body.count("\n") + 1)
+    for number, line in lines_outside_code(body, body_line):
+        lines[number - body_line] = line
+    return "\n".join(lines)
+
+
+def _plain(heading: str) -> str:
+    """Return the text of a heading without its Markdown, as it reads on the page."""
+    if not _MARKS.search(heading):
+        return " ".join(heading.split())
+    parts = re.split(r"(`+)(.+?)\1", heading)
+    plain = []
+    for index in range(0, len(parts), 3):
+        text = re.sub(r"!\[[^\]]*\]\([^)]*\)|<[^>]+>|\[\^[^\]]+\]", "", parts[index])
+        text = re.sub(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]", r"\1", text)
+        text = re.sub(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\](?:\([^)]*\)|\[[^\]]*\])", r"\1", text)
+        text = re.sub(rf"{FORMULA}", lambda found: (found["block"] or found["inline"]).strip(), text, flags=re.DOTALL)
+        text = re.sub(r"(?<!\\)\*+(?=\S)|(?<=\S)(?<!\\)\*+|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)", "", text)
+        plain.append(html.unescape(re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)))
+        if index + 2 < len(parts):
+            plain.append(parts[index + 2])
+    return " ".join("".join(plain).split())
