@@ -1,0 +1,175 @@
+"""First stage: read and check the splits, turn rows into token ids, and plan which rows each step sees.
+
+Pure Python on lists of ids; must not import torch, so that bad data is refused before anything heavy loads.
+"""
+
+import hashlib
+import io
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from playbook.contracts.dataset import Example, Message, read_examples
+from playbook.contracts.run_spec import InputFile, OverLength
+from playbook.contracts.states import EndReason
+from playbook.trainer.errors import RunError
+from playbook.trainer.folder import RunFolder
+from playbook.trainer.prompt import Encoded, PromptBuilder
+
+_SHOWN_PROBLEMS = 5
+#: Rows are sorted by length within this many steps: enough to save padding, few enough to keep the order random.
+_WINDOW_STEPS = 8
+
+
+@dataclass(frozen=True)
+class NumberedExample:
+    """An example and its 1-based line in the file."""
+
+    line: int
+    example: Example
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row ready for training."""
+
+    line: int
+    encoded: Encoded
+
+
+@dataclass(frozen=True)
+class PreparedRows:
+    """What is left of a split after the over-length rule, and what the rule did to it."""
+
+    rows: tuple[Row, ...]
+    dropped_lines: tuple[int, ...]
+    truncated_lines: tuple[int, ...]
+    lost_tokens: int
+
+
+def read_split(folder: RunFolder, file: InputFile) -> tuple[NumberedExample, ...]:
+    """Return the examples of one split. Raises RunError: input_mismatch, invalid_dataset."""
+    path = folder.input(file)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise RunError(
+            EndReason.INPUT_MISMATCH, f"inputs/{file.name} is not in the run folder; launch the job again."
+        ) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != file.sha256:
+        raise RunError(
+            EndReason.INPUT_MISMATCH,
+            f"inputs/{file.name} has SHA-256 {digest} ({len(data):,} bytes), the spec names {file.sha256} "
+            f"({file.size_bytes:,} bytes); launch the job again.",
+        )
+    lines = list(io.BytesIO(data))
+    result = read_examples(lines)
+    if result.problems:
+        shown = "; ".join(str(problem) for problem in result.problems[:_SHOWN_PROBLEMS])
+        more = len(result.problems) - _SHOWN_PROBLEMS
+        raise RunError(
+            EndReason.INVALID_DATASET, f"{file.name}: {shown}" + (f" And {more} more problems." if more > 0 else "")
+        )
+    numbers = [number for number, line in enumerate(lines, start=1) if line.strip()]
+    return tuple(NumberedExample(n, example) for n, example in zip(numbers, result.examples, strict=True))
+
+
+def prepare_rows(
+    examples: Sequence[NumberedExample],
+    builder: PromptBuilder,
+    *,
+    name: str,
+    max_length: int,
+    over_length: OverLength,
+) -> PreparedRows:
+    """Return the rows of a split (`name` is used in messages), none longer than `max_length` tokens.
+
+    Raises RunError: row_too_long (refused, or an answer that no cut of the prompt makes room for), nothing_to_learn.
+    """
+    rows: list[Row] = []
+    dropped: list[int] = []
+    truncated: list[int] = []
+    too_long: list[tuple[int, int]] = []
+    lost_tokens = 0
+    for numbered in examples:
+        encoded = builder.encode(numbered.example, where=f"{name}, line {numbered.line}")
+        if len(encoded.input_ids) > max_length:
+            if over_length is OverLength.REFUSE:
+                too_long.append((numbered.line, len(encoded.input_ids)))
+                continue
+            if over_length is OverLength.DROP:
+                dropped.append(numbered.line)
+                lost_tokens += len(encoded.input_ids)
+                continue
+            shorter = _shorten(numbered, builder, name=name, max_length=max_length, encoded=encoded)
+            truncated.append(numbered.line)
+            lost_tokens += len(encoded.input_ids) - len(shorter.input_ids)
+            encoded = shorter
+        rows.append(Row(numbered.line, encoded))
+    if too_long:
+        raise _refusal(too_long, name=name, max_length=max_length)
+    if not rows:
+        raise RunError(
+            EndReason.NOTHING_TO_LEARN,
+            f"{name}: every one of its {len(examples)} rows is longer than {max_length} tokens and was dropped; "
+            "raise max_length or shorten the rows.",
+        )
+    return PreparedRows(tuple(rows), tuple(dropped), tuple(truncated), lost_tokens)
+
+
+def _refusal(too_long: list[tuple[int, int]], *, name: str, max_length: int) -> RunError:
+    shown = ", ".join(f"line {line} ({tokens} tokens)" for line, tokens in too_long[:_SHOWN_PROBLEMS])
+    more = f" and {len(too_long) - _SHOWN_PROBLEMS} more" if len(too_long) > _SHOWN_PROBLEMS else ""
+    return RunError(
+        EndReason.ROW_TOO_LONG,
+        f"{name}: {len(too_long)} rows exceed {max_length} tokens: {shown}{more}. Shorten them, raise max_length "
+        "within the model's context, or choose over_length: drop or truncate.",
+    )
+
+
+def _shorten(
+    numbered: NumberedExample, builder: PromptBuilder, *, name: str, max_length: int, encoded: Encoded
+) -> Encoded:
+    """Cut the longest prompt message at its end until the row fits. The answer is never cut: half an answer, or one
+    without its end-of-turn token, is worse than no row."""
+    messages = list(numbered.example.messages)
+    while (excess := len(encoded.input_ids) - max_length) > 0:
+        at = max(range(len(messages) - 1), key=lambda index: len(messages[index].content), default=0)
+        if len(messages) < 2 or not messages[at].content:
+            raise RunError(
+                EndReason.ROW_TOO_LONG,
+                f"{name}, line {numbered.line}: the answer and the chat template alone take "
+                f"{len(encoded.input_ids)} tokens, more than max_length {max_length}; raise it or drop the row.",
+            )
+        messages[at] = Message(role=messages[at].role, content=builder.without_tail(messages[at].content, excess))
+        encoded = builder.encode(Example(messages=tuple(messages)), where=f"{name}, line {numbered.line}")
+    return encoded
+
+
+def rows_of_step(lengths: Sequence[int], *, step: int, rows_per_step: int, seed: int) -> list[int]:
+    """Return the row indices of optimizer step `step` (0-based).
+
+    A pure function of its arguments: a resumed run needs no data position beyond the step. Rows repeat epoch by epoch,
+    each epoch in its own order; neighbours in length share a step, which saves padding.
+    """
+    first = step * rows_per_step
+    wanted = range(first, first + rows_per_step)
+    orders = {
+        epoch: _epoch_order(lengths, epoch=epoch, rows_per_step=rows_per_step, seed=seed)
+        for epoch in {position // len(lengths) for position in wanted}
+    }
+    return [orders[position // len(lengths)][position % len(lengths)] for position in wanted]
+
+
+def _epoch_order(lengths: Sequence[int], *, epoch: int, rows_per_step: int, seed: int) -> list[int]:
+    rng = random.Random(f"{seed}/{epoch}")  # noqa: S311 - an order of rows, not a secret
+    shuffled = list(range(len(lengths)))
+    rng.shuffle(shuffled)
+    window = rows_per_step * _WINDOW_STEPS
+    groups: list[list[int]] = []
+    for start in range(0, len(shuffled), window):
+        by_length = sorted(shuffled[start : start + window], key=lambda row: lengths[row])
+        groups += [by_length[at : at + rows_per_step] for at in range(0, len(by_length), rows_per_step)]
+    rng.shuffle(groups)
+    return [row for group in groups for row in group]

@@ -1,0 +1,44 @@
+"""Why a run ended: every exception becomes one reason of the closed list and a message that a person can act on.
+
+Imported by every stage, so it must not import torch: it recognises torch's errors by name.
+"""
+
+import errno
+
+from playbook.contracts.states import EndReason
+
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
+_NO_SPACE = "no space left on device"
+
+
+class RunError(Exception):
+    """The run cannot go on. `reason` is from the closed list; the message names the value and the fix."""
+
+    def __init__(self, reason: EndReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+def ending_of(error: BaseException) -> RunError:
+    """Return the reason and message for any exception that reached the top of a run."""
+    if isinstance(error, RunError):
+        return error
+    text = str(error)
+    if _is_out_of_memory(error, text.lower()):
+        first_line = text.splitlines()[0] if text else type(error).__name__
+        return RunError(
+            EndReason.OUT_OF_MEMORY,
+            f"Memory ran out ({first_line}). Halve per_device_train_batch_size and double "
+            "gradient_accumulation_steps, or lower max_length.",
+        )
+    if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or _NO_SPACE in text.lower():
+        return RunError(EndReason.DISK_FULL, f"The disk is full ({text}). Free space on the worker and launch again.")
+    return RunError(EndReason.TRAINER_CRASHED, f"{type(error).__name__}: {text}. The traceback is in the log.")
+
+
+def _is_out_of_memory(error: BaseException, text: str) -> bool:
+    # torch raises OutOfMemoryError on a GPU, and a plain RuntimeError when the CPU allocator fails.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(phrase in text for phrase in _NO_MEMORY)

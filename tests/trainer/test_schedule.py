@@ -1,0 +1,36 @@
+import pytest
+
+from playbook.contracts.run_spec import TrainingSettings
+from playbook.trainer.schedule import Workload, learning_rate_at
+
+
+def rates(kind: str, *, max_steps: int = 6, warmup_steps: int = 2) -> list[float]:
+    settings = TrainingSettings.model_validate(
+        {"learning_rate": 0.6, "max_steps": max_steps, "warmup_steps": warmup_steps, "lr_scheduler_type": kind}
+    )
+    return [round(learning_rate_at(step, settings), 4) for step in range(max_steps)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("linear", [0.2, 0.4, 0.6, 0.45, 0.3, 0.15]),
+        ("cosine", [0.2, 0.4, 0.6, 0.5121, 0.3, 0.0879]),
+        ("constant", [0.2, 0.4, 0.6, 0.6, 0.6, 0.6]),
+    ],
+)
+def test_learning_rate_warms_up_to_the_peak_and_never_is_zero(kind: str, expected: list[float]) -> None:
+    assert rates(kind) == expected
+
+
+def test_a_warm_up_longer_than_the_run_only_rises() -> None:
+    assert rates("linear", max_steps=2, warmup_steps=5) == [0.1, 0.2]
+
+
+def test_remaining_time_covers_steps_validations_and_answers() -> None:
+    work = Workload(training_step=800, validation=4000, validations=4, generated_tokens=1000)
+
+    remaining = [work.remaining_after(step, max_steps=40, seconds_per_step=2.0, eval_steps=10) for step in (1, 20, 40)]
+
+    # 2 s a step is 2.5 ms a position: a validation takes 3.5 s, the answers 7.5 s.
+    assert remaining == [pytest.approx(99.5), pytest.approx(54.5), pytest.approx(7.5)]
