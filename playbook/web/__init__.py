@@ -1,0 +1,1 @@
+"""The site: the only package that imports Django. Never imports torch, transformers or peft."""

@@ -1,0 +1,31 @@
+"""People. A user's `name` is the printed name that stands in signatures and audit rows."""
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+
+class User(AbstractUser):
+    """A person. `username` logs in; `name` is shown."""
+
+    first_name = None  # type: ignore[assignment]  # one printed name, in whatever order its owner writes it
+    last_name = None  # type: ignore[assignment]
+    name = models.CharField("printed name", max_length=150)
+
+    REQUIRED_FIELDS = ["name"]
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name or self.username
+
+    def get_full_name(self) -> str:
+        return str(self)
+
+    def get_short_name(self) -> str:
+        return str(self).split(" ")[0]
+
+    @property
+    def initials(self) -> str:
+        """`Alice Moreau` → `AM`; shown in place of a picture."""
+        return "".join(word[0] for word in str(self).split()[:2]).upper()

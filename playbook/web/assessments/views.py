@@ -1,0 +1,127 @@
+"""Pages of the section "Decide": checklists, and an assessment with its questions and recommendation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from playbook.library.definition import Checklist
+from playbook.web.accounts.models import User
+from playbook.web.assessments import actions
+from playbook.web.assessments.forms import NEW, AnswerForm, NewUseCaseForm, StartForm
+from playbook.web.assessments.models import Assessment
+from playbook.web.assessments.queries import rows_of, sheet_of, update_of
+from playbook.web.common.content import library
+from playbook.web.common.panels import panels_for
+from playbook.web.common.permissions import Conflict
+from playbook.web.common.requests import HtmxRequest, wants_fragment
+from playbook.web.usecases.actions import create_use_case
+from playbook.web.usecases.models import UseCase, may_write
+from playbook.web.usecases.permissions import get_visible, require_role, signed_in
+
+LISTED = 20
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    user = signed_in(request)
+    assessments = rows_of(Assessment.objects.visible_to(user), limit=LISTED)
+    context = {"checklists": library().checklists.values(), "assessments": assessments}
+    return render(request, "assessments/checklist_list.html", context)
+
+
+@require_safe
+def checklist(request: HttpRequest, slug: str) -> HttpResponse:
+    user = signed_in(request)
+    found = _checklist(slug)
+    start = StartForm(initial={"article": request.GET.get("article", "")}, user=user)
+    context = _checklist_context(found, request, start, NewUseCaseForm())
+    return render(request, "assessments/checklist_detail.html", context)
+
+
+@require_POST
+def start(request: HttpRequest, slug: str) -> HttpResponse:
+    user = signed_in(request)
+    found = _checklist(slug)
+    form = StartForm(request.POST, user=user)
+    wants_new = request.POST.get("use_case") == NEW
+    new = NewUseCaseForm(request.POST if wants_new else None)
+    if not form.is_valid() or (wants_new and not new.is_valid()):
+        context = _checklist_context(found, request, form, new)
+        return render(request, "assessments/checklist_detail.html", context, status=422)
+    use_case = _create(new, user) if wants_new else form.chosen()
+    article = form.cleaned_data["article"]
+    return redirect(actions.start_assessment(use_case=use_case, checklist=found, article=article, created_by=user))
+
+
+@require_safe
+def detail(request: HttpRequest, pk: int) -> HttpResponse:
+    context = _sheet_context(_assessment(request, pk), request)
+    return render(request, "assessments/assessment_detail.html", context)
+
+
+@require_POST
+def answer(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
+    assessment = _assessment(request, pk)
+    user = signed_in(request)
+    require_role(user, assessment.use_case)
+    form = AnswerForm(request.POST)
+    problem, status = "", 200
+    try:
+        if not form.is_valid():
+            raise actions.InvalidAnswer(" ".join(str(error) for errors in form.errors.values() for error in errors))
+        actions.answer_question(assessment, question_id=question_id, author=user, **form.cleaned_data)
+    except actions.InvalidAnswer as invalid:
+        problem, status = str(invalid), 422
+    except Conflict as conflict:
+        problem, status = str(conflict), 409
+        assessment.refresh_from_db()
+    if not problem and not wants_fragment(request):
+        return redirect(f"{assessment.get_absolute_url()}#{question_id}")
+    context = _sheet_context(assessment, request, problems={question_id: problem})
+    if not wants_fragment(request):
+        return render(request, "assessments/assessment_detail.html", context, status=status)
+    context["update"] = update_of(context["sheet"], question_id=question_id, shown=request.POST.getlist("shown"))
+    return render(request, "assessments/_answered.html", context, status=status)
+
+
+def _create(new: NewUseCaseForm, user: User) -> UseCase:
+    name, description = new.cleaned_data["name"], new.cleaned_data["description"]
+    return create_use_case(name=name, description=description, created_by=user, members=new.members())
+
+
+def _sheet_context(
+    assessment: Assessment, request: HttpRequest, *, problems: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    user = signed_in(request)
+    return {
+        "assessment": assessment,
+        "sheet": sheet_of(assessment, problems=problems),
+        "may_answer": may_write(assessment.use_case.roles_of(user)) and not assessment.is_locked,
+        "panels": panels_for("assessment", assessment, user),
+    }
+
+
+def _assessment(request: HttpRequest, pk: int) -> Assessment:
+    return get_visible(signed_in(request), Assessment.objects.select_related("use_case", "created_by"), pk=pk)
+
+
+def _checklist(slug: str) -> Checklist:
+    found = library().checklists.get(slug)
+    if found is None:
+        raise Http404(f"no checklist {slug!r}")
+    return found
+
+
+def _checklist_context(
+    found: Checklist, request: HttpRequest, start: StartForm, new: NewUseCaseForm
+) -> dict[str, object]:
+    assessments = Assessment.objects.visible_to(signed_in(request)).filter(checklist_slug=found.slug)
+    return {
+        "checklist": found,
+        "start_form": start,
+        "new_form": new,
+        "assessments": rows_of(assessments, limit=LISTED),
+    }

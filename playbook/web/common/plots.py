@@ -1,0 +1,279 @@
+"""Plots as SVG geometry: views compute a plot here, `templates/common/_*_plot.html` draw it. No script, no library.
+
+All positions are in the units of the SVG's viewBox. Colours are classes, so a plot follows light and dark.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+WIDTH = 720
+LINE_HEIGHT = 280
+LEFT, RIGHT, TOP, BOTTOM = 52, 84, 14, 34
+ROW_HEIGHT = 44
+
+
+@dataclass(frozen=True)
+class Tick:
+    position: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """One drawn line. `number` (from 1) picks its colour; `end` is where its label goes."""
+
+    name: str
+    number: int
+    path: str
+    end_x: float
+    end_y: float
+    last: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class LinePlot:
+    title: str
+    x_label: str
+    width: int
+    height: int
+    left: float
+    right: float
+    top: float
+    bottom: float
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    series: tuple[Series, ...]
+    summary: str
+
+
+@dataclass(frozen=True)
+class IntervalRow:
+    """One proportion with its interval, placed: `x` the point, `x_low`..`x_high` the bar, `y` the row's middle."""
+
+    label: str
+    text: str
+    number: int
+    y: float
+    x: float
+    x_low: float
+    x_high: float
+
+
+@dataclass(frozen=True)
+class IntervalPlot:
+    width: int
+    height: int
+    left: float
+    right: float
+    x_ticks: tuple[Tick, ...]
+    rows: tuple[IntervalRow, ...]
+    rule: Tick | None
+    summary: str
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a bar, placed. `number` (from 1) picks its colour."""
+
+    name: str
+    number: int
+    x: float
+    width: float
+    text: str
+
+
+@dataclass(frozen=True)
+class StackedRow:
+    label: str
+    text: str
+    y: float
+    end: float
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class StackedPlot:
+    """Bars made of parts. `names`: the parts in order, for the legend, with their colour numbers."""
+
+    width: int
+    height: int
+    left: float
+    x_ticks: tuple[Tick, ...]
+    rows: tuple[StackedRow, ...]
+    names: tuple[tuple[int, str], ...]
+    summary: str
+
+
+def nice_ticks(low: float, high: float, *, count: int = 5) -> list[float]:
+    """Return about `count` round values (steps of 1, 2 or 5 times a power of ten) that lie in low..high.
+
+    >>> nice_ticks(0, 1.24)
+    [0.0, 0.5, 1.0]
+    """
+    if not high > low:
+        return [float(low)]
+    raw = (high - low) / count
+    magnitude = 10 ** math.floor(math.log10(raw))
+    step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= raw)
+    first = math.ceil(low / step - 1e-9)
+    return [float(index * step) for index in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def number_text(value: float) -> str:
+    """Three significant digits, without a needless exponent: 0.00312, 1.24, 1,240."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 1e-4 else f"{value:.1e}"
+
+
+def line_plot(
+    title: str, curves: dict[str, Sequence[tuple[float, float]]], *, x_label: str, x_max: float | None = None
+) -> LinePlot | None:
+    """Return the plot of the named curves of (x, y) points, y from zero; None when there is no point yet.
+
+    The x axis holds whole numbers. It reaches to `x_max` at least, so that a running curve shows how far it has to go.
+
+    Points that are not finite are left out: a diverged loss must not bend the axis out of sight.
+    """
+    finite = {
+        name: [(float(x), float(y)) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+        for name, points in curves.items()
+    }
+    every = [point for points in finite.values() for point in points]
+    if not every:
+        return None
+    x_low, x_high = min(x for x, _ in every), max([x for x, _ in every] + ([x_max] if x_max is not None else []))
+    y_low, y_high = min(0.0, min(y for _, y in every)), max(y for _, y in every)
+    if x_high == x_low:
+        x_high = x_low + 1
+    y_high = y_high * 1.05 if y_high > y_low else y_low + 1
+    right, bottom = WIDTH - RIGHT, LINE_HEIGHT - BOTTOM
+
+    def place_x(x: float) -> float:
+        return round(LEFT + (x - x_low) / (x_high - x_low) * (right - LEFT), 1)
+
+    def place_y(y: float) -> float:
+        return round(bottom - (y - y_low) / (y_high - y_low) * (bottom - TOP), 1)
+
+    series = []
+    for number, (name, points) in enumerate(finite.items(), start=1):
+        if not points:
+            continue
+        placed = [(place_x(x), place_y(y)) for x, y in sorted(points)]
+        series.append(
+            Series(
+                name=name,
+                number=number,
+                path="M" + "L".join(f"{x} {y}" for x, y in placed),
+                end_x=placed[-1][0],
+                end_y=placed[-1][1],
+                last=number_text(sorted(points)[-1][1]),
+                points=tuple(sorted(points)),
+            )
+        )
+    return LinePlot(
+        title=title,
+        x_label=x_label,
+        width=WIDTH,
+        height=LINE_HEIGHT,
+        left=LEFT,
+        right=right,
+        top=TOP,
+        bottom=bottom,
+        x_ticks=tuple(Tick(place_x(x), number_text(x)) for x in nice_ticks(x_low, x_high) if x.is_integer()),
+        y_ticks=tuple(Tick(place_y(y), number_text(y)) for y in nice_ticks(y_low, y_high)),
+        series=_spread_labels(series),
+        summary=f"{title} by {x_label}. "
+        + " ".join(
+            f"{line.name}: from {number_text(line.points[0][1])} at {number_text(line.points[0][0])} "
+            f"to {line.last} at {number_text(line.points[-1][0])}."
+            for line in series
+        ),
+    )
+
+
+def _spread_labels(series: list[Series], *, gap: float = 15) -> tuple[Series, ...]:
+    """Move the end labels apart, downwards in order, so that lines that end together stay readable."""
+    moved: list[Series] = []
+    lowest = -math.inf
+    for line in sorted(series, key=lambda line: line.end_y):
+        lowest = max(line.end_y, lowest + gap)
+        moved.append(replace(line, end_y=lowest))
+    overshoot = max((line.end_y for line in moved), default=0) - (LINE_HEIGHT - BOTTOM)
+    if overshoot > 0:
+        moved = [replace(line, end_y=line.end_y - overshoot) for line in moved]
+    return tuple(moved)
+
+
+def interval_plot(
+    rows: Sequence[tuple[str, float, float, float]], *, threshold: float | None = None, threshold_label: str = ""
+) -> IntervalPlot:
+    """Return a plot of proportions: rows of (label, value, low, high) in 0..1, and a rule at `threshold`."""
+    left, right = 120, WIDTH - 150
+
+    def place(share: float) -> float:
+        return round(left + share * (right - left), 1)
+
+    placed = tuple(
+        IntervalRow(
+            label=label,
+            text=f"{value * 100:.0f} % ({low * 100:.0f}–{high * 100:.0f})",
+            number=index % 4 + 1,
+            y=TOP + 12 + ROW_HEIGHT * index + ROW_HEIGHT / 2,
+            x=place(value),
+            x_low=place(low),
+            x_high=place(high),
+        )
+        for index, (label, value, low, high) in enumerate(rows)
+    )
+    return IntervalPlot(
+        width=WIDTH,
+        height=TOP + 12 + ROW_HEIGHT * len(rows) + BOTTOM,
+        left=left,
+        right=right,
+        x_ticks=tuple(Tick(place(share / 4), f"{share * 25} %") for share in range(5)),
+        rows=placed,
+        rule=None if threshold is None else Tick(place(threshold), threshold_label),
+        summary=". ".join(f"{row.label}: {row.text}" for row in placed) + ".",
+    )
+
+
+def stacked_plot(
+    rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], *, text: Callable[[float], str]
+) -> StackedPlot:
+    """Return a plot of one bar a row: (label, parts of (name, size from zero)); `text` writes a size with its unit.
+
+    All rows name the same parts in the same order.
+    """
+    left, right = 120, WIDTH - 100
+    longest = max(sum(size for _, size in parts) for _, parts in rows) or 1.0
+
+    def place(size: float) -> float:
+        return round(left + size / longest * (right - left), 1)
+
+    placed = []
+    for index, (label, parts) in enumerate(rows):
+        segments, total = [], 0.0
+        for number, (name, size) in enumerate(parts, start=1):
+            x = place(total)
+            total += size
+            if place(total) > x:
+                segments.append(Segment(name, number, x, round(place(total) - x, 1), text(size)))
+        y = TOP + ROW_HEIGHT * index
+        placed.append(StackedRow(label, text(total), y=y, end=place(total), segments=tuple(segments)))
+    return StackedPlot(
+        width=WIDTH,
+        height=TOP + ROW_HEIGHT * len(rows) + BOTTOM,
+        left=left,
+        x_ticks=tuple(Tick(place(size), text(size)) for size in nice_ticks(0, longest, count=4)),
+        rows=tuple(placed),
+        names=tuple(enumerate((name for name, _ in rows[0][1]), start=1)),
+        summary=" ".join(
+            f"{label}: {row.text}, of which {', '.join(f'{part} {text(size)}' for part, size in parts)}."
+            for (label, parts), row in zip(rows, placed, strict=True)
+        ),
+    )

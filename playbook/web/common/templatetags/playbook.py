@@ -1,0 +1,84 @@
+"""Template filters: how numbers, times and states read on every page. A builtin of all templates."""
+
+from datetime import timedelta
+
+from django import template
+
+register = template.Library()
+
+#: The tone of each state or outcome word; `playbook.css` gives `.badge.<tone>` its colour.
+TONES = {
+    "queued": "neutral",
+    "validating_files": "info",
+    "running": "info",
+    "cancelling": "warn",
+    "succeeded": "good",
+    "failed": "bad",
+    "cancelled": "neutral",
+    "draft": "neutral",
+    "proposed": "info",
+    "accepted": "good",
+    "rejected": "bad",
+    "deprecated": "neutral",
+    "superseded": "neutral",
+    "met": "good",
+    "missed": "bad",
+    "inconclusive": "warn",
+    "adopted": "good",
+    "more_data": "warn",
+    "fresh": "good",
+    "due_soon": "warn",
+    "overdue": "bad",
+}
+
+
+@register.filter
+def tone(word: str) -> str:
+    """Return the tone (good, bad, warn, info, neutral) of a state word."""
+    return TONES.get(str(word), "neutral")
+
+
+@register.filter
+def words(identifier: str) -> str:
+    """`validating_files` → `validating files`."""
+    return str(identifier).replace("_", " ")
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """0.925 → `92.5 %`, 1 → `100 %`; None → `–`."""
+    if share is None:
+        return "–"
+    return f"{share * 100:.1f}".removesuffix(".0") + " %"
+
+
+@register.filter
+def duration(value: float | timedelta | None) -> str:
+    """Seconds → `45 s`, `2 min 05 s`, `3 h 10 min`; None → `–`."""
+    if value is None:
+        return "–"
+    seconds = round(value.total_seconds() if isinstance(value, timedelta) else value)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+@register.filter
+def bytesize(size: int | None) -> str:
+    """19660800 → `19.7 MB` (powers of ten, as file managers count); None → `–`."""
+    if size is None:
+        return "–"
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    raise AssertionError("the loop returns at GB")
+
+
+@register.filter
+def short_digest(sha256: str) -> str:
+    """The first 12 characters, enough to tell two files apart by eye."""
+    return str(sha256)[:12]

@@ -1,0 +1,121 @@
+"""The history of a decision, read from the audit log: what happened, in words, and what voided a signature."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+
+from playbook.contracts.roles import Role
+from playbook.web.accounts.models import User
+from playbook.web.common.models import AuditEntry
+from playbook.web.decisions.covered import Change, changes_between
+from playbook.web.decisions.models import Decision, Signature
+from playbook.web.decisions.signing import SignOff
+
+_SENTENCES = {
+    "drafted": "drafted the decision from the assessment",
+    "edited": "changed the decision",
+    "proposed": "proposed the decision",
+    "withdrew": "withdrew the proposal",
+    "reopened": "reopened the decision",
+    "accepted": "completed the signatures: accepted",
+    "rejected": "ended the proposal: rejected",
+    "deprecated": "retired the decision",
+    "locked criterion": "The criterion was locked: the first run started",
+}
+_TONES = {"accepted": "good", "rejected": "bad", "edited": "warn", "answered": "warn", "proposed": "info"}
+#: The actions that change what a signature covers.
+_VOIDING = ("edited", "answered", "proposed", "withdrew", "reopened")
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One row of the timeline. `actor` is None for the system."""
+
+    at: datetime
+    actor: User | None
+    text: str
+    tone: str
+    changes: tuple[Change, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class VoidSignature:
+    """A signature that no longer counts, who voided it, and what differs now from what was signed."""
+
+    signature: Signature
+    by: Happening | None
+    changes: tuple[Change, ...]
+
+
+def entries_of(decision: Decision) -> list[AuditEntry]:
+    """Return the audit rows of the decision, and those of its assessment since it was drafted; oldest first."""
+    own = Q(subject=decision._meta.label_lower, subject_id=decision.pk)
+    answers = Q(
+        subject=decision.assessment._meta.label_lower,
+        subject_id=decision.assessment_id,
+        action="answered",
+        at__gte=decision.created_at,
+    )
+    return list(AuditEntry.objects.filter(own | answers).select_related("actor").order_by("id"))
+
+
+def timeline(entries: Iterable[AuditEntry]) -> list[Happening]:
+    """Return the rows in words, newest first."""
+    return [happening(entry) for entry in entries][::-1]
+
+
+def happening(entry: AuditEntry) -> Happening:
+    """Return one audit row in words."""
+    detail = entry.detail
+    return Happening(
+        at=entry.at,
+        actor=entry.actor,
+        text=_sentence(entry),
+        tone=_TONES.get(entry.action, "good" if detail.get("verdict") == "approve" else "neutral"),
+        changes=_changes(entry),
+        reason=detail.get("reason", ""),
+    )
+
+
+def void_signatures(sign_off: SignOff, entries: Sequence[AuditEntry]) -> list[VoidSignature]:
+    """Return the void signatures, each with the first later event that voided it."""
+    found = []
+    for signature in sign_off.void:
+        later = (entry for entry in entries if entry.action in _VOIDING and entry.at > signature.signed_at)
+        first = next(later, None)
+        changes = changes_between(signature.covered, sign_off.document)
+        found.append(VoidSignature(signature, happening(first) if first else None, changes))
+    return found
+
+
+def changes_since(entries: Sequence[AuditEntry], seen_entry: int) -> list[Happening]:
+    """Return what changed the covered content after the audit row that a form had seen."""
+    return [happening(entry) for entry in entries if entry.pk > seen_entry and entry.action in _VOIDING]
+
+
+def _sentence(entry: AuditEntry) -> str:
+    detail = entry.detail
+    if entry.action == "signed":
+        return f"signed as {Role(detail['role']).label}: {detail['verdict']}"
+    if entry.action == "answered":
+        return "changed an answer of the assessment" if "before" in detail else "answered a question of the assessment"
+    if entry.action == "superseded":
+        return f"superseded the decision by D-{detail['by']}"
+    return _SENTENCES.get(entry.action, entry.action)
+
+
+def _changes(entry: AuditEntry) -> tuple[Change, ...]:
+    detail = entry.detail
+    if entry.action == "answered":
+        label = f"answer to {detail['question'].replace('_', ' ')}"
+        return (Change(label, _answer(detail, "before"), _answer(detail, "after")),)
+    return tuple(Change(**row) for row in detail.get("changes", ()))
+
+
+def _answer(detail: dict[str, str], when: str) -> str:
+    comment = detail.get("before_comment" if when == "before" else "comment", "")
+    value = detail.get(when, "")
+    return f"{value} ({comment})" if comment else value

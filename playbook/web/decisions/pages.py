@@ -1,0 +1,69 @@
+"""What the page of one decision shows, gathered in one place for the views that end on it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from playbook.contracts.roles import Role
+from playbook.web.accounts.models import User
+from playbook.web.assessments.queries import article_url, checklist_of
+from playbook.web.common.panels import panels_for
+from playbook.web.decisions.forms import ReasonForm, SignForm, SupersedeForm
+from playbook.web.decisions.history import Happening, entries_of, timeline, void_signatures
+from playbook.web.decisions.models import Decision, Status
+from playbook.web.decisions.signing import SignOff
+from playbook.web.usecases.models import may_write
+
+
+def detail(
+    decision: Decision,
+    user: User,
+    *,
+    sign_form: SignForm | None = None,
+    conflict: str = "",
+    changed: Sequence[Happening] = (),
+) -> dict[str, Any]:
+    """Return the context of the decision page. `conflict` and `changed` say why a write was refused."""
+    sign_off = SignOff(decision)
+    entries = entries_of(decision)
+    roles = frozenset(Role(row.role) for row in decision.use_case.memberships.all() if row.user_id == user.pk)
+    open_roles = sign_off.open_roles(user)
+    if open_roles:
+        seen = {"seen_digest": sign_off.digest, "seen_entry": entries[-1].pk if entries else 0, "role": open_roles[0]}
+        sign_form = sign_form or SignForm(initial=seen, user=user)
+        sign_form.offer(open_roles)
+    reopenable = decision.status in (Status.ACCEPTED, Status.REJECTED) and not decision.criterion_locked_at
+    assessment = decision.assessment
+    checklist = checklist_of(assessment)
+    return {
+        "decision": decision,
+        "chosen": checklist.outcome(decision.chosen_outcome),
+        "checklist": checklist,
+        "article_url": article_url(assessment.article) if assessment.article else "",
+        "sign_off": sign_off,
+        "void": void_signatures(sign_off, entries),
+        "sign_form": sign_form if open_roles else None,
+        "why_not": "" if open_roles else _why_not(sign_off, user),
+        "timeline": timeline(entries),
+        "may_write": may_write(roles),
+        "is_editable": decision.status in (Status.DRAFT, Status.PROPOSED),
+        "is_reopenable": reopenable,
+        "reason_form": ReasonForm(),
+        "supersede_form": SupersedeForm(decision=decision) if decision.status == Status.ACCEPTED else None,
+        "conflict": conflict,
+        "changed": changed,
+        "panels": panels_for("decision", decision, user),
+    }
+
+
+def _why_not(sign_off: SignOff, user: User) -> str:
+    """Say why a proposal shows this user no form to sign with; "" when nothing is to be signed."""
+    decision = sign_off.decision
+    if decision.status != Status.PROPOSED:
+        return ""
+    if decision.proposed_by_id == user.pk:
+        return "You proposed this decision, so others sign it."
+    if any(row.user_id == user.pk for row in sign_off.current):
+        return "You have signed this version."
+    if user.pk in {holder.pk for seat in sign_off.seats for holder in seat.holders}:
+        return "The signatures of your role are complete."
+    return "You hold none of the roles that sign this decision."

@@ -1,0 +1,210 @@
+"""Pages of decisions: the log, one record with its signatures, its edit form and its Markdown."""
+
+from collections.abc import Callable, Sequence
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from playbook.contracts.roles import Role
+from playbook.web.assessments.models import Assessment
+from playbook.web.assessments.queries import checklist_of
+from playbook.web.common.permissions import Conflict
+from playbook.web.decisions import actions, pages
+from playbook.web.decisions.forms import DecisionEdit, ReasonForm, SignForm, SupersedeForm
+from playbook.web.decisions.history import Happening, changes_since, entries_of
+from playbook.web.decisions.markdown import as_markdown
+from playbook.web.decisions.models import Decision, Status, Verdict
+from playbook.web.decisions.queries import decision_log, get_decision
+from playbook.web.decisions.signing import SignOff, waiting_for
+from playbook.web.usecases.models import UseCase
+from playbook.web.usecases.permissions import get_visible, require_role, signed_in
+
+PER_PAGE = 30
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    user = signed_in(request)
+    status, use_case = request.GET.get("status", ""), request.GET.get("use_case", "")
+    use_cases = list(UseCase.objects.for_member(user))
+    chosen = [row for row in use_cases if use_case in ("", row.slug)]
+    log = decision_log(user, status=status, use_cases=chosen)
+    context = {
+        "page": Paginator(log, PER_PAGE).get_page(request.GET.get("page")),
+        "statuses": Status.choices,
+        "status": status,
+        "use_cases": use_cases,
+        "use_case": use_case,
+        "waiting": waiting_for(user),
+    }
+    return render(request, "decisions/decision_list.html", context)
+
+
+@require_POST
+def draft(request: HttpRequest, assessment: int) -> HttpResponse:
+    user = signed_in(request)
+    found = get_visible(user, Assessment.objects.select_related("use_case"), pk=assessment)
+    require_role(user, found.use_case)
+    try:
+        return redirect(actions.draft_from_assessment(found, created_by=user))
+    except Conflict as conflict:
+        context = {"conflict": str(conflict), "assessment": found}
+        return render(request, "decisions/draft_refused.html", context, status=409)
+
+
+@require_safe
+def detail(request: HttpRequest, number: int) -> HttpResponse:
+    decision = get_decision(signed_in(request), number)
+    return render(request, "decisions/decision_detail.html", pages.detail(decision, signed_in(request)))
+
+
+@require_safe
+def markdown(request: HttpRequest, number: int) -> HttpResponse:
+    decision = get_decision(signed_in(request), number)
+    return HttpResponse(as_markdown(SignOff(decision)), content_type="text/markdown; charset=utf-8")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit(request: HttpRequest, number: int) -> HttpResponse:
+    user = signed_in(request)
+    decision = get_decision(user, number)
+    require_role(user, decision.use_case)
+    form, seen = _edit_form(decision, request.POST if request.method == "POST" else None)
+    if request.method != "POST":
+        return _render_edit(request, decision, form)
+    if not form.is_valid():
+        return _render_edit(request, decision, form, status=422)
+    text = form.text.cleaned_data
+    try:
+        return redirect(
+            actions.edit_decision(decision, content=form.content(), seen_digest=text["seen_digest"], actor=user)
+        )
+    except actions.StaleDigest as stale:
+        renewed = request.POST.copy()
+        renewed["seen_digest"], renewed["seen_entry"] = SignOff(decision).digest, str(seen)
+        changed = changes_since(entries_of(decision), text["seen_entry"])
+        form, _ = _edit_form(decision, renewed)
+        conflict = f"{stale} What you wrote is kept below; saving again replaces their version."
+        return _render_edit(request, decision, form, status=409, conflict=conflict, changed=changed)
+    except Conflict as conflict:
+        return _render_edit(request, decision, form, status=409, conflict=str(conflict))
+
+
+@require_POST
+def sign(request: HttpRequest, number: int) -> HttpResponse:
+    user = signed_in(request)
+    decision = get_decision(user, number)
+    form = SignForm(request.POST, user=user)
+    if not form.is_valid():
+        context = pages.detail(decision, user, sign_form=form)
+        return render(request, "decisions/decision_detail.html", context, status=422)
+    given = form.cleaned_data
+    try:
+        actions.sign_decision(
+            decision,
+            user=user,
+            role=Role(given["role"]),
+            verdict=Verdict(given["verdict"]),
+            reason=given["reason"],
+            seen_digest=given["seen_digest"],
+        )
+    except actions.StaleDigest as stale:
+        changed = changes_since(entries_of(decision), given["seen_entry"])
+        return _refused(request, number, stale, changed)
+    except Conflict as conflict:
+        return _refused(request, number, conflict)
+    return redirect(decision)
+
+
+@require_POST
+def propose(request: HttpRequest, number: int) -> HttpResponse:
+    return _change(request, number, lambda decision: actions.propose(decision, actor=signed_in(request)))
+
+
+@require_POST
+def withdraw(request: HttpRequest, number: int) -> HttpResponse:
+    return _change(request, number, lambda decision: actions.withdraw(decision, actor=signed_in(request)))
+
+
+@require_POST
+def reopen(request: HttpRequest, number: int) -> HttpResponse:
+    return _change(
+        request,
+        number,
+        lambda decision: actions.reopen(decision, reason=_reason(request), actor=signed_in(request)),
+    )
+
+
+@require_POST
+def deprecate(request: HttpRequest, number: int) -> HttpResponse:
+    return _change(
+        request,
+        number,
+        lambda decision: actions.deprecate(decision, reason=_reason(request), actor=signed_in(request)),
+    )
+
+
+@require_POST
+def supersede(request: HttpRequest, number: int) -> HttpResponse:
+    def replace(decision: Decision) -> Decision:
+        form = SupersedeForm(request.POST, decision=decision)
+        if not form.is_valid():
+            raise _Invalid("Choose an accepted decision of the same use case to supersede this one.")
+        return actions.supersede(decision, by=form.cleaned_data["by"], actor=signed_in(request))
+
+    return _change(request, number, replace)
+
+
+class _Invalid(Exception):
+    """A small form of the page was not filled in as it must be."""
+
+
+def _change(request: HttpRequest, number: int, change: Callable[[Decision], Decision]) -> HttpResponse:
+    """Fetch with permission, change the status, and go back to the page; a refusal shows it with the reason."""
+    user = signed_in(request)
+    decision = get_decision(user, number)
+    require_role(user, decision.use_case)
+    try:
+        return redirect(change(decision))
+    except _Invalid as invalid:
+        context = pages.detail(decision, user, conflict=str(invalid))
+        return render(request, "decisions/decision_detail.html", context, status=422)
+    except Conflict as conflict:
+        return _refused(request, number, conflict)
+
+
+def _reason(request: HttpRequest) -> str:
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        raise _Invalid("Give a reason (up to 2,000 characters): it stays in the history of the decision.")
+    return str(form.cleaned_data["reason"])
+
+
+def _refused(request: HttpRequest, number: int, conflict: Conflict, changed: Sequence[Happening] = ()) -> HttpResponse:
+    decision = get_decision(signed_in(request), number)
+    context = pages.detail(decision, signed_in(request), conflict=str(conflict), changed=changed)
+    return render(request, "decisions/decision_detail.html", context, status=409)
+
+
+def _edit_form(decision: Decision, data: object) -> tuple[DecisionEdit, int]:
+    """Return the edit form and the newest audit row that it has seen."""
+    entries = entries_of(decision)
+    seen = entries[-1].pk if entries else 0
+    checklist = checklist_of(decision.assessment)
+    digest = SignOff(decision).digest
+    return DecisionEdit(decision, checklist, seen_digest=digest, seen_entry=seen, data=data), seen
+
+
+def _render_edit(
+    request: HttpRequest,
+    decision: Decision,
+    form: DecisionEdit,
+    *,
+    status: int = 200,
+    conflict: str = "",
+    changed: Sequence[Happening] = (),
+) -> HttpResponse:
+    context = {"decision": decision, "form": form, "conflict": conflict, "changed": changed}
+    return render(request, "decisions/decision_form.html", context, status=status)

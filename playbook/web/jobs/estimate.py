@@ -1,0 +1,84 @@
+"""How long a job will take, before it is launched.
+
+Work is counted in floating-point operations: a forward pass costs 2N per token, a LoRA step 4N (forward, and the
+backward pass through frozen weights without their own gradients; "LoRA Without Regret", Thinking Machines, 2025).
+The rate comes from finished jobs with the same base model; without any, from an assumption that the page states.
+"""
+
+from dataclasses import dataclass
+from statistics import median
+
+from playbook.contracts.dataset import Split
+from playbook.contracts.run_spec import RunSpec
+from playbook.contracts.states import JobState
+from playbook.web.jobs.models import Job
+
+#: Bytes of JSONL for one token of English, message syntax included.
+BYTES_PER_TOKEN = 5
+#: Start of the trainer, loading, validation and upload.
+FIXED_SECONDS = 20
+#: Assumed rate without any finished job to learn from: two CPU cores in bf16.
+ASSUMED_FLOPS_PER_SECOND = 80e9
+#: Generating one token at a time uses the machine less well than training on whole rows.
+GENERATION_COST = 4
+HISTORY = 10
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`basis` says in words what the figure rests on."""
+
+    seconds: float
+    training_tokens: int
+    test_answers: int
+    basis: str
+
+
+def estimate(spec: RunSpec, *, parameters: int) -> Estimate:
+    """Return the estimated duration of a run from launch to report. One query."""
+    work = _work_seconds(spec, parameters=parameters)
+    ratios = _measured_ratios(spec.base_model.id, parameters=parameters)
+    test_answers = spec.input(Split.TEST).rows * len(spec.evaluation.arms)
+    if ratios:
+        basis = f"Scaled from {len(ratios)} finished job{'s' if len(ratios) > 1 else ''} with this base model."
+    else:
+        basis = "No finished job with this base model yet: assumes two CPU cores. A GPU is many times quicker."
+    return Estimate(
+        seconds=FIXED_SECONDS + work * (median(ratios) if ratios else 1.0),
+        training_tokens=_training_tokens(spec),
+        test_answers=test_answers,
+        basis=basis,
+    )
+
+
+def _training_tokens(spec: RunSpec) -> int:
+    settings = spec.training
+    rows = settings.max_steps * settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+    return int(rows * min(_tokens_per_row(spec, Split.TRAIN), settings.max_length))
+
+
+def _tokens_per_row(spec: RunSpec, split: Split) -> float:
+    file = spec.input(split)
+    return file.size_bytes / file.rows / BYTES_PER_TOKEN
+
+
+def _work_seconds(spec: RunSpec, *, parameters: int) -> float:
+    """Seconds of computation at the assumed rate."""
+    training = 4 * parameters * _training_tokens(spec)
+    validations = spec.training.max_steps // spec.training.eval_steps + 1
+    validation = 2 * parameters * validations * spec.input(Split.VALIDATION).size_bytes / BYTES_PER_TOKEN
+    test = spec.input(Split.TEST)
+    per_answer = _tokens_per_row(spec, Split.TEST) + GENERATION_COST * spec.evaluation.max_new_tokens
+    generation = 2 * parameters * test.rows * len(spec.evaluation.arms) * per_answer
+    return (training + validation + generation) / ASSUMED_FLOPS_PER_SECOND
+
+
+def _measured_ratios(base_model: str, *, parameters: int) -> list[float]:
+    """Measured against assumed working time, of the last finished jobs."""
+    jobs = Job.objects.filter(state=JobState.SUCCEEDED, base_model=base_model)
+    ratios = []
+    for job in jobs.order_by("-pk")[:HISTORY]:
+        if job.started_at and job.ended_at:
+            measured = (job.ended_at - job.started_at).total_seconds() - FIXED_SECONDS
+            ratios.append(max(measured, 1.0) / _work_seconds(job.run_spec, parameters=parameters))
+    return ratios

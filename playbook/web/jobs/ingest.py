@@ -1,0 +1,101 @@
+"""Events on their way in: whole lines, each checked, kept as bytes at their offset, and read for what lists show.
+
+Called by `protocol_api`; changes a job's state through `actions` alone.
+"""
+
+import math
+from collections.abc import Iterable
+
+from django.db import transaction
+from django.utils import timezone
+from pydantic import ValidationError
+
+from playbook.contracts import events
+from playbook.contracts.events import EVENT, Event
+from playbook.contracts.protocol import MAX_EVENT_CHUNK_BYTES
+from playbook.contracts.states import Stage
+from playbook.web.jobs import actions
+from playbook.web.jobs.errors import Refused, StaleAttempt, TooLarge, WrongOffset
+from playbook.web.jobs.models import Attempt, EventChunk, Job, MetricPoint
+
+
+def append_events(attempt: Attempt, *, offset: int, data: bytes) -> int:
+    """Append whole lines to the attempt's events at `offset` and return the new length: the next offset.
+
+    All or nothing. Raises WrongOffset when `offset` is not the present length (a replay, or a gap), StaleAttempt,
+    TooLarge over `MAX_EVENT_CHUNK_BYTES`, and Refused when a line is not an event or the last one is not complete.
+    """
+    if len(data) > MAX_EVENT_CHUNK_BYTES:
+        raise TooLarge(f"{len(data):,} bytes of events in one call; send at most {MAX_EVENT_CHUNK_BYTES:,}")
+    if offset != attempt.event_bytes:
+        raise WrongOffset(attempt.event_bytes)
+    if not data:
+        return offset
+    parsed = _parse(data)
+    with transaction.atomic():
+        _advance(attempt, offset, len(data), parsed)
+        EventChunk.objects.create(attempt=attempt, offset=offset, data=data)
+        MetricPoint.objects.bulk_create(_points(attempt, parsed), ignore_conflicts=True)
+        _note_first_step(attempt, parsed)
+        if any(_stage(event) not in (None, Stage.DATA) for event in parsed):
+            actions.start_running(attempt)
+    return offset + len(data)
+
+
+def _parse(data: bytes) -> list[Event]:
+    if not data.endswith(b"\n"):
+        raise Refused("the last event line is not complete; send whole lines, each ended by a newline")
+    parsed = []
+    for number, line in enumerate(data[:-1].split(b"\n"), start=1):
+        try:
+            parsed.append(EVENT.validate_json(line))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "line"
+            shown = line[:200].decode(errors="replace")
+            raise Refused(
+                f"event line {number} of this call, {where}: {first['msg']}. The line is {shown!r}"
+            ) from error
+    return parsed
+
+
+def _advance(attempt: Attempt, offset: int, size_bytes: int, parsed: list[Event]) -> None:
+    """Move the acknowledged offset, and the progress that lists show, in one conditional update."""
+    changes: dict[str, object] = {"event_bytes": offset + size_bytes}
+    if stages := [stage for event in parsed if (stage := _stage(event))]:
+        changes["stage"] = stages[-1]
+    if progress := [event for event in parsed if isinstance(event, events.Progress)]:
+        changes["progress_done"] = progress[-1].done
+        changes["progress_total"] = progress[-1].total
+        changes["progress_unit"] = progress[-1].unit
+        changes["remaining_seconds"] = progress[-1].remaining_seconds
+        changes["progress_at"] = timezone.now()
+    if Attempt.objects.live().filter(pk=attempt.pk, event_bytes=offset).update(**changes) == 1:
+        return
+    attempt.refresh_from_db()
+    if attempt.ended_at is not None:
+        raise StaleAttempt
+    raise WrongOffset(attempt.event_bytes)
+
+
+def _stage(event: Event) -> Stage | None:
+    return event.stage if isinstance(event, events.StageStarted | events.Progress) else None
+
+
+def _points(attempt: Attempt, parsed: Iterable[Event]) -> list[MetricPoint]:
+    # A database cannot keep NaN everywhere (SQLite turns it into NULL); the chunk has it, the curve leaves it out.
+    return [
+        MetricPoint(attempt=attempt, name=name, step=event.step, value=value)
+        for event in parsed
+        if isinstance(event, events.MetricPoint)
+        for name, value in event.values.items()
+        if math.isfinite(value)
+    ]
+
+
+def _note_first_step(attempt: Attempt, parsed: Iterable[Event]) -> None:
+    trained = any(
+        isinstance(event, events.MetricPoint) and event.step > 0 and "train_loss" in event.values for event in parsed
+    )
+    if trained:
+        Job.objects.filter(pk=attempt.job_id, first_step_at=None).update(first_step_at=timezone.now())

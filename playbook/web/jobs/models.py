@@ -1,0 +1,301 @@
+"""Workers, jobs, their attempts, and what an attempt sends: event bytes, metric points, artifacts.
+
+Rows change through `actions`, `ingest` and `uploads` alone. The states and their transitions are `contracts.states`.
+"""
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Count, IntegerField, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
+from django.urls import reverse
+from django.utils import timezone
+
+from playbook.contracts.run_spec import RunSpec
+from playbook.contracts.states import ACTIVE_STATES, ENDED_STATES, EndReason, JobState, Stage
+from playbook.web.accounts.models import User
+from playbook.web.usecases.models import Membership, UseCase
+
+#: A worker polls each second and beats every few; after this silence it is shown as away.
+ONLINE_SECONDS = 30
+# Plain values, so that migrations need not import the contracts.
+_STATES = [state.value for state in JobState]
+_ENDED = sorted(state.value for state in ENDED_STATES)
+_REASONS = [reason.value for reason in EndReason]
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def online(self) -> Self:
+        """Workers that called within the last `ONLINE_SECONDS` and are not disabled."""
+        since = timezone.now() - timedelta(seconds=ONLINE_SECONDS)
+        return self.filter(disabled_at=None, last_seen_at__gte=since)
+
+
+class Worker(models.Model):
+    """A machine that may claim jobs. Its token is kept as a sha256 alone, so a stolen database opens nothing."""
+
+    name = models.CharField(max_length=100, unique=True)
+    token_hash = models.CharField(max_length=64, unique=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    capabilities = models.JSONField(default=dict)
+    last_seen_at = models.DateTimeField(null=True)
+    disabled_at = models.DateTimeField(null=True)
+
+    objects = WorkerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_online(self) -> bool:
+        """As `WorkerQuerySet.online`, for one that is loaded already."""
+        since = timezone.now() - timedelta(seconds=ONLINE_SECONDS)
+        return self.disabled_at is None and self.last_seen_at is not None and self.last_seen_at >= since
+
+    @property
+    def base_models(self) -> list[str]:
+        """Ids of the base models that the worker offered when it last called."""
+        return list(self.capabilities.get("base_models", []))
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def for_member(self, user: User) -> Self:
+        """Jobs of the use cases that the user belongs to."""
+        return self.filter(models.Exists(Membership.objects.filter(use_case=OuterRef("use_case_id"), user=user)))
+
+    def for_use_case(self, use_case: UseCase) -> Self:
+        return self.filter(use_case=use_case)
+
+    def queued(self) -> Self:
+        """Waiting jobs in the order in which they are claimed: higher priority first, then the older."""
+        return self.filter(state=JobState.QUEUED).order_by("-priority", "pk")
+
+    def active(self) -> Self:
+        """Jobs that a worker holds."""
+        return self.filter(state__in=ACTIVE_STATES).order_by("-pk")
+
+    def ended(self) -> Self:
+        """Ended jobs, the last to end first."""
+        return self.filter(state__in=ENDED_STATES).order_by("-ended_at", "-pk")
+
+    def with_position(self) -> Self:
+        """Annotate `position`: 1 for the next queued job to be claimed. Counts the whole queue, not this selection."""
+        ahead = (
+            Job.objects.filter(state=JobState.QUEUED)
+            .filter(Q(priority__gt=OuterRef("priority")) | Q(priority=OuterRef("priority"), pk__lt=OuterRef("pk")))
+            .order_by()
+            .values("state")
+            .annotate(count=Count("pk"))
+            .values("count")
+        )
+        return self.annotate(position=Coalesce(Subquery(ahead, output_field=IntegerField()), 0) + 1)
+
+    def with_attempts(self) -> Self:
+        """Prefetch the attempts and their workers, so that `latest_attempt` asks nothing."""
+        return self.prefetch_related("attempts__worker")
+
+
+class Job(models.Model):
+    """A unit of work for a worker. `spec` is a validated `RunSpec`; `base_model` repeats its id for the claim."""
+
+    use_case = models.ForeignKey(UseCase, on_delete=models.PROTECT, related_name="jobs")
+    decision = models.ForeignKey("decisions.Decision", null=True, on_delete=models.PROTECT, related_name="jobs")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    title = models.CharField(max_length=200)
+    spec = models.JSONField()
+    base_model = models.CharField(max_length=200)
+    recipe = models.SlugField(max_length=100, blank=True)
+    state = models.CharField(
+        max_length=20,
+        default=JobState.QUEUED.value,
+        choices=[(state.value, state.replace("_", " ")) for state in JobState],
+    )
+    priority = models.SmallIntegerField(default=0, help_text="higher runs first")
+    end_reason = models.CharField(
+        max_length=30, blank=True, choices=[(reason.value, reason.replace("_", " ")) for reason in EndReason]
+    )
+    end_message = models.TextField(blank=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    cancel_requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, help_text="first claim")
+    first_step_at = models.DateTimeField(null=True, help_text="first training step of the first attempt")
+    ended_at = models.DateTimeField(null=True)
+    estimated_seconds = models.PositiveIntegerField(null=True)
+    max_attempts = models.PositiveSmallIntegerField(default=3, help_text="lost leases after which the job fails")
+
+    objects = JobQuerySet.as_manager()
+    position: int  # set by `with_position()`
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["state", "-priority", "id"], name="job_queue")]
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=_STATES), name="job_known_state"),
+            models.CheckConstraint(
+                condition=Q(state__in=_ENDED, ended_at__isnull=False, end_reason__in=_REASONS)
+                | (~Q(state__in=_ENDED) & Q(ended_at__isnull=True, end_reason="")),
+                name="job_ended_iff_reason",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("jobs:detail", args=[self.pk])
+
+    @property
+    def run_spec(self) -> RunSpec:
+        return RunSpec.model_validate(self.spec)
+
+    @property
+    def is_ended(self) -> bool:
+        return JobState(self.state) in ENDED_STATES
+
+    @property
+    def is_active(self) -> bool:
+        return JobState(self.state) in ACTIVE_STATES
+
+    @property
+    def may_be_cancelled(self) -> bool:
+        return not self.is_ended and self.state != JobState.CANCELLING
+
+    @property
+    def latest_attempt(self) -> "Attempt | None":
+        """The attempt with the highest number; no query after `with_attempts()`."""
+        return max(self.attempts.all(), key=lambda attempt: attempt.number, default=None)
+
+    @property
+    def seconds_to_first_step(self) -> float | None:
+        """Seconds from launch to the first training step; None before it."""
+        return (self.first_step_at - self.created_at).total_seconds() if self.first_step_at else None
+
+    @property
+    def duration_seconds(self) -> float:
+        """Seconds from launch to the end, or until now; queue time included."""
+        return ((self.ended_at or timezone.now()) - self.created_at).total_seconds()
+
+
+class AttemptEnd(models.TextChoices):
+    """How a lease ended; the job's own reason says how the work ended."""
+
+    FINISHED = "finished", "finished"
+    LEASE_LOST = "lease_lost", "lease lost"
+    RELEASED = "released", "given back by the worker"
+
+
+class AttemptQuerySet(models.QuerySet["Attempt"]):
+    def live(self) -> Self:
+        return self.filter(ended_at=None)
+
+    def expired(self, now: datetime) -> Self:
+        """Live attempts whose worker has been silent for longer than its lease."""
+        return self.live().filter(lease_expires_at__lt=now)
+
+
+class Attempt(models.Model):
+    """One lease of a job by one worker. The number fences: a call that carries another number is refused.
+
+    `stage` to `remaining_seconds` repeat the last progress event, so that lists need not read the events.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    worker = models.ForeignKey(Worker, on_delete=models.PROTECT, related_name="attempts")
+    job_token_hash = models.CharField(max_length=64, unique=True)
+    claimed_at = models.DateTimeField()
+    lease_expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    end = models.CharField(max_length=20, blank=True, choices=AttemptEnd.choices)
+    event_bytes = models.BigIntegerField(default=0, help_text="acknowledged length of events.jsonl")
+    stage = models.CharField(max_length=20, blank=True, choices=[(stage.value, stage.value) for stage in Stage])
+    progress_done = models.BigIntegerField(null=True)
+    progress_total = models.BigIntegerField(null=True)
+    progress_unit = models.CharField(max_length=30, blank=True)
+    remaining_seconds = models.FloatField(null=True, help_text="of the whole job, at `progress_at`")
+    progress_at = models.DateTimeField(null=True)
+
+    objects = AttemptQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["job", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "number"], name="attempt_number_once"),
+            models.UniqueConstraint(fields=["job"], condition=Q(ended_at__isnull=True), name="attempt_one_live"),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True, end="") | Q(ended_at__isnull=False, end__in=AttemptEnd.values),
+                name="attempt_ended_iff_end",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["lease_expires_at"], condition=Q(ended_at__isnull=True), name="attempt_lease"),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of job {self.job_id}"
+
+    @property
+    def progress_percent(self) -> int | None:
+        """Share of the current stage that is done, 0 to 100."""
+        if self.progress_done is None or not self.progress_total:
+            return None
+        return min(100, 100 * self.progress_done // self.progress_total)
+
+
+class EventChunk(models.Model):
+    """Whole lines of an attempt's events.jsonl, as they arrived. Together, by offset, they are the file."""
+
+    attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="event_chunks")
+    offset = models.BigIntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        ordering = ["attempt", "offset"]
+        constraints = [models.UniqueConstraint(fields=["attempt", "offset"], name="event_chunk_once")]
+
+    def __str__(self) -> str:
+        return f"{len(self.data)} bytes at {self.offset} of {self.attempt}"
+
+
+class MetricPoint(models.Model):
+    """One finite value of one metric at one optimizer step."""
+
+    attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="metric_points")
+    name = models.CharField(max_length=60)
+    step = models.BigIntegerField()
+    value = models.FloatField()
+
+    class Meta:
+        ordering = ["attempt", "name", "step"]
+        constraints = [models.UniqueConstraint(fields=["attempt", "name", "step"], name="metric_point_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value} at step {self.step}"
+
+
+class Artifact(models.Model):
+    """A file that an attempt handed over; the bytes lie in `common.blobs` under `sha256`."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="artifacts")
+    attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="artifacts")
+    name = models.CharField(max_length=60)
+    sha256 = models.CharField(max_length=64)
+    size_bytes = models.BigIntegerField()
+    stored_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["job", "attempt", "name"]
+        constraints = [models.UniqueConstraint(fields=["attempt", "name"], name="artifact_once")]
+        indexes = [models.Index(fields=["sha256"], name="artifact_sha256")]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.attempt}"

@@ -1,0 +1,56 @@
+"""Outcomes on the pages of others: the article that led to them, the decision, the job, and what waits on Home."""
+
+from playbook.contracts.states import JobState
+from playbook.library.articles import Article
+from playbook.web.accounts.models import User
+from playbook.web.common.panels import Panel, panel
+from playbook.web.decisions.models import Decision
+from playbook.web.jobs.models import Job, JobQuerySet
+from playbook.web.outcomes.models import OutcomeReview, articles_with_outcomes
+from playbook.web.usecases.models import may_write
+
+SHOWN = 5
+
+
+@panel("article", order=10)
+def outcomes_of_article(article: Article, user: User) -> Panel:
+    """What came of the article's advice. Of other teams' use cases only the number is shown. One query, none for the
+    many articles without an outcome."""
+    if article.key not in articles_with_outcomes.get():
+        return Panel("outcomes/_article_panel.html", {"outcomes": [], "hidden": 0})
+    outcomes = OutcomeReview.objects.of_article(article.key).with_visibility(user)
+    rows = list(outcomes.select_related("decision__use_case", "job"))
+    visible = [row for row in rows if row.is_visible]
+    return Panel("outcomes/_article_panel.html", {"outcomes": visible[:SHOWN], "hidden": len(rows) - len(visible)})
+
+
+@panel("decision", order=20)
+def outcomes_of_decision(decision: Decision, user: User) -> Panel | None:
+    outcomes = list(decision.outcomes.select_related("job", "recorded_by"))
+    waiting = _waiting(user).filter(decision=decision)
+    if not outcomes and not waiting:
+        return None
+    writes = may_write(decision.use_case.roles_of(user))
+    return Panel("outcomes/_decision_panel.html", {"outcomes": outcomes, "waiting": waiting if writes else []})
+
+
+@panel("job", order=10)
+def outcome_of_job(job: Job, user: User) -> Panel | None:
+    if job.decision is None or job.state != JobState.SUCCEEDED:
+        return None
+    outcome = OutcomeReview.objects.filter(job=job).select_related("decision", "recorded_by").first()
+    writes = may_write(job.use_case.roles_of(user))
+    return Panel("outcomes/_job_panel.html", {"job": job, "outcome": outcome, "may_write": writes})
+
+
+@panel("home", order=30)
+def outcomes_to_record(_subject: object, user: User) -> Panel | None:
+    waiting = _waiting(user).select_related("decision")
+    return Panel("outcomes/_home_panel.html", {"waiting": waiting}) if waiting else None
+
+
+def _waiting(user: User) -> JobQuerySet:
+    """Succeeded jobs of decisions with a criterion whose outcome nobody has recorded."""
+    return Job.objects.for_member(user).filter(
+        state=JobState.SUCCEEDED, decision__criterion_threshold__isnull=False, outcome__isnull=True
+    )

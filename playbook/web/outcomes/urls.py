@@ -1,0 +1,11 @@
+"""`/outcomes/`: what came of the decisions."""
+
+from django.urls import path
+
+from playbook.web.outcomes import views
+
+app_name = "outcomes"
+urlpatterns = [
+    path("", views.index, name="index"),
+    path("new/<int:job_pk>/", views.new, name="new"),
+]

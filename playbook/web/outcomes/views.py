@@ -1,0 +1,51 @@
+"""Record the outcome of one job; the decision and the articles show it."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from playbook.web.common.permissions import Conflict
+from playbook.web.jobs.models import Job
+from playbook.web.outcomes import actions
+from playbook.web.outcomes.forms import OutcomeForm
+from playbook.web.outcomes.models import Confirmation, OutcomeReview
+from playbook.web.usecases.permissions import get_visible, require_role, signed_in
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    outcomes = OutcomeReview.objects.visible_to(signed_in(request)).select_related("decision", "job", "recorded_by")
+    return render(request, "outcomes/outcome_list.html", {"outcomes": outcomes})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: HttpRequest, job_pk: int) -> HttpResponse:
+    user = signed_in(request)
+    jobs = Job.objects.select_related("use_case", "decision__assessment")
+    job = get_visible(user, jobs.filter(decision__isnull=False), pk=job_pk)
+    require_role(user, job.use_case)
+    assert job.decision is not None  # noqa: S101 - held by the filter
+    form = OutcomeForm(request.POST or None)
+    problem = ""
+    if request.method == "POST" and form.is_valid():
+        try:
+            outcome = actions.record_outcome(
+                job,
+                confirmation=Confirmation(form.cleaned_data["confirmation"]),
+                lessons=form.cleaned_data["lessons"],
+                actor=user,
+            )
+            return redirect(outcome)
+        except Conflict as conflict:
+            problem = str(conflict)
+    context: dict[str, object] = {"form": form, "job": job, "problem": problem}
+    try:
+        if job.decision.criterion is None:
+            raise Conflict(f"D-{job.decision.number} has no success criterion: there is nothing to judge the job by.")
+        score, _, _ = actions.measured(job, job.decision.criterion)
+        verdict = job.decision.criterion.judge(value=score.value, low=score.low, high=score.high)
+        context |= {"score": score, "verdict": verdict}
+    except Conflict as conflict:
+        context["problem"] = problem or str(conflict)
+    status = 409 if context["problem"] else (422 if form.errors else 200)
+    return render(request, "outcomes/outcome_form.html", context, status=status)

@@ -1,0 +1,162 @@
+"""Rows of the database in the index of this process: use cases, decisions, jobs and datasets.
+
+Every write appends an audit row, so the audit log says which rows changed since the last look, on SQLite and
+PostgreSQL alike. A row may be committed a little after one with a higher number, so each look goes back over the last
+LOOK_BACK entries. What the index holds of a row is only how to find it: pages show the row as the database has it, and
+only to whom it may be shown (see `results`).
+"""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from playbook.library.search import SearchIndex
+from playbook.library.search_documents import PUBLIC, Document
+from playbook.library.search_text import plain_text
+from playbook.web.common.finding import content_index
+from playbook.web.common.models import AuditEntry
+from playbook.web.datasets.models import Dataset
+from playbook.web.decisions.models import Decision
+from playbook.web.jobs.models import Job
+from playbook.web.search import commands
+from playbook.web.usecases.models import UseCase
+
+LOOK_BACK = 200
+USE_CASE, DECISION, JOB, DATASET = "use_case", "decision", "job", "dataset"
+
+
+def group_of(use_case_id: int | None) -> str:
+    """Return the group whose members may find what belongs to a use case; None is a sample, for everybody."""
+    return f"use_case:{use_case_id}" if use_case_id else PUBLIC
+
+
+class RowIndex:
+    """Brings one index in step with the database."""
+
+    def __init__(self, index: SearchIndex) -> None:
+        self._index = index
+        self._seen: set[int] | None = None
+        self._last = 0
+        self._sources: set[str] = set()
+        self._lock = threading.Lock()
+        index.replace({"commands": commands.documents()})
+
+    def refresh(self) -> None:
+        """Take over what changed since the last call. One small query when nothing did."""
+        with self._lock:
+            newest = AuditEntry.objects.filter(pk__gt=self._last - LOOK_BACK).order_by("pk")
+            entries = list(newest.values_list("pk", "subject", "subject_id"))
+            went_back = bool(self._last) and (not entries or entries[-1][0] < self._last)
+            if self._seen is None or went_back:  # a new process, or a database put back to an earlier state
+                self._take_all()
+            else:
+                unseen = {(subject, pk) for entry, subject, pk in entries if entry not in self._seen}
+                self._take(subject for subject in unseen if subject[0] in _READERS)
+            self._last = entries[-1][0] if entries else 0
+            self._seen = {entry for entry, _, _ in entries}
+
+    def _take_all(self) -> None:
+        found = {
+            f"{subject}:{pk}": [document] for subject, read in _READERS.items() for pk, document in read(None).items()
+        }
+        gone: dict[str, Sequence[Document]] = {source: () for source in self._sources if source not in found}
+        self._index.replace({**gone, **found})
+        self._sources = set(found)
+
+    def _take(self, changed: Iterable[tuple[str, int]]) -> None:
+        wanted: dict[str, list[int]] = {}
+        for subject, pk in changed:
+            wanted.setdefault(subject, []).append(pk)
+        documents: dict[str, Sequence[Document]] = {}
+        for subject, pks in wanted.items():
+            found = _READERS[subject](pks)
+            documents.update({f"{subject}:{pk}": [found[pk]] if pk in found else [] for pk in pks})
+        self._index.replace(documents)
+        self._sources |= documents.keys()
+
+
+@lru_cache(maxsize=4)
+def _rows_of(index: SearchIndex) -> RowIndex:
+    return RowIndex(index)
+
+
+def current_index() -> SearchIndex:
+    """Return the index of this process, in step with the content files and the database."""
+    index = content_index().current()
+    _rows_of(index).refresh()
+    return index
+
+
+def _chosen(pks: Sequence[int] | None) -> dict[str, Any]:
+    return {} if pks is None else {"pk__in": pks}
+
+
+def _use_cases(pks: Sequence[int] | None) -> dict[int, Document]:
+    return {
+        row.pk: Document(
+            kind=USE_CASE,
+            key=str(row.pk),
+            title=row.name,
+            summary=row.description,
+            labels="use case",
+            group=group_of(row.pk),
+        )
+        for row in UseCase.objects.filter(**_chosen(pks))
+    }
+
+
+def _decisions(pks: Sequence[int] | None) -> dict[int, Document]:
+    return {
+        row.pk: Document(
+            kind=DECISION,
+            key=str(row.pk),
+            title=str(row),
+            context=row.use_case.name,
+            text=plain_text("\n".join((row.context, *_option_texts(row.options), row.consequences))),
+            labels="decision",
+            group=group_of(row.use_case_id),
+        )
+        for row in Decision.objects.filter(**_chosen(pks)).select_related("use_case")
+    }
+
+
+def _option_texts(options: Iterable[Mapping[str, object]]) -> list[str]:
+    return [str(text) for option in options for text in option.values()]
+
+
+def _jobs(pks: Sequence[int] | None) -> dict[int, Document]:
+    return {
+        row.pk: Document(
+            kind=JOB,
+            key=str(row.pk),
+            title=row.title,
+            context=row.use_case.name,
+            labels=f"job {row.recipe} {row.base_model}",
+            group=group_of(row.use_case_id),
+        )
+        for row in Job.objects.filter(**_chosen(pks)).select_related("use_case").defer("spec")
+    }
+
+
+def _datasets(pks: Sequence[int] | None) -> dict[int, Document]:
+    return {
+        row.pk: Document(
+            kind=DATASET,
+            key=str(row.pk),
+            title=row.name,
+            context=row.use_case.name if row.use_case else "Shipped sample",
+            summary=row.description,
+            labels="dataset",
+            group=group_of(row.use_case_id),
+        )
+        for row in Dataset.objects.filter(**_chosen(pks)).select_related("use_case")
+    }
+
+
+_READERS = {
+    UseCase._meta.label_lower: _use_cases,
+    Decision._meta.label_lower: _decisions,
+    Job._meta.label_lower: _jobs,
+    Dataset._meta.label_lower: _datasets,
+}

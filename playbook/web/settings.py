@@ -1,0 +1,204 @@
+"""Django settings. Every value that an installation may change is read from the environment here and nowhere else.
+
+The README lists them; a test fails when one is missing there. A wrong value stops the start with one sentence.
+"""
+
+import contextlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+
+
+def _flag(name: str, *, default: bool) -> bool:
+    value = os.environ.get(name, "1" if default else "0").lower()
+    if value not in ("1", "0", "true", "false", "yes", "no"):
+        raise ImproperlyConfigured(f"{name}={value!r} is not a yes or no; set it to 1 or 0")
+    return value in ("1", "true", "yes")
+
+
+def _number(name: str, *, default: int) -> int:
+    value = os.environ.get(name, str(default))
+    if not value.isdigit() or int(value) == 0:
+        raise ImproperlyConfigured(f"{name}={value!r} is not a whole number above 0")
+    return int(value)
+
+
+def _words(name: str, default: str) -> list[str]:
+    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def _secret_key(data_dir: Path) -> str:
+    """Return PLAYBOOK_SECRET_KEY, or a random key kept in the data folder so that sessions survive a restart."""
+    if key := os.environ.get("PLAYBOOK_SECRET_KEY"):
+        return key
+    file = data_dir / "secret-key"
+    if not file.exists():
+        # Written aside, then linked: a second process of the same start sees the whole key or none.
+        descriptor, written = tempfile.mkstemp(dir=data_dir)
+        os.write(descriptor, secrets.token_urlsafe(50).encode())
+        os.close(descriptor)
+        with contextlib.suppress(FileExistsError):
+            os.link(written, file)
+        Path(written).unlink()
+    return file.read_text()
+
+
+PLAYBOOK_DATA_DIR = Path(os.environ.get("PLAYBOOK_DATA_DIR", BASE_DIR / ".data"))
+PLAYBOOK_DATA_DIR.mkdir(parents=True, exist_ok=True)
+PLAYBOOK_CONTENT_DIR = Path(os.environ.get("PLAYBOOK_CONTENT_DIR", BASE_DIR / "content"))
+if not PLAYBOOK_CONTENT_DIR.is_dir():
+    raise ImproperlyConfigured(f"PLAYBOOK_CONTENT_DIR={str(PLAYBOOK_CONTENT_DIR)!r} is not a folder")
+PLAYBOOK_LEASE_SECONDS = _number("PLAYBOOK_LEASE_SECONDS", default=60)
+PLAYBOOK_MAX_UPLOAD_MB = _number("PLAYBOOK_MAX_UPLOAD_MB", default=50)
+
+DEBUG = _flag("PLAYBOOK_DEBUG", default=False)
+SECRET_KEY = _secret_key(PLAYBOOK_DATA_DIR)
+ALLOWED_HOSTS = _words("PLAYBOOK_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = _words("PLAYBOOK_TRUSTED_ORIGINS", "")
+# Behind TLS, set PLAYBOOK_HTTPS=1: cookies are then sent over HTTPS alone and plain HTTP is redirected.
+PLAYBOOK_HTTPS = _flag("PLAYBOOK_HTTPS", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PLAYBOOK_HTTPS else None
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PLAYBOOK_HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if PLAYBOOK_HTTPS else 0
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_htmx",
+    "csp",
+    # Our apps, lowest first: each may import those above it in this list, never those below.
+    "playbook.web.accounts",
+    "playbook.web.common",
+    "playbook.web.usecases",
+    "playbook.web.datasets",
+    "playbook.web.assessments",
+    "playbook.web.decisions",
+    "playbook.web.jobs",
+    "playbook.web.outcomes",
+    "playbook.web.wiki",
+    "playbook.web.search",
+    "playbook.web.home",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "playbook.web.common.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "playbook.web.urls"
+WSGI_APPLICATION = "playbook.web.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": False,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "playbook.web.common.context.site",
+            ],
+            "loaders": [
+                ("django.template.loaders.cached.Loader", ["django.template.loaders.filesystem.Loader"]),
+            ]
+            if not DEBUG
+            else ["django.template.loaders.filesystem.Loader"],
+            "builtins": ["playbook.web.common.templatetags.playbook"],
+        },
+    }
+]
+
+DATABASES = {"default": dj_database_url.config(default=f"sqlite:///{PLAYBOOK_DATA_DIR / 'playbook.sqlite3'}")}
+DATABASES["default"]["ATOMIC_REQUESTS"] = False
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # WAL lets readers go on while one writes; IMMEDIATE takes the write lock at the start of a transaction, so that
+    # two writers queue (up to `timeout` seconds) instead of failing with "database is locked" halfway through.
+    DATABASES["default"]["OPTIONS"] = {
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+    }
+else:
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# Connecting anew for each request costs an article page a third of its time, with SQLite too.
+DATABASES["default"]["CONN_MAX_AGE"] = 60
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "accounts:login"
+LOGIN_REDIRECT_URL = "home:home"
+LOGOUT_REDIRECT_URL = "accounts:login"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = PLAYBOOK_DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "playbook/web/static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "playbook.web.common.static.StaticStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    # A 404 or 403 is an answer, not an incident.
+    "loggers": {"django.request": {"level": "ERROR"}, "django.security.csrf": {"level": "ERROR"}},
+}

@@ -1,0 +1,29 @@
+"""`/library/`: areas, articles, the Markdown and history behind each, reviews, calculators, feeds.
+
+The fixed addresses come first: no area can be called "review", "tags" or "calculators".
+"""
+
+from django.urls import path
+
+from playbook.web.wiki import calculator_views, evidence_views, feed_views, history_views, trust_views, views
+
+app_name = "wiki"
+urlpatterns = [
+    path("", views.index, name="index"),
+    path("feed.atom", feed_views.feed, name="feed"),
+    path("freshness.json", trust_views.freshness, name="freshness"),
+    path("review/", trust_views.review, name="review"),
+    path("flags/<int:pk>/resolve/", trust_views.resolve, name="resolve_flag"),
+    path("glossary/", views.glossary, name="glossary"),
+    path("images/<path:path>", views.image, name="image"),
+    path("evidence/<str:claim_id>/", evidence_views.evidence, name="evidence"),
+    path("tags/<slug:tag>/", views.tag, name="tag"),
+    path("calculators/", calculator_views.index, name="calculators"),
+    path("calculators/<slug:name>/", calculator_views.detail, name="calculator"),
+    path("<slug:area_slug>/", views.area, name="area"),
+    path("<slug:area_slug>/<slug:slug>.md", views.source, name="source"),
+    path("<slug:area_slug>/<slug:slug>/", views.article, name="article"),
+    path("<slug:area_slug>/<slug:slug>/preview/", views.preview, name="preview"),
+    path("<slug:area_slug>/<slug:slug>/history/", history_views.article_history, name="history"),
+    path("<slug:area_slug>/<slug:slug>/flag/", trust_views.flag, name="flag"),
+]

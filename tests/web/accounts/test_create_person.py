@@ -1,0 +1,38 @@
+"""`manage.py create_person`: creates, renews, refuses."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from playbook.web.accounts.models import User
+
+
+def _create(*arguments: str) -> str:
+    """Run the command and return the password that it prints."""
+    said = StringIO()
+    call_command("create_person", *arguments, stdout=said)
+    return said.getvalue().split()[-1]
+
+
+def test_the_person_can_log_in_with_the_printed_password(client: Client, db: None) -> None:
+    password = _create("erin", "Erin Vasquez")
+    assert client.login(username="erin", password=password)
+    assert User.objects.get().name == "Erin Vasquez"
+
+
+def test_again_the_old_password_ends(client: Client, db: None) -> None:
+    first, second = _create("erin", "Erin Vasquez"), _create("erin", "Erin Vasquez-Lee", "--staff")
+    assert not client.login(username="erin", password=first)
+    assert client.login(username="erin", password=second)
+    assert [(user.name, user.is_staff) for user in User.objects.all()] == [("Erin Vasquez-Lee", True)]
+
+
+@pytest.mark.parametrize(
+    ("username", "name", "message"), [("e rin", "Erin", "username: "), ("erin", "", "name: "), ("x" * 200, "X", "150")]
+)
+def test_a_wrong_name_is_refused_with_the_reason(db: None, username: str, name: str, message: str) -> None:
+    with pytest.raises(CommandError, match=message):
+        _create(username, name)
+    assert User.objects.count() == 0

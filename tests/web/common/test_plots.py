@@ -1,0 +1,105 @@
+"""Plots: geometry, ticks, labels that do not collide, values that are not finite."""
+
+import math
+
+import pytest
+
+from playbook.web.common.plots import interval_plot, line_plot, nice_ticks, number_text, stacked_plot
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 1.24, [0.0, 0.5, 1.0]),
+        (0, 30, [0, 10, 20, 30]),
+        (1, 30, [10, 20, 30]),
+        (0.003, 0.009, [0.004, 0.006, 0.008]),
+        (-1, 1, [-1.0, -0.5, 0.0, 0.5, 1.0]),
+        (5, 5, [5]),
+    ],
+)
+def test_ticks_are_round_numbers_inside_the_range(low: float, high: float, expected: list[float]) -> None:
+    assert nice_ticks(low, high) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (1.2413, "1.24"), (0.003123, "0.00312"), (12345.6, "12,346"), (30, "30"), (0.00001, "1.0e-05")],
+)
+def test_number_text_keeps_three_digits(value: float, text: str) -> None:
+    assert number_text(value) == text
+
+
+def test_line_plot_places_first_and_last_point_on_the_frame() -> None:
+    plot = line_plot("Loss", {"Training": [(1, 2.0), (11, 0.0)]}, x_label="step")
+    assert plot is not None
+    (line,) = plot.series
+    assert line.path == f"M{plot.left}.0 {line.path.split(' ')[1].split('L')[0]}L{plot.right}.0 {plot.bottom}.0"
+    assert line.last == "0"
+    assert plot.summary == "Loss by step. Training: from 2 at 1 to 0 at 11."
+
+
+def test_line_plot_without_a_finite_point_is_none() -> None:
+    assert line_plot("Loss", {"Training": [(1, math.nan)], "Validation": []}, x_label="step") is None
+
+
+def test_line_plot_leaves_out_values_that_are_not_finite() -> None:
+    plot = line_plot("Loss", {"Training": [(1, 1.0), (2, math.inf), (3, 0.5)]}, x_label="step")
+    assert plot is not None
+    assert plot.series[0].points == ((1.0, 1.0), (3.0, 0.5))
+
+
+def test_line_plot_of_one_point_has_a_frame() -> None:
+    plot = line_plot("Loss", {"Training": [(3, 1.0)]}, x_label="step")
+    assert plot is not None
+    assert [tick.label for tick in plot.x_ticks][:1] == ["3"]
+
+
+def test_end_labels_of_lines_that_meet_are_kept_apart() -> None:
+    plot = line_plot("Loss", {"a": [(0, 1), (1, 0.5)], "b": [(0, 1), (1, 0.501)]}, x_label="step")
+    assert plot is not None
+    first, second = sorted(line.end_y for line in plot.series)
+    assert second - first >= 15
+
+
+def test_interval_plot_places_value_between_low_and_high_and_draws_the_rule() -> None:
+    plot = interval_plot([("LoRA", 0.9, 0.8, 0.95)], threshold=0.8, threshold_label="criterion 80 %")
+    (row,) = plot.rows
+    assert row.x_low < row.x < row.x_high
+    assert plot.rule is not None
+    assert plot.rule.position == row.x_low
+    assert plot.summary == "LoRA: 90 % (80–95)."
+
+
+def test_a_running_curve_leaves_room_for_the_steps_to_come() -> None:
+    plot = line_plot("Loss", {"Training": [(1, 1.0), (2, 0.5)]}, x_label="step", x_max=40)
+    assert plot is not None
+    assert [tick.label for tick in plot.x_ticks] == ["10", "20", "30", "40"]
+    assert plot.series[0].end_x < plot.left + (plot.right - plot.left) / 10
+
+
+def test_a_step_axis_has_whole_numbers_alone() -> None:
+    plot = line_plot("Loss", {"Training": [(1, 1.0), (2, 0.5)]}, x_label="step")
+    assert plot is not None
+    assert [tick.label for tick in plot.x_ticks] == ["1", "2"]
+
+
+def test_stacked_plot_places_parts_end_to_end_on_one_scale() -> None:
+    plot = stacked_plot(
+        [("Small", [("a", 1.0), ("b", 0.0), ("c", 1.0)]), ("Large", [("a", 4.0), ("b", 2.0), ("c", 2.0)])],
+        text=lambda size: f"{size:.0f} MB",
+    )
+
+    assert [(row.label, row.text, row.end) for row in plot.rows] == [("Small", "2 MB", 245.0), ("Large", "8 MB", 620.0)]
+    assert [(part.number, part.x, part.width) for part in plot.rows[0].segments] == [(1, 120.0, 62.5), (3, 182.5, 62.5)]
+    assert plot.names == ((1, "a"), (2, "b"), (3, "c"))
+    assert plot.summary == (
+        "Small: 2 MB, of which a 1 MB, b 0 MB, c 1 MB. Large: 8 MB, of which a 4 MB, b 2 MB, c 2 MB."
+    )
+    assert [tick.label for tick in plot.x_ticks] == ["0 MB", "2 MB", "4 MB", "6 MB", "8 MB"]
+
+
+def test_stacked_plot_of_nothing_is_empty() -> None:
+    plot = stacked_plot([("None", [("a", 0.0)])], text=str)
+
+    assert plot.rows[0].segments == ()

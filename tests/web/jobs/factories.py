@@ -1,0 +1,84 @@
+"""Small valid values for tests of jobs and the worker."""
+
+import hashlib
+from datetime import UTC, datetime
+
+from playbook.contracts.dataset import Message, Split
+from playbook.contracts.protocol import Capabilities
+from playbook.contracts.report import ArmReport, ItemResult, Overlap, Report, Score
+from playbook.contracts.run_spec import Arm, BaseModelRef, EvaluationSettings, InputFile, Metric, RunSpec
+from playbook.web.accounts.models import User
+from playbook.web.common import blobs
+from playbook.web.jobs.actions import launch_job
+from playbook.web.jobs.models import Job
+from playbook.web.usecases.models import UseCase
+
+AT = datetime(2025, 6, 1, 12, tzinfo=UTC)
+
+
+def split_bytes(split: Split) -> bytes:
+    return (
+        b'{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "ok"}]}\n' % split.encode()
+    )
+
+
+def make_spec(*, base_model: str = "tiny", max_steps: int = 30) -> RunSpec:
+    """A spec whose three one-row splits are stored as blobs."""
+    stored = {split: blobs.store([split_bytes(split)]) for split in Split}
+    spec = RunSpec(
+        base_model=BaseModelRef(id=base_model),
+        evaluation=EvaluationSettings(arms=(Arm.ZERO_SHOT,)),
+        inputs=tuple(
+            InputFile(split=split, sha256=blob.sha256, size_bytes=blob.size_bytes, rows=1)
+            for split, blob in stored.items()
+        ),
+    )
+    return spec.model_copy(update={"training": spec.training.model_copy(update={"max_steps": max_steps})})
+
+
+def make_job(
+    use_case: UseCase, created_by: User, *, base_model: str = "tiny", priority: int = 0, max_steps: int = 30
+) -> Job:
+    return launch_job(
+        use_case=use_case,
+        created_by=created_by,
+        title="LoRA on tickets",
+        spec=make_spec(base_model=base_model, max_steps=max_steps),
+        recipe="lora-small",
+        priority=priority,
+    )
+
+
+def make_capabilities(*base_models: str) -> Capabilities:
+    return Capabilities(hostname="gpu-1", memory_bytes=8 * 1024**3, cpu_count=2, base_models=base_models or ("tiny",))
+
+
+def make_report(spec: RunSpec) -> Report:
+    """A report of one row that the base model got wrong."""
+    item = ItemResult(
+        index=0,
+        prompt=(Message(role="user", content="test"),),
+        expected="ok",
+        output="no",
+        correct=False,
+        json_valid=False,
+        prompt_tokens=4,
+        output_tokens=1,
+        natural_stop=True,
+    )
+    score = Score(metric=Metric.EXACT_MATCH, successes=0, n=1, value=0.0, low=0.0, high=0.79)
+    return Report(
+        spec=spec,
+        arms=(ArmReport(arm=Arm.ZERO_SHOT, items=(item,), scores=(score,), seconds=0.1),),
+        comparisons=(),
+        training=None,
+        overlap=Overlap(shared_rows=0, shared_templates=None, test_templates=None),
+        device="cpu",
+        versions={},
+        started_at=AT,
+        finished_at=AT,
+    )
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,70 @@
+"""Reading aids in a real browser: the place in the contents, previews, copying, terms; nothing moves."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from playbook.web.accounts.models import User
+from tests.conftest import CHROMIUM, PASSWORD
+from tests.web.wiki.shelf import article_text
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+LONG = "\n\n".join(f"## Part {number}\n\n" + "Words to read, line by line. " * 120 for number in range(1, 5))
+BODY = f"Read [on](second.md) about the adapter.\n\n```python\nprint('copied')\n```\n\n{LONG}\n"
+GLOSSARY = "terms:\n  - {slug: adapter, term: adapter, definition: A small file of weights.}\n"
+WATCH = """
+window.moved = 0;
+new PerformanceObserver((list) => { for (const entry of list.getEntries()) window.moved += entry.value; })
+  .observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.fixture
+def page(alice: User, content: Path) -> Iterator[Page]:
+    """Alice on the article, in a wide window, at a site of this test's own."""
+    (content / "glossary.yaml").write_text(GLOSSARY)
+    (content / "articles/train/third.md").write_text(article_text("Third", BODY))
+    server = LiveServer("localhost")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        context = browser.new_context(
+            base_url=server.url, viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
+        )
+        opened = context.new_page()
+        opened.add_init_script(WATCH)
+        opened.goto("/account/login/?next=/library/train/third/")
+        opened.get_by_label("Username").fill("alice")
+        opened.get_by_label("Password").fill(PASSWORD)
+        opened.get_by_role("button", name="Log in").click()
+        opened.wait_for_url("**/library/train/third/")
+        yield opened
+        browser.close()
+    server.stop()
+
+
+def test_reading_aids_work_and_nothing_moves(page: Page) -> None:
+    contents = page.get_by_role("navigation", name="On this page")
+    page.evaluate("document.getElementById('part-3').scrollIntoView()")
+    expect(contents.locator("[aria-current]")).to_have_text("Part 3")
+
+    page.evaluate("window.scrollTo(0, 0)")
+    link = page.get_by_role("link", name="on", exact=True)
+    link.hover()
+    preview = page.locator("#link-preview")
+    expect(preview).to_contain_text("Second")
+    preview.hover()
+    expect(preview).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(preview).to_be_hidden()
+
+    page.locator(".term-word").focus()
+    page.locator(".term-word").hover()
+    expect(page.get_by_text("A small file of weights.")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("A small file of weights.")).to_be_hidden()
+
+    expect(page.get_by_role("button", name="Copy")).to_have_count(1)
+    assert page.evaluate("window.moved") == 0
