@@ -1,0 +1,115 @@
+"""Train a run folder with TRL's SFTTrainer and write `trl.json`: seconds, loss, memory and the answers of its adapter.
+
+`python -m tests.benchmarks.trl_sft RUN_DIR MODELS_DIR`, as a process of its own, so that memory is its alone.
+"""
+
+import json
+import resource
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM
+from trl import SFTConfig, SFTTrainer
+
+from playbook.contracts.dataset import Split
+from playbook.contracts.run_spec import Arm, RunSpec
+from playbook.trainer.data import NumberedExample, read_split
+from playbook.trainer.evaluate import Generator, run_arm
+from playbook.trainer.folder import RunFolder
+from playbook.trainer.model import load_tokenizer, read_limits, resolve
+from playbook.trainer.prompt import PromptBuilder
+from playbook.trainer.questions import build_questions
+from playbook.trainer.stop import Stop
+
+
+def main() -> None:
+    folder, models_dir = RunFolder(Path(sys.argv[1])), Path(sys.argv[2])
+    spec = RunSpec.model_validate_json(folder.spec.read_bytes())
+    source = resolve(spec.base_model, models_dir)
+    splits = {split: read_split(folder, spec.input(split)) for split in Split}
+    settings = _settings(spec, output=folder.root / "trl")
+    trainer = SFTTrainer(
+        model=AutoModelForCausalLM.from_pretrained(source.location, dtype=torch.float32),
+        args=settings,
+        train_dataset=Dataset.from_list([_row(numbered) for numbered in splits[Split.TRAIN]]),
+        processing_class=load_tokenizer(source),
+        peft_config=LoraConfig(
+            r=spec.lora.r,
+            lora_alpha=spec.lora.lora_alpha,
+            lora_dropout=spec.lora.lora_dropout,
+            target_modules=spec.lora.target_modules,
+            task_type="CAUSAL_LM",
+        ),
+    )
+    start = time.monotonic()
+    trainer.train()
+    seconds = time.monotonic() - start
+    peak_memory_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    tokenizer = load_tokenizer(source)
+    context_length, end_ids = read_limits(source, tokenizer)
+    questions = build_questions(
+        Arm.LORA,
+        splits[Split.TEST],
+        train=splits[Split.TRAIN],
+        builder=PromptBuilder(tokenizer, end_ids=end_ids),
+        spec=spec,
+        context_length=context_length,
+    )
+    generator = Generator(
+        model=trainer.model.merge_and_unload().to(torch.bfloat16).eval(),
+        tokenizer=tokenizer,
+        device=torch.device("cpu"),
+        end_ids=end_ids,
+        settings=spec.evaluation,
+        stop=Stop(lease=folder.lease, max_lease_age_seconds=None),
+    )
+    arm = run_arm(Arm.LORA, questions, generator, on_rows_done=lambda rows: None)
+    result = {
+        "seconds": seconds,
+        "train_loss": losses[-1],
+        "peak_memory_bytes": peak_memory_bytes,
+        "arm": arm.model_dump(mode="json"),
+        "settings": {
+            name: getattr(settings, name) for name in ("bf16", "gradient_checkpointing", "packing", "max_length")
+        },
+        "versions": {name: version(name) for name in ("trl", "datasets", "accelerate")},
+    }
+    (folder.root / "trl.json").write_text(json.dumps(result), encoding="utf-8")
+
+
+def _settings(spec: RunSpec, *, output: Path) -> SFTConfig:
+    """The recipe's settings under TRL's names; everything else stays at TRL's default."""
+    training = spec.training
+    return SFTConfig(
+        output_dir=str(output),
+        use_cpu=not torch.cuda.is_available(),
+        seed=spec.seed,
+        max_steps=training.max_steps,
+        per_device_train_batch_size=training.per_device_train_batch_size,
+        gradient_accumulation_steps=training.gradient_accumulation_steps,
+        learning_rate=training.learning_rate,
+        lr_scheduler_type=training.lr_scheduler_type,
+        warmup_steps=training.warmup_steps,
+        weight_decay=training.weight_decay,
+        max_grad_norm=training.max_grad_norm,
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+    )
+
+
+def _row(numbered: NumberedExample) -> dict[str, Any]:
+    """A row in TRL's conversational prompt-completion form, in which the completion alone is learned by default."""
+    messages = [message.model_dump() for message in numbered.example.messages]
+    return {"prompt": messages[:-1], "completion": messages[-1:]}
+
+
+if __name__ == "__main__":
+    main()

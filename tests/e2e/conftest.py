@@ -1,0 +1,40 @@
+"""A running demo and a browser, one of each for a test module."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.conftest import CHROMIUM
+from tests.e2e.demo import Demo, database
+from tests.e2e.visit import Visit
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Site, worker and sample base model, ready; afterwards stopped as by Ctrl-C, which must leave no process."""
+    with database() as environ:
+        running = Demo(tmp_path_factory.mktemp("demo"), environ)
+        try:
+            yield running
+        finally:
+            ended = running.stop()
+        assert ended == (0, [])
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium. One a module, because a running Playwright keeps Django's ORM from being used."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, demo: Demo) -> Iterator[Visit]:
+    """People with a browser each. At the end no page may have given cause for complaint."""
+    people = Visit(browser, demo.address, demo.password)
+    yield people
+    people.close()
+    assert people.complaints == []
