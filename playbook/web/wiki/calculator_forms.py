@@ -1,7 +1,9 @@
 """Inputs of the calculators. They live in the address, so every field has a default and a bound."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
 
@@ -30,13 +32,22 @@ _TARGET_SETS = [
 
 
 class CalculatorForm(forms.Form):
-    """A form that is always complete: what the address leaves out takes its default."""
+    """A form that is always complete: what the address leaves out takes its default.
+
+    `auto_id`: how its fields are called in the page, other than on the calculator's own page where an article may hold
+    several forms.
+    """
 
     defaults: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, given: Any) -> None:
+    def __init__(self, given: Mapping[str, str], *, auto_id: str = "id_%s") -> None:
         known = {name: given[name][:40] for name in self.base_fields if given.get(name)}
-        super().__init__({**self.defaults, **known})
+        super().__init__({**self.defaults, **known}, auto_id=auto_id)
+
+    @property
+    def query(self) -> str:
+        """All inputs as they stand in an address, defaults written out: a link keeps its result when those change."""
+        return urlencode({name: self.data[name] for name in self.fields if name in self.data})
 
 
 def _whole(label: str, low: int, high: int, help_text: str = "") -> forms.IntegerField:
@@ -88,8 +99,8 @@ class LoraMemoryForm(CalculatorForm):
     heads = _size("Heads", 1, 1_024)
     kv_heads = _size("Key-value heads", 1, 1_024)
 
-    def __init__(self, given: Any) -> None:
-        super().__init__(given)
+    def __init__(self, given: Mapping[str, str], *, auto_id: str = "id_%s") -> None:
+        super().__init__(given, auto_id=auto_id)
         for name in _SHAPE_FIELDS:
             self.fields[name].widget.attrs["placeholder"] = getattr(self._preset(), name)
 

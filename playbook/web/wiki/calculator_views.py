@@ -6,6 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from playbook.web.common.content import library
 from playbook.web.common.requests import HtmxRequest, wants_fragment
 from playbook.web.wiki.calculators import CALCULATORS
 
@@ -17,12 +18,15 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def detail(request: HttpRequest, name: str) -> HttpResponse:
+    """The calculator with the inputs of the address. `article` names the article whose form they come from: htmx then
+    gets the short result that stands there, and without JavaScript the page leads back to it."""
     calculator = CALCULATORS.get(name)
     if calculator is None:
         raise Http404(f"no calculator {name!r}; there are {', '.join(CALCULATORS)}")
     form = calculator.form(request.GET)
-    valid = form.is_valid()
-    context = {"calculator": calculator, "form": form, "result": calculator.result(form) if valid else None}
-    fragment = wants_fragment(cast(HtmxRequest, request))
-    template = "calculators/_result.html" if fragment else "calculators/calculator_detail.html"
-    return render(request, template, context, status=200 if valid else 422)
+    article = library().articles.get(request.GET.get("article", ""))
+    context = {**calculator.shown(form), "article": article}
+    template = "calculators/calculator_detail.html"
+    if wants_fragment(cast(HtmxRequest, request)):
+        template = "calculators/_embedded_result.html" if article else "calculators/_result.html"
+    return render(request, template, context, status=200 if form.is_valid() else 422)

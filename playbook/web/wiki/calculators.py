@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from django.urls import reverse
+
 from playbook.library import calculators as arithmetic
 from playbook.scoring.statistics import wilson_interval
 from playbook.web.common.plots import interval_plot, line_plot, stacked_plot
@@ -29,6 +31,15 @@ class Calculator:
     form: type[CalculatorForm]
     template: str
     result: Callable[[Any], Mapping[str, object]]
+
+    @property
+    def url(self) -> str:
+        return reverse("wiki:calculator", args=[self.name])
+
+    def shown(self, form: CalculatorForm) -> dict[str, object]:
+        """Return what the templates show of a form; `result` is None when its inputs cannot be calculated."""
+        result = self.result(form) if form.is_valid() else None
+        return {"calculator": self, "form": form, "result": result, "result_url": f"{self.url}?{form.query}"}
 
 
 def _lora_memory(form: LoraMemoryForm) -> dict[str, object]:

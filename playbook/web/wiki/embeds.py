@@ -26,8 +26,9 @@ class Filled:
     kind: str = "embed"
 
 
-def fill(embed: Embed, content: Library, article: Article) -> Filled:
-    """Return the live part for an embed that the library has checked: what it names exists."""
+def fill(embed: Embed, content: Library, article: Article, *, number: int) -> Filled:
+    """Return the live part for an embed that the library has checked: what it names exists. `number` is its own in the
+    article."""
     match embed.kind:
         case "checklist":
             checklist = content.checklists[embed.ref]
@@ -40,18 +41,13 @@ def fill(embed: Embed, content: Library, article: Article) -> Filled:
         case "evidence":
             return Filled("wiki/_embed_evidence.html", {"claim": content.claims[embed.ref]})
         case "calculator":
-            return _calculator(embed)
+            return _calculator(embed, article, number)
 
 
-def _calculator(embed: Embed) -> Filled:
-    """Show a result; inputs that cannot be calculated are said as on the calculator's own page."""
+def _calculator(embed: Embed, article: Article, number: int) -> Filled:
+    """Show form and result; inputs that cannot be calculated are said as on the calculator's own page."""
     calculator = CALCULATORS[embed.ref]
-    form = calculator.form(dict(parse_qsl(embed.query)))
-    valid = form.is_valid()
-    context = {
-        "calculator": calculator,
-        "form": form,
-        "result": calculator.result(form) if valid else None,
-        "url": reverse("wiki:calculator", args=[embed.ref]) + (f"?{embed.query}" if embed.query else ""),
-    }
+    name = f"calculator-{number}"
+    form = calculator.form(dict(parse_qsl(embed.query)), auto_id=f"{name}-%s")
+    context = {**calculator.shown(form), "article": article, "name": name}
     return Filled("wiki/_embed_calculator.html", context)

@@ -76,7 +76,10 @@ def article_page(shelf: Catalogue, article: Article, *, today: date, changed: Co
     paths, shown = list[str](), set[str]()
     try:
         rendered = _RENDERER.render(article, link_resolver(content, article), content)
-        parts = tuple(fill(part, content, article) if isinstance(part, Embed) else part for part in rendered.parts)
+        parts = tuple(
+            fill(part, content, article, number=number) if isinstance(part, Embed) else part
+            for number, part in enumerate(rendered.parts)
+        )
         headings, problems = rendered.headings, rendered.problems
         paths = [link.path for link in rendered.links]
         shown = {part.ref for part in rendered.parts if isinstance(part, Embed) and part.kind == "checklist"}

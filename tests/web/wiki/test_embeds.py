@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
 
 from playbook.web.accounts.models import User
 from tests.web.wiki.shelf import article_text
@@ -52,13 +53,42 @@ def test_a_checklist_block_starts_it_from_here(reader: Client, content: Path) ->
     assert 'href="/decide/go/?article=train/third"' in page
 
 
-def test_a_calculator_block_shows_a_result_and_leads_to_its_inputs(reader: Client, content: Path) -> None:
-    _write(content, "/// calculator | test-rows?rows=228&difference=10\n///\n")
+def test_a_calculator_block_is_a_form_with_a_result_that_can_be_linked(reader: Client, content: Path) -> None:
+    _write(content, "/// calculator | test-rows?rows=228&difference=10\n///\n\n/// calculator | test-rows\n///\n")
 
     page = _third(reader)
 
+    forms = re.findall(r'<form class="inputs" method="get" action="([^"]+)" hx-get="([^"]+)"', page)
+    assert forms == [("/library/calculators/test-rows/", "/library/calculators/test-rows/")] * 2
+    assert re.findall(r'name="rows" value="(\d+)"', page) == ["228", "100"]
+    ids = re.findall(r' id="(calculator-[^"]+)"', page)
+    assert len(ids) == len(set(ids))
     assert "228 rows" in page
-    assert 'href="/library/calculators/test-rows/?rows=228&amp;difference=10"' in page
+    link = "/library/calculators/test-rows/?rows=228&share=80&discordant=30&difference=10"
+    assert f'href="{escape(link)}"' in page
+    assert "228 rows" in reader.get(link).content.decode()
+
+
+def test_a_calculator_in_an_article_is_swapped_by_htmx(reader: Client, content: Path) -> None:
+    query = {"rows": "50", "article": "train/third"}
+
+    fragment = reader.get("/library/calculators/test-rows/", query, headers={"HX-Request": "true"}).content.decode()
+
+    assert "at 50 rows" in fragment
+    assert "<table" not in fragment
+    assert "<html" not in fragment
+    assert '<a href="/library/calculators/test-rows/?rows=50&amp;share=80&amp;discordant=30' in fragment
+
+
+def test_a_calculator_in_an_article_without_javascript_leads_to_its_page_and_back(reader: Client) -> None:
+    page = reader.get("/library/calculators/test-rows/", {"rows": "50", "article": "train/third"}).content.decode()
+    unknown = reader.get("/library/calculators/test-rows/", {"rows": "50", "article": "../<script>"}).content.decode()
+
+    assert "at 50 rows" in page
+    assert '<a class="button" href="/library/train/third/">Back to “Third”</a>' in page
+    assert '<input type="hidden" name="article" value="train/third">' in page
+    assert "Back to" not in unknown
+    assert "&lt;script" not in unknown.partition("<main")[2]
 
 
 def test_a_calculator_block_with_wrong_inputs_says_so(reader: Client, content: Path) -> None:
