@@ -19,6 +19,7 @@ from playbook.web.jobs.models import Job
 from playbook.web.search.commands import COMMAND, COMMANDS, STAFF, Command
 from playbook.web.search.rows import DATASET, DECISION, JOB, USE_CASE, group_of
 from playbook.web.usecases.models import UseCase
+from playbook.web.wiki.model_views import anchor
 
 #: Every kind: what one is called, what many are called.
 KINDS = {
@@ -151,10 +152,10 @@ def _address(kind: str, key: str) -> str:
     if kind == ARTICLE:
         return reverse("wiki:article", args=key.split("/"))
     if kind == HEADING:
-        article, _, anchor = key.partition("#")
-        return f"{reverse('wiki:article', args=article.split('/'))}#{anchor}"
+        article, _, heading = key.partition("#")
+        return f"{reverse('wiki:article', args=article.split('/'))}#{heading}"
     if kind == TERM:
         return f"{reverse('wiki:glossary')}#{key}"
     if kind == CHECKLIST:
         return reverse("assessments:checklist", args=[key])
-    return reverse("jobs:choose")
+    return f"{reverse('wiki:models')}#{anchor(key)}"

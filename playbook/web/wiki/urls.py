@@ -5,7 +5,15 @@ The fixed addresses come first: no area can be called "review", "tags" or "calcu
 
 from django.urls import path
 
-from playbook.web.wiki import calculator_views, evidence_views, feed_views, history_views, trust_views, views
+from playbook.web.wiki import (
+    calculator_views,
+    evidence_views,
+    feed_views,
+    history_views,
+    model_views,
+    trust_views,
+    views,
+)
 
 app_name = "wiki"
 urlpatterns = [
@@ -15,6 +23,7 @@ urlpatterns = [
     path("review/", trust_views.review, name="review"),
     path("flags/<int:pk>/resolve/", trust_views.resolve, name="resolve_flag"),
     path("glossary/", views.glossary, name="glossary"),
+    path("models/", model_views.base_models, name="models"),
     path("images/<path:path>", views.image, name="image"),
     path("evidence/<str:claim_id>/", evidence_views.evidence, name="evidence"),
     path("tags/<slug:tag>/", views.tag, name="tag"),

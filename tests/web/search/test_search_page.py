@@ -134,7 +134,7 @@ def test_headings_terms_checklists_and_base_models_lead_to_their_pages(client: C
     assert "/library/train/what-lora-changes/#which-settings-matter" in links(client, "which settings matter")
     assert links(client, "overfitting")[0] == "/library/glossary/#overfitting"
     assert links(client, "should we fine-tune")[0] == "/decide/should-we-fine-tune/"
-    assert links(client, "smollm2") == [reverse("jobs:choose")]
+    assert links(client, "smollm2 135m instruct")[0] == "/library/models/#smollm2-135m-instruct"
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda command: command.key)
