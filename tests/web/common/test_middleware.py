@@ -1,0 +1,47 @@
+"""Text is compressed for browsers that take it; files and streams are not, and BREACH finds nothing to measure."""
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from playbook.web.accounts.models import User
+
+ACCEPT = {"Accept-Encoding": "gzip, deflate, br"}
+
+
+@pytest.mark.parametrize("path", ["/library/", "/library/freshness.json", "/library/feed.atom", "/llms.txt"])
+def test_text_is_compressed_when_the_browser_takes_it(client: Client, alice: User, path: str) -> None:
+    client.force_login(alice)
+    plain, packed = client.get(path), client.get(path, headers=ACCEPT)
+
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in packed.headers["Vary"]
+    assert len(gzip.decompress(packed.content)) == len(plain.content)
+    assert len(packed.content) < len(plain.content) / 2
+    assert "Content-Encoding" not in plain.headers
+
+
+def test_neither_the_csrf_token_nor_the_size_repeats(client: Client, alice: User) -> None:
+    client.force_login(alice)
+    answers = [client.get("/library/", headers=ACCEPT).content for _ in range(8)]
+    tokens = [set(re.findall(rb'X-CSRFToken": "(\w+)"', gzip.decompress(answer))) for answer in answers]
+
+    assert len(set().union(*tokens)) == 8
+    assert len({len(answer) for answer in answers}) > 1
+
+
+def test_pictures_go_out_as_they_are(client: Client, alice: User, tmp_path: Path, settings: Settings) -> None:
+    (tmp_path / "articles/train").mkdir(parents=True)
+    picture = b"GIF89a\x02\x00\x01\x00" + b"\x00" * 500
+    (tmp_path / "articles/train/dot.gif").write_bytes(picture)
+    settings.PLAYBOOK_CONTENT_DIR = tmp_path
+    client.force_login(alice)
+
+    answer = client.get("/library/images/articles/train/dot.gif", headers=ACCEPT)
+
+    assert "Content-Encoding" not in answer.headers
+    assert b"".join(answer.streaming_content) == picture  # type: ignore[attr-defined]
