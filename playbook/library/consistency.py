@@ -10,8 +10,10 @@ from playbook.library.articles import Article
 from playbook.library.catalog import BaseModelEntry
 from playbook.library.definition import Checklist
 from playbook.library.problems import ContentProblem
-from playbook.library.reader import CLAIMS_PATH, GLOSSARY_PATH, MODELS_PATH, Files
+from playbook.library.reader import AREAS_PATH, CLAIMS_PATH, GLOSSARY_PATH, MODELS_PATH, Files
 
+#: What follows `/library/` in addresses of the site's own; a test compares them. No area can have such a name.
+RESERVED_AREAS = frozenset({"calculators", "evidence", "flags", "glossary", "images", "models", "review", "tags"})
 #: The text of a content file, for the line of a mistake in it.
 ReadText = Callable[[str], str]
 
@@ -38,6 +40,7 @@ def inconsistencies(
     A library without `claims.yaml` has no list that a claim could be missing from."""
     claims = {claim.id for claim in files.claims}
     known = articles.keys() | set(former)
+    yield from _reserved_areas(files, articles.values(), read_text)
     yield from _slugs_taken_twice(articles.values())
     for article in articles.values():
         yield from _article_references(article, known, claims)
@@ -49,6 +52,24 @@ def inconsistencies(
 
 def line_of(text: str, part: str) -> int:
     return text.count("\n", 0, max(text.find(part), 0)) + 1
+
+
+def _reserved_areas(files: Files, articles: Iterable[Article], read_text: ReadText) -> Iterator[ContentProblem]:
+    """Yield areas, and former areas of articles, whose address is that of another page: nobody would reach them."""
+    for area in files.areas:
+        if area.slug in RESERVED_AREAS and f"slug: {area.slug}" in (text := read_text(AREAS_PATH)):
+            yield _reserved(AREAS_PATH, line_of(text, f"slug: {area.slug}"), area.slug)
+    for article in articles:
+        if article.area in RESERVED_AREAS:
+            yield _reserved(article.path, 1, article.area)
+        for alias in article.aliases:
+            if (area := alias.partition("/")[0]) in RESERVED_AREAS and "/" in alias:
+                yield _reserved(article.path, line_of(article.text, alias), area)
+
+
+def _reserved(path: str, line: int, area: str) -> ContentProblem:
+    message = f"area {area!r} cannot be reached: /library/{area}/ is a page of the site; give the folder another name"
+    return ContentProblem(path=path, line=line, message=message)
 
 
 def _slugs_taken_twice(articles: Iterable[Article]) -> Iterator[ContentProblem]:

@@ -161,3 +161,18 @@ def test_problems_of_other_files_are_part_of_the_check(content: Path, write: Wri
         "glossary.yaml:1: expected one field, 'terms:', with a list of entries",
     ]
     assert list(load_library(content).claims) == ["C01"]
+
+
+def test_an_area_that_is_a_page_of_the_site_is_named(content: Path, write: Write) -> None:
+    entry = "  - slug: review\n    title: Review\n    summary: Nothing.\n"
+    write("articles/areas.yaml", (content / "articles/areas.yaml").read_text() + entry)
+    write("articles/tags/lost.md", ARTICLE.replace("owner:", "aliases: [glossary/found]\nowner:"))
+
+    found = [line for line in _check(content) if "cannot be reached" in line]
+
+    line = (content / "articles/areas.yaml").read_text().count("\n", 0, -len(entry)) + 1
+    assert found == [
+        f"articles/{path}: area {area!r} cannot be reached: /library/{area}/ is a page of the site; "
+        "give the folder another name"
+        for path, area in ((f"areas.yaml:{line}", "review"), ("tags/lost.md:1", "tags"), ("tags/lost.md:4", "glossary"))
+    ]

@@ -18,7 +18,7 @@ PICTURE = (
     + _chunk(b"IEND", b"")
 )
 
-BLOCKS = """---
+BLOCKS = r"""---
 title: Every block that an article may hold
 summary: A page for the eye, on which each part of the library's Markdown stands once.
 owner: Erin Vogel
@@ -53,9 +53,9 @@ Inline `code` and a_long_identifier_that_nobody_would_write_but_somebody_will = 
 
 ## Formulas
 
-The update is $W' = W + \\\\frac{\\\\alpha}{r} B A$ with $B \\\\in \\\\mathbb{R}^{d \\\\times r}$.
+The update is $W' = W + \frac{\alpha}{r} B A$ with $B \in \mathbb{R}^{d \times r}$.
 
-$$\\\\mathcal{L} = -\\\\frac{1}{N} \\\\sum_{i=1}^{N} \\\\log p_\\\\theta(y_i \\\\mid x_i) + \\\\lambda \\\\lVert \\\\theta \\\\rVert_2^2$$
+$$\mathcal{L} = -\frac{1}{N} \sum_{i=1}^{N} \log p_\theta(y_i \mid x_i)$$
 
 ## A table
 
@@ -127,4 +127,4 @@ echo two
 ///
 
 [^one]: Hu et al., section 4.
-""".replace("\\\\", "\\")
+"""

@@ -8,6 +8,9 @@ import pytest
 from django.core.management import call_command
 from pytest_django import Settings
 
+from playbook.library.consistency import RESERVED_AREAS
+from playbook.web.wiki.urls import urlpatterns
+
 ARTICLE = "---\ntitle: T\nsummary: S\nowner: O\nreviewed: 2026-11-20\n---\n"
 BODIES = {"a": "To [[b]] and [[old-b]].\n", "b": "To [[a]].\n"}
 
@@ -66,3 +69,10 @@ def test_json_is_for_machines(content: Path) -> None:
             "severity": "warning",
         }
     ]
+
+
+def test_every_fixed_address_of_the_library_is_reserved() -> None:
+    """An area of that name could not be reached, so the check has to know all of them."""
+    first = {str(pattern.pattern).partition("/")[0] for pattern in urlpatterns}
+    fixed = {name for name in first if name and not name.startswith("<") and "." not in name}
+    assert fixed == RESERVED_AREAS
