@@ -36,7 +36,7 @@ class FrontMatter(Frozen):
 
     title: Line
     summary: Line = Field(description="the answer in one sentence")
-    owner: Line = Field(description="who keeps it right")
+    owner: Line = Field(description="who keeps it right: a username, printed name, e-mail address or team")
     reviewed: date = Field(description="when a person last checked it")
     review_in: Days = DEFAULT_REVIEW_IN
     order: int = Field(default=100, description="place within the area; equal numbers are sorted by title")

@@ -63,8 +63,8 @@ def _reserved_areas(files: Files, articles: Iterable[Article], read_text: ReadTe
         if article.area in RESERVED_AREAS:
             yield _reserved(article.path, 1, article.area)
         for alias in article.aliases:
-            if (area := alias.partition("/")[0]) in RESERVED_AREAS and "/" in alias:
-                yield _reserved(article.path, line_of(article.text, alias), area)
+            if (former := alias.partition("/")[0]) in RESERVED_AREAS and "/" in alias:
+                yield _reserved(article.path, line_of(article.text, alias), former)
 
 
 def _reserved(path: str, line: int, area: str) -> ContentProblem:

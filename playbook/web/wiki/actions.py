@@ -7,8 +7,9 @@ from playbook.library.articles import Article
 from playbook.web.accounts.models import User
 from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict, RoleRequired
-from playbook.web.wiki.flags import note_change, owns
+from playbook.web.wiki.flags import note_change
 from playbook.web.wiki.models import Flag
+from playbook.web.wiki.owners import owns
 
 
 @transaction.atomic

@@ -3,12 +3,11 @@
 Between `library.content`, which reads files, and the views. A view never walks through all articles.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from playbook.library.articles import Article
 from playbook.library.content import Library
-from playbook.web.accounts.models import User
 from playbook.web.common.content import library
 
 
@@ -26,9 +25,13 @@ class Catalogue:
     neighbours: Mapping[str, Neighbours]
     owners: Mapping[str, tuple[Article, ...]]
 
-    def owned_by(self, user: User) -> tuple[Article, ...]:
-        names = {user.username.casefold(), user.name.casefold()}
+    def owned_by(self, names: Collection[str]) -> tuple[Article, ...]:
+        """Return the articles whose owner is one of `names`, in small letters."""
         return tuple(article for name in sorted(names) for article in self.owners.get(name, ()))
+
+    def owned_by_nobody(self, known: Collection[str]) -> tuple[Article, ...]:
+        """Return the articles whose owner is none of `known`, in small letters."""
+        return tuple(article for name, found in self.owners.items() if name not in known for article in found)
 
 
 _kept: Catalogue | None = None

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from playbook.library.articles import Article
-from playbook.web.accounts.models import User
 from playbook.web.common.kept import Kept
 from playbook.web.wiki.models import Flag
 
@@ -32,11 +30,6 @@ def open_flags() -> Flags:
 def note_change() -> None:
     """Tell every process that the flags change. Call it inside the transaction."""
     _kept.note_change()
-
-
-def owns(user: User, article: Article) -> bool:
-    """True when the article's owner is the user's username or printed name, in any case."""
-    return article.owner.casefold() in (user.username.casefold(), user.name.casefold())
 
 
 def _read() -> Flags:

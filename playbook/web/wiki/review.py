@@ -1,5 +1,6 @@
 """The review queue: which articles need their owner, most urgent first. Pure; no request and no query."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
@@ -52,9 +53,9 @@ def waits(review: Review) -> bool:
     return bool(review.flags) or review.freshness is Freshness.OVERDUE
 
 
-def review_queue(shelf: Catalogue, flags: Flags, *, today: date, owner: str = "") -> ReviewQueue:
-    """Return the queue of everybody, or of one owner: overdue first, then flagged, then due soon."""
-    articles = shelf.owners.get(owner.casefold(), ()) if owner else shelf.content.articles.values()
+def review_queue(shelf: Catalogue, flags: Flags, *, today: date, owners: Collection[str] | None = None) -> ReviewQueue:
+    """Return the queue of everybody, or of some owners (in small letters): overdue, flagged, then due soon."""
+    articles = shelf.content.articles.values() if owners is None else shelf.owned_by(owners)
     reviews = [review_of(article, flags, today=today) for article in articles]
     waiting = [review for review in reviews if review.flags or review.freshness is not Freshness.FRESH]
     waiting.sort(key=lambda review: (review.freshness is not Freshness.OVERDUE, not review.flags, -review.days))

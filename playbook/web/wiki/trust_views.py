@@ -12,11 +12,15 @@ from playbook.web.usecases.permissions import signed_in
 from playbook.web.wiki import actions
 from playbook.web.wiki.addresses import article_url
 from playbook.web.wiki.catalogue import catalogue
-from playbook.web.wiki.flags import open_flags, owns
+from playbook.web.wiki.flags import open_flags
 from playbook.web.wiki.forms import FlagForm
 from playbook.web.wiki.models import Flag
+from playbook.web.wiki.owners import known_names, names_of
 from playbook.web.wiki.review import review_queue
 from playbook.web.wiki.views import article_slots, get_article
+
+#: The choice of the review queue that means the reader and their teams. Nobody is called so.
+MINE = "/mine"
 
 
 @require_POST
@@ -28,7 +32,9 @@ def flag(request: HttpRequest, area_slug: str, slug: str) -> HttpResponse:
         return render(request, "wiki/article_detail.html", context, status=422)
     try:
         actions.flag_article(found, comment=form.cleaned_data["comment"], by=signed_in(request))
-        messages.success(request, f"Thank you. {found.owner} sees your remark in the review queue.")
+        somebody = found.owner.casefold() in known_names()
+        told = found.owner if somebody else f"{found.owner} is nobody who may log in here, so staff"
+        messages.success(request, f"Thank you. {told} will see your remark in the review queue.")
     except Conflict as conflict:
         messages.error(request, str(conflict))
     return redirect(article_url(found))
@@ -49,14 +55,19 @@ def resolve(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def review(request: HttpRequest) -> HttpResponse:
     shelf = catalogue()
-    user = signed_in(request)
+    user, known = signed_in(request), known_names()
+    mine = names_of(user)
     owner = request.GET.get("owner", "")[:300]
-    queue = review_queue(shelf, open_flags(), today=timezone.localdate(), owner=owner)
+    chosen = None if not owner else mine if owner == MINE else {owner.casefold()}
+    queue = review_queue(shelf, open_flags(), today=timezone.localdate(), owners=chosen)
+    articles = shelf.content.articles.values()
     context = {
         "queue": queue,
         "owner": owner,
-        "owners": sorted({article.owner for article in shelf.content.articles.values()}, key=str.casefold),
-        "mine": {article.key for article in shelf.content.articles.values() if user.is_staff or owns(user, article)},
+        "mine": MINE,
+        "owners": sorted({article.owner for article in articles}, key=str.casefold),
+        "nobodies": {article.owner for article in shelf.owned_by_nobody(known)},
+        "may_resolve": {article.key for article in (articles if user.is_staff else shelf.owned_by(mine))},
         "is_staff": user.is_staff,
     }
     return render(request, "wiki/review_queue.html", context)

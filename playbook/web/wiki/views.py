@@ -14,9 +14,10 @@ from playbook.web.common.panels import panels_for
 from playbook.web.usecases.permissions import signed_in
 from playbook.web.wiki.addresses import article_url
 from playbook.web.wiki.catalogue import catalogue
-from playbook.web.wiki.flags import open_flags, owns
+from playbook.web.wiki.flags import open_flags
 from playbook.web.wiki.forms import FlagForm
 from playbook.web.wiki.fragments import fragments
+from playbook.web.wiki.owners import owns
 from playbook.web.wiki.pages import navigation
 from playbook.web.wiki.shell import render_article
 
@@ -77,11 +78,12 @@ def article_slots(request: HttpRequest, article: Article) -> dict[str, str]:
     """Return the parts of an article's page, safe HTML but for the title and the addresses."""
     user = signed_in(request)
     kept = fragments.get(catalogue(), article, today=timezone.localdate())
+    flags = open_flags().get(article.key, ())
     middle = {
         "article": article,
         "fragments": kept,
-        "flags": open_flags().get(article.key, ()),
-        "may_resolve": user.is_staff or owns(user, article),
+        "flags": flags,
+        "may_resolve": bool(flags) and (user.is_staff or owns(user, article)),
         "panels": panels_for("article", article, user),
     }
     return {

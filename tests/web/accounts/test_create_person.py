@@ -29,6 +29,16 @@ def test_again_the_old_password_ends(client: Client, db: None) -> None:
     assert [(user.name, user.is_staff) for user in User.objects.all()] == [("Erin Vasquez-Lee", True)]
 
 
+def test_a_person_joins_teams_and_keeps_them(db: None) -> None:
+    _create("erin", "Erin Vasquez", "--team", "Playbook editors", "--team", "Data team", "--email", "erin@example.org")
+    _create("erin", "Erin Vasquez", "--team", "Playbook editors")
+    user = User.objects.get()
+    assert (user.email, sorted(team.name for team in user.groups.all())) == (
+        "erin@example.org",
+        ["Data team", "Playbook editors"],
+    )
+
+
 @pytest.mark.parametrize(
     ("username", "name", "message"), [("e rin", "Erin", "username: "), ("erin", "", "name: "), ("x" * 200, "X", "150")]
 )

@@ -30,6 +30,7 @@ def test_load_demo_makes_people_who_can_log_in_and_imports_the_sample_dataset(se
         "dana": "Dana Ferreira",
     }
     assert list(Dataset.objects.values_list("slug", "is_sample")) == [("support-tickets", True)]
+    assert [user.username for user in User.objects.filter(groups__name="Playbook editors")] == ["alice"]
     assert stat.filemode((settings.PLAYBOOK_DATA_DIR / "demo-people.json").stat().st_mode) == "-rw-------"
 
 

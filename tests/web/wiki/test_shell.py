@@ -59,7 +59,7 @@ def test_every_form_carries_a_token_that_works(alice: User, content: Path) -> No
 def test_a_message_is_shown_once(reader: Client) -> None:
     reader.post(f"{THIRD}flag/", {"comment": "Old."})
 
-    assert "Thank you. Alice Moreau sees your remark" in _page(reader, THIRD)
+    assert "Thank you. Alice Moreau will see your remark" in _page(reader, THIRD)
     assert "Thank you." not in _page(reader, THIRD)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
+from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from django.test import Client
 from django.utils import timezone
@@ -90,10 +92,12 @@ def test_the_page_says_when_the_article_changed_after_the_flag(
     assert "The article has changed since." in reader.get("/library/train/third/").content.decode()
 
 
-@pytest.mark.parametrize("owner", ["Alice Moreau", "alice", "ALICE"])
+@pytest.mark.parametrize("owner", ["Alice Moreau", "alice", "ALICE", "Alice@example.org", "playbook EDITORS"])
 def test_the_owner_resolves_a_flag(
     client: Client, alice: User, bob: User, content: Path, owner: str, commit: Callable[[], AbstractContextManager[Any]]
 ) -> None:
+    call_command("create_person", "alice", "Alice Moreau", "--email", "alice@example.org", "--team", "Playbook editors")
+    alice.refresh_from_db()
     text = article_text("Third", "Text.\n").replace("Alice Moreau", owner)
     (content / "articles/train/third.md").write_text(text)
     with commit():
@@ -219,6 +223,41 @@ def test_the_queue_of_one_owner(reader: Client, content: Path) -> None:
     assert ">Second</a>" not in table
     assert "<option selected>Data team</option>" in page
     assert "Nothing to review for nobody" in reader.get("/library/review/?owner=nobody").content.decode()
+
+
+def test_a_team_owns_an_article_and_each_of_its_people_finds_it(client: Client, bob: User, content: Path) -> None:
+    text = article_text("Other", "Text.\n", reviewed="2019-01-01").replace("Alice Moreau", "Data team")
+    (content / "articles/train/other.md").write_text(text)
+    bob.groups.add(Group.objects.create(name="data TEAM"))
+    client.force_login(bob)
+
+    queue = client.get("/library/review/", {"owner": "/mine"}).content.decode()
+
+    table = queue.partition("<tbody>")[2].partition("</tbody>")[0]
+    assert (">Other</a>" in table, ">Second</a>" in table) == (True, False)
+    assert "Nobody here" not in table
+    assert "/library/train/other/" in client.get("/").content.decode().partition("Articles to review")[2]
+
+
+def test_an_owner_who_is_nobody_is_said_to_be(reader: Client, content: Path, bob: User) -> None:
+    """Also a team that nobody is in, and a person who may no longer log in."""
+    for slug, owner in (("one", "Data team"), ("two", "Nobody at all"), ("three", "bob")):
+        text = article_text(slug.title(), "Text.\n", reviewed="2019-01-01").replace("Alice Moreau", owner)
+        (content / f"articles/train/{slug}.md").write_text(text)
+    Group.objects.create(name="Data team")
+    User.objects.filter(pk=bob.pk).update(is_active=False)
+
+    queue = reader.get("/library/review/").content.decode()
+    flagged = reader.post("/library/train/two/flag/", {"comment": "Old."}, follow=True).content.decode()
+
+    assert queue.count("Nobody here; staff look after it") == 3
+    assert "Nobody at all is nobody who may log in here, so staff will see your remark" in flagged
+    assert "Nothing to review for you" in _as_mallory(reader).get("/library/review/?owner=/mine").content.decode()
+
+
+def _as_mallory(client: Client) -> Client:
+    client.force_login(User.objects.create_user("mallory", name="Mallory Stone"))
+    return client
 
 
 def test_freshness_feed_lists_every_article(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:

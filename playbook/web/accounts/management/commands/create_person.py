@@ -3,6 +3,7 @@
 import secrets
 from typing import Any
 
+from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -19,12 +20,17 @@ class Command(BaseCommand):
         parser.add_argument("username", help="what the person types to log in")
         parser.add_argument("name", help="printed name, in quotes")
         parser.add_argument("--staff", action="store_true", help="an editor of the library")
+        parser.add_argument("--email", default="", help="another name under which articles may call their owner")
+        parser.add_argument(
+            "--team", action="append", default=[], help="a team to join, as articles name it as their owner; repeatable"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         password = secrets.token_urlsafe(12)
         user = User.objects.filter(username=options["username"]).first() or User(username=options["username"])
         user.name = options["name"]
         user.is_staff = user.is_staff or options["staff"]
+        user.email = options["email"] or user.email
         user.set_password(password)
         try:
             user.full_clean()
@@ -32,4 +38,5 @@ class Command(BaseCommand):
             said = "; ".join(f"{field}: {' '.join(found)}" for field, found in error.message_dict.items())
             raise CommandError(said) from error
         user.save()
+        user.groups.add(*(Group.objects.get_or_create(name=team[:150])[0] for team in options["team"]))
         self.stdout.write(f"{user.username} ({user.name}) may log in with the password {password}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
@@ -26,6 +27,9 @@ PEOPLE = (
     ("dana", "Dana Ferreira", "signs as data steward"),
 )
 
+#: The owner of the articles that come with Playbook; the first of PEOPLE is in it.
+EDITORS = "Playbook editors"
+
 
 class Command(BaseCommand):
     help = "Create the demo people (names and password: demo-people.json in the data folder), import sample datasets."
@@ -35,11 +39,13 @@ class Command(BaseCommand):
         kept = _kept_password(file)
         password = kept or f"playbook-{secrets.token_hex(4)}"
         with transaction.atomic():
+            editors, _ = Group.objects.get_or_create(name=EDITORS)
             for username, name, _ in PEOPLE:
                 user, created = User.objects.get_or_create(username=username, defaults={"name": name})
                 if created or not kept:
                     user.set_password(password)
                     user.save(update_fields=["password"])
+            editors.user_set.add(User.objects.get(username=PEOPLE[0][0]))
         people = [{"username": username, "name": name, "part": part} for username, name, part in PEOPLE]
         _write_private(file, json.dumps({"people": people, "password": password}, indent=2))
         for card in sorted(Path(settings.PLAYBOOK_CONTENT_DIR).glob("datasets/*/card.md")):
