@@ -75,7 +75,7 @@ class TrainingSummary(Frozen):
     final_validation_loss: float | None
     trainable_parameters: int
     total_parameters: int
-    peak_memory_bytes: int
+    peak_memory_bytes: int = Field(description="up to the end of training: of the GPU, or of the process on a CPU")
 
 
 class Overlap(Frozen):

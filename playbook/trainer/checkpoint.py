@@ -42,6 +42,7 @@ class TrainingState(Frozen):
     train_losses: tuple[float, ...] = ()
     train_means: tuple[float, ...] = ()
     validation_losses: tuple[float, ...] = ()
+    peak_memory_bytes: int = 0
 
 
 def save_checkpoint(

@@ -55,6 +55,11 @@ class Prepared:
     questions: dict[Arm, tuple[Question, ...]]
     overlap: Overlap
 
+    @property
+    def longest(self) -> int:
+        """Tokens in the longest train or validation row."""
+        return max(len(row.encoded.input_ids) for split in (self.train, self.validation) for row in split.rows)
+
 
 def read_spec(folder: RunFolder) -> RunSpec:
     """Return the validated spec. Raises RunError(invalid_spec) naming each field that is wrong."""

@@ -22,7 +22,7 @@ from playbook.trainer.evaluate import Generator, run_arm
 from playbook.trainer.model import LoadedModel, load_with_adapters
 from playbook.trainer.prepare import Prepared, Run, settings_digest
 from playbook.trainer.schedule import Workload
-from playbook.trainer.train import TrainingJob, peak_memory_bytes, train
+from playbook.trainer.train import TrainingJob, train
 
 _LIBRARIES = ("torch", "transformers", "peft", "safetensors", "tokenizers")
 
@@ -33,7 +33,7 @@ def train_or_load(run: Run, prepared: Prepared) -> tuple[LoadedModel, TrainingSt
         with run.emitter.stage(Stage.TRAINING):
             return _train_stage(run, prepared)
     run.emitter.log("No lora arm is asked for, so nothing is trained and no adapter is written.")
-    loaded = load_with_adapters(prepared.source, run.spec.lora, seed=run.spec.seed)
+    loaded = load_with_adapters(prepared.source, run.spec.lora, seed=run.spec.seed, longest=prepared.longest)
     run.emitter.configured(_configuration(run, prepared, loaded))
     return loaded, None
 
@@ -46,6 +46,7 @@ def _train_stage(run: Run, prepared: Prepared) -> tuple[LoadedModel, TrainingSta
         prepared.source,
         run.spec.lora,
         seed=run.spec.seed,
+        longest=prepared.longest,
         compute_dtype=found[1].compute_dtype if found else None,
     )
     run.stop.check()
@@ -102,6 +103,7 @@ def _configuration(run: Run, prepared: Prepared, loaded: LoadedModel) -> Configu
         "seed": spec.seed,
         "device": device_name(loaded.device),
         "compute_dtype": loaded.compute_dtype,
+        "attention": loaded.attention,
         "adapter_dtype": "float32",
         "optimizer": "adamw (fused)",
         "context_length": prepared.context_length,
@@ -230,7 +232,7 @@ def _training_summary(loaded: LoadedModel, state: TrainingState) -> TrainingSumm
         final_validation_loss=state.validation_losses[-1],
         trainable_parameters=loaded.trainable_parameters,
         total_parameters=loaded.total_parameters,
-        peak_memory_bytes=peak_memory_bytes(loaded.device),
+        peak_memory_bytes=state.peak_memory_bytes,
     )
 
 

@@ -1,14 +1,14 @@
 """Second stage: the training loop, read from top to bottom.
 
 Speed on a CPU comes from four choices measured in design.md: a bf16 base with fp32 adapters under autocast, logits at
-the answer alone (rows are padded on the left, so answers stand at the end), batches of similar length, fused AdamW.
+the answer alone, batches of similar length, fused AdamW.
 """
 
-import inspect
 import math
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from playbook.trainer.schedule import Workload, learning_rate_at
 from playbook.trainer.stop import Stop
 
 IGNORED = -100
-_VALIDATION_BATCH_ROWS = 20
+_VALIDATION_BATCH_ROWS = 8
 #: A rise of the validation loss by less than this share is noise.
 _RISE = 0.02
 
@@ -55,7 +55,7 @@ class TrainingJob:
 @dataclass(frozen=True)
 class Batch:
     """input_ids, attention_mask, position_ids: int64 (batch, seq), padded on the left; no mask when nothing is padded.
-    labels: int64 (batch, kept), what the last `kept` positions predict, IGNORED = -100 where nothing is learned."""
+    labels: int64 (batch, seq), what each position predicts, IGNORED = -100 where nothing is learned."""
 
     input_ids: torch.Tensor
     attention_mask: torch.Tensor | None
@@ -163,44 +163,53 @@ def loss_sum(job: TrainingJob, rows: Sequence[Row]) -> torch.Tensor:
     """Return the summed cross-entropy of the supervised tokens of `rows`: a float32 scalar."""
     model, device = job.loaded.model, job.loaded.device
     batch = make_batch(rows, pad_id=job.pad_id, device=device)
-    kept = batch.labels.shape[1]
+    learned = batch.labels != IGNORED
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=job.loaded.compute_dtype == "bfloat16")
     # peft would cast each input to fp32 only for autocast to cast it back: a tenth of the step.
-    with autocast, disable_input_dtype_casting(model):
+    with autocast, disable_input_dtype_casting(model), _logits_at(model, learned):
         logits = model(
             input_ids=batch.input_ids,
             attention_mask=batch.attention_mask,
             position_ids=batch.position_ids,
             use_cache=False,
-            **_keep_last(model, kept),
-        ).logits[:, -kept:]
-    learned = batch.labels != IGNORED
-    return functional.cross_entropy(logits[learned].float(), batch.labels[learned], reduction="sum")
+        ).logits[0]
+    return functional.cross_entropy(logits.float(), batch.labels[learned], reduction="sum")
 
 
-def _keep_last(model: Any, positions: int) -> dict[str, int]:
-    """Ask for logits at the last positions alone, if the architecture can: the vocabulary is the widest layer."""
-    known = inspect.signature(model.get_base_model().forward).parameters
-    return {"logits_to_keep": positions} if "logits_to_keep" in known else {}
+@contextmanager
+def _logits_at(model: Any, chosen: torch.Tensor) -> Iterator[None]:
+    """Within, the model gives logits of shape (1, chosen positions, vocabulary). `chosen`: bool (batch, seq).
+
+    The vocabulary is by far the widest layer, so what it would say at prompt and padding is not even computed. The
+    hidden states are picked, (batch, seq, hidden) to (1, n, hidden), in front of whatever module makes logits of them.
+    """
+
+    def pick(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (inputs[0][chosen].unsqueeze(0), *inputs[1:])
+
+    hook = model.get_output_embeddings().register_forward_pre_hook(pick)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def make_batch(rows: Sequence[Row], *, pad_id: int, device: torch.device) -> Batch:
     """Return `rows` as tensors. The logit at position t predicts token t + 1, so labels are shifted by one here.
 
-    Two rows of 5 and 3 tokens, 2 and 1 of them supervised, give labels of shape (2, 3): [[a1, a2, -100],
-    [-100, b1, -100]]; the last position predicts nothing.
+    Two rows of 3 and 2 tokens, 2 and 1 of them supervised, give labels [[a1, a2, -100], [-100, b1, -100]]; the last
+    position predicts nothing.
     """
     width = max(len(row.encoded.input_ids) for row in rows)
-    kept = 1 + max(row.encoded.supervised_tokens for row in rows)
     input_ids = torch.full((len(rows), width), pad_id)
     mask = torch.zeros((len(rows), width), dtype=torch.int64)
-    labels = torch.full((len(rows), kept), IGNORED)
+    labels = torch.full((len(rows), width), IGNORED)
     for at, row in enumerate(rows):
         ids = torch.tensor(row.encoded.input_ids)
         answer = ids[row.encoded.prompt_length :]
         input_ids[at, width - len(ids) :] = ids
         mask[at, width - len(ids) :] = 1
-        labels[at, kept - 1 - len(answer) : kept - 1] = answer
+        labels[at, width - 1 - len(answer) : width - 1] = answer
     padded = bool((mask == 0).any())
     return Batch(
         input_ids=input_ids.to(device),
@@ -231,6 +240,7 @@ def _validate(job: TrainingJob, state: TrainingState) -> TrainingState:
             "train_losses": (),
             "train_means": (*state.train_means, sum(state.train_losses) / len(state.train_losses)),
             "final_train_loss": state.train_losses[-1],
+            "peak_memory_bytes": max(state.peak_memory_bytes, peak_memory_bytes(job.loaded.device)),
         }
     )
     job.emitter.log(

@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDTHS = (390, 1440)
 HEIGHT = 900
+#: What htmx writes when a page is left while a request is under way. A request that fails says more than this.
+ABORTED = ("htmx:sendAbort", "htmx:afterRequest")
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Visit:
             context.close()
 
     def _note_console(self, message: ConsoleMessage) -> None:
-        if self._listening and message.type in ("error", "warning"):
+        if self._listening and message.type in ("error", "warning") and not message.text.startswith(ABORTED):
             self.complaints.append(f"{message.page.url if message.page else ''}: {message.text}")
 
     def _note_request(self, request: Request) -> None:

@@ -37,7 +37,7 @@ def job(models_dir: Path, folder: Path, **training: Any) -> TrainingJob:
     run = RunFolder(folder)
     return TrainingJob(
         loaded=load_with_adapters(
-            resolve(BaseModelRef(id=TINY_ID), models_dir), LoraSettings(), seed=5, compute_dtype="float32"
+            resolve(BaseModelRef(id=TINY_ID), models_dir), LoraSettings(), seed=5, longest=16, compute_dtype="float32"
         ),
         settings=TrainingSettings.model_validate(settings | training),
         rows=rows(16),
@@ -63,7 +63,10 @@ def test_labels_are_the_answers_shifted_by_one() -> None:
     assert batch.attention_mask is not None
     assert batch.attention_mask.tolist() == [[0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1]]
     assert batch.position_ids.tolist() == [[0, 0, 0, 1, 2, 3], [0, 1, 2, 3, 4, 5]]
-    assert batch.labels.tolist() == [[IGNORED, 21, 2, IGNORED], [31, 32, 2, IGNORED]]
+    assert batch.labels.tolist() == [
+        [IGNORED, IGNORED, IGNORED, 21, 2, IGNORED],
+        [IGNORED, IGNORED, 31, 32, 2, IGNORED],
+    ]
 
 
 def test_rows_of_one_length_need_no_mask() -> None:
