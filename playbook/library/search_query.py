@@ -24,6 +24,8 @@ _WHOLE_TITLE, _TITLE_PHRASE, _TEXT_PHRASE = 30.0, 6.0, 3.0
 _KINDS = {"article": 6.0, "command": 3.0, "term": 2.0, "checklist": 2.0, "use_case": 1.0}
 #: Letters from which a beginning, a typo, and a typo in a beginning are looked for: shorter ones match anything.
 MIN_PREFIX, MIN_TYPO, MIN_PREFIX_TYPO = 3, 4, 5
+#: Letters from which two typos still leave the word: "zebra" is two letters from "zero".
+MIN_TWO_TYPOS = 8
 
 
 class Care(IntEnum):
@@ -74,9 +76,11 @@ def build_query(schema: Schema, words: Words, filters: Filters, care: Care) -> Q
 
 
 def build_nearest_title(schema: Schema, words: Words, filters: Filters) -> Query:
-    """Return the query for titles that look like the words: any of them, two typos each."""
+    """Return the query for titles that look like the words: any of them, two typos in each long one."""
     near = [
-        Query.fuzzy_term_query(schema, "title_words", word.text, distance=2, prefix=not word.whole)
+        Query.fuzzy_term_query(
+            schema, "title_words", word.text, distance=1 + (len(word.text) >= MIN_TWO_TYPOS), prefix=not word.whole
+        )
         for word in words.asked
         if len(word.text) >= MIN_TYPO
     ]

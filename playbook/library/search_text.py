@@ -23,7 +23,7 @@ _TAG = re.compile(r"</?[a-zA-Z][^<>\n]{0,300}>")
 _FOOTNOTE = re.compile(r"\[\^[^\[\]\n]{1,80}\]:?")
 _EMPHASIS = re.compile(r"[*`]+")
 _OUTER_UNDERSCORE = re.compile(r"_(?<!\w_)|_(?!\w)")
-_WIKILINK = re.compile(r"\[\[(?:[^\[\]|\n]{1,200}\|)?([^\[\]|\n]{1,200})\]\]")
+_WIKILINK = re.compile(r"\[\[(?P<name>[^\[\]|\n]{1,200})(?:\|(?P<label>[^\[\]\n]{1,200}))?\]\]")
 _IMAGE_OR_LINK = re.compile(r"!?\[([^\[\]\n]{0,500})\]\([^()\n]{0,500}\)")
 
 
@@ -43,10 +43,16 @@ def plain_text(markdown: str) -> str:
     """
     text = _TAG.sub("", _LINE_MARKS.sub("", markdown))
     if "[" in text:
-        text = _IMAGE_OR_LINK.sub(r"\1", _WIKILINK.sub(r"\1", _FOOTNOTE.sub("", text)))
+        text = _IMAGE_OR_LINK.sub(r"\1", _WIKILINK.sub(_wikilink_words, _FOOTNOTE.sub("", text)))
     if "_" in text:
         text = _OUTER_UNDERSCORE.sub("", text)
     return " ".join(html.unescape(_EMPHASIS.sub("", text).replace("|", " ")).split())
+
+
+def _wikilink_words(found: re.Match[str]) -> str:
+    """`[[slug|label]]` → its label; `[[area/what-is-lora#cost]]` → "what is lora", as the title is not known here."""
+    name: str = found["name"]
+    return found["label"] or name.partition("#")[0].rpartition("/")[2].replace("-", " ")
 
 
 def sections(markdown: str) -> tuple[Section, ...]:

@@ -99,3 +99,10 @@ def test_a_query_is_bounded() -> None:
 
 def test_compounds_are_also_written_as_one_word() -> None:
     assert joined_compounds("Fine-tuning, a pre-trained model - twice.") == "Finetuning pretrained"
+
+
+def test_a_wikilink_without_a_label_reads_as_words() -> None:
+    assert (
+        plain_text("See [[train/what-is-lora#cost]], [[go|the *list*]] and [[a]].")
+        == "See what is lora, the list and a."
+    )

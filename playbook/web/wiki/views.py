@@ -22,7 +22,7 @@ from playbook.web.wiki.pages import navigation
 from playbook.web.wiki.shell import render_article
 
 #: Articles that the front page lists for each area; the area's own page has them all.
-INDEX_ARTICLES = 8
+INDEX_ARTICLES = 5
 
 
 @require_safe
