@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
 
+from playbook.contracts.dataset import Split
 from playbook.contracts.model import Frozen
 from playbook.contracts.states import EndReason, Stage
 
@@ -44,6 +45,59 @@ class Configured(_Event):
     effective: dict[str, str | int | float | bool | None]
     trainable_parameters: int
     total_parameters: int
+
+
+class SplitTokens(Frozen):
+    """One split in tokens of the real tokenizer, after the over-length rule; `median` and `p95` are of a row."""
+
+    rows: Count
+    tokens: Count
+    supervised_tokens: Count
+    shortest: Count
+    median: Count
+    p95: Count
+    longest: Count
+    dropped_rows: Count = 0
+    truncated_rows: Count = 0
+    lost_tokens: Count = 0
+    lost_lines: tuple[int, ...] = Field(default=(), max_length=100, description="the first lines dropped or cut")
+
+
+class SampleToken(Frozen):
+    text: str
+    learned: bool
+
+
+class SampleRow(Frozen):
+    """A row as the model reads it: the rendered template, token by token, with what the loss sees."""
+
+    split: Split
+    line: int
+    tokens: tuple[SampleToken, ...] = Field(max_length=2000)
+    ends_turn: bool = Field(description="the last learned token ends the turn, so the model learns to stop")
+
+
+class Preflight(_Event):
+    """What the data stage found out, before anything is trained.
+
+    `memory_bytes`: estimate by component (base_weights, adapter, gradients, optimizer, activations, logits, runtime).
+    """
+
+    kind: Literal["preflight"] = "preflight"
+    splits: dict[Split, SplitTokens]
+    samples: tuple[SampleRow, ...] = Field(max_length=10)
+    memory_bytes: dict[MetricName, Count]
+
+
+class Predicted(_Event):
+    """What the first optimizer steps foretell: seconds from the start of the trainer to its report, and the peak memory
+    of training. The report says what they were."""
+
+    kind: Literal["predicted"] = "predicted"
+    after_steps: Count
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+    seconds_per_step: float = Field(ge=0, allow_inf_nan=False)
+    peak_memory_bytes: Count
 
 
 class Progress(_Event):
@@ -100,7 +154,16 @@ class Ended(_Event):
 
 
 Event = Annotated[
-    StageStarted | StageFinished | Configured | Progress | MetricPoint | Log | CheckpointSaved | Ended,
+    StageStarted
+    | StageFinished
+    | Configured
+    | Preflight
+    | Predicted
+    | Progress
+    | MetricPoint
+    | Log
+    | CheckpointSaved
+    | Ended,
     Field(discriminator="kind"),
 ]
 #: `EVENT.validate_json(line)` parses one line; raises pydantic.ValidationError.
