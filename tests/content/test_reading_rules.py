@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 
 from playbook.contracts.dataset import ProblemCode
+from playbook.contracts.run_spec import Recipe
 from playbook.contracts.states import EndReason
 from playbook.library.articles import Article
+from playbook.library.catalog import DatasetCard
 from playbook.library.content import load_library
+from playbook.library.definition import Checklist
 from playbook.library.fields import Source
 from playbook.library.links import judge
+from playbook.library.terms import Term
 
 LIBRARY = load_library(Path(__file__).parents[2] / "content")
 ARTICLES = list(LIBRARY.articles.values())
@@ -73,8 +77,8 @@ def test_no_sentence_is_longer_than_35_words(article: Article) -> None:
 
 
 @pytest.mark.parametrize("term", LIBRARY.glossary.values(), ids=lambda term: term.slug)
-def test_definitions_are_short(term: object) -> None:
-    sentences = re.split(r"(?<=[.!?])\s+", term.definition)  # type: ignore[attr-defined]
+def test_definitions_are_short(term: Term) -> None:
+    sentences = re.split(r"(?<=[.!?])\s+", term.definition)
 
     assert [sentence for sentence in sentences if len(sentence.split()) > MAX_WORDS] == []
 
@@ -153,26 +157,34 @@ def test_the_list_of_claims_names_articles_that_cite_them() -> None:
 
 
 def test_every_live_claim_leads_to_something_to_do() -> None:
-    """A link to a checklist, recipe or dataset, or to the part of an article in which a calculator stands."""
+    """A run to launch, a dataset to open, a checklist that asks for the claim or ends in it, or a calculator."""
     article, table = LIBRARY.articles["reference/what-can-we-test-here"], _claims_table()
 
-    without = [claim.id for claim in LIBRARY.claims.values() if claim.live and not _doable(article, table[claim.id][1])]
+    without = [claim.id for claim in LIBRARY.claims.values() if claim.live and not _doable(article, claim.id, table)]
 
     assert without == []
 
 
-def _doable(article: Article, cell: str) -> bool:
+def _doable(article: Article, claim: str, table: dict[str, tuple[str, str]]) -> bool:
+    cell = table[claim][1]
     hrefs = set(re.findall(r"\]\(([^)]+)\)", cell))
     for mention in article.outline.mentions:
-        target = judge(LIBRARY, article, mention).target if mention.href in hrefs else None
-        if target is None:
+        if mention.href not in hrefs:
             continue
-        if not isinstance(target, Article):
-            return True
-        part = mention.href.partition("#")[2]
-        ids = {heading.title: heading.id for heading in target.outline.headings}
-        if any(ids.get(headline) == part and "/// calculator |" in text for headline, text in _sections(target)):
-            return True
+        match judge(LIBRARY, article, mention).target:
+            case Checklist() as checklist:
+                asked = any(claim in question.claims for question in checklist.questions)
+                if asked or any(outcome.title in cell for outcome in checklist.outcomes):
+                    return True
+            case Article() as target:
+                part = mention.href.partition("#")[2]
+                ids = {heading.title: heading.id for heading in target.outline.headings}
+                if any(
+                    ids.get(headline) == part and "/// calculator |" in text for headline, text in _sections(target)
+                ):
+                    return True
+            case Recipe() | DatasetCard():
+                return True
     return False
 
 
