@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from playbook.contracts import events, protocol, run_spec
 from playbook.web.jobs.protocol_api import api
+from tests.benchmarks.table import README_BEGIN, README_END, measured_table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -47,6 +48,11 @@ def test_every_image_in_the_readme_exists() -> None:
     images = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
     assert images
     assert [image for image in images if not (ROOT / image).is_file()] == []
+
+
+def test_the_measured_figures_are_those_of_the_result_files() -> None:
+    table = README.partition(README_BEGIN)[2].partition(README_END)[0]
+    assert table.strip() == measured_table().strip()
 
 
 def test_every_make_target_is_in_make_help() -> None:

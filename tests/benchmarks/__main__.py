@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from tests.benchmarks import bench_check, bench_search, bench_trainer, bench_wiki
-from tests.benchmarks.table import write_results
+from tests.benchmarks.table import write_readme, write_results
 
 BENCHMARKS = {
     "trainer": bench_trainer.measure,
@@ -27,6 +27,7 @@ def main() -> int:
         print("\n".join(map(str, rows)), flush=True)
         print(f"written to {write_results(name, rows, details)}\n", flush=True)
         holds = holds and all(row.holds for row in rows)
+    write_readme()
     return 0 if holds else 1
 
 

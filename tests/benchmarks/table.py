@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parents[2] / "README.md"
+#: The table stands between these two lines of the README.
+README_BEGIN, README_END = "<!-- measured: written by make bench -->\n", "<!-- end of measured -->\n"
 
 
 @dataclass(frozen=True)
@@ -47,3 +50,25 @@ def write_results(name: str, rows: Sequence[Row], details: dict[str, object]) ->
     }
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+def measured_table() -> str:
+    """Return the newest result of each benchmark as one Markdown table: what was measured, and what we promise."""
+    newest = {path.stem.split("-", 3)[3]: path for path in sorted(RESULTS.glob("*.json"))}
+    lines = ["| measured | value | promise | on |", "|---|---|---|---|"]
+    for path in newest.values():
+        content = json.loads(path.read_text(encoding="utf-8"))
+        day = content["measured_at"][:10]
+        for row in (Row(**{key: row[key] for key in Row.__dataclass_fields__}) for row in content["rows"]):
+            limits = (("at most", row.at_most), ("at least", row.at_least))
+            promise = ", ".join(f"{words} {limit:.3g}" for words, limit in limits if limit is not None)
+            missed = "" if row.holds else " (missed)"
+            lines.append(f"| {row.name} | {f"{row.value:,.4g} {row.unit}".strip()} | {promise}{missed} | {day} |")
+    return "\n".join(line.replace(" |  |", " | |") for line in lines) + "\n"
+
+
+def write_readme() -> None:
+    """Put the table of the newest results into the README."""
+    before, _, rest = README.read_text(encoding="utf-8").partition(README_BEGIN)
+    after = rest.partition(README_END)[2]
+    README.write_text(f"{before}{README_BEGIN}\n{measured_table()}\n{README_END}{after}", encoding="utf-8")
