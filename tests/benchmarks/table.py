@@ -63,7 +63,8 @@ def measured_table() -> str:
             limits = (("at most", row.at_most), ("at least", row.at_least))
             promise = ", ".join(f"{words} {limit:.3g}" for words, limit in limits if limit is not None)
             missed = "" if row.holds else " (missed)"
-            lines.append(f"| {row.name} | {f"{row.value:,.4g} {row.unit}".strip()} | {promise}{missed} | {day} |")
+            value = f"{row.value:,.4g} {row.unit}".strip()
+            lines.append(f"| {row.name} | {value} | {promise}{missed} | {day} |")
     return "\n".join(line.replace(" |  |", " | |") for line in lines) + "\n"
 
 
