@@ -45,7 +45,8 @@ format: install ## format Python and templates
 	$(BIN)/ruff format .
 	$(BIN)/djade --target-version 5.2 $(TEMPLATES)
 
-bench: install ## measure; prints a table, writes JSON below tests/benchmarks/results
+bench: ## measure; prints a table, writes JSON below tests/benchmarks/results
+	@$(PYTHON) -m playbook.demo.install site worker trainer dev bench
 	$(BIN)/python -m tests.benchmarks
 
 screenshots: install ## walk through the product and keep pictures below screenshots/
