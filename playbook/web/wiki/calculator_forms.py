@@ -16,6 +16,8 @@ PRESETS: dict[str, tuple[str, ModelShape]] = {
     "llama-3.2-3b": ("Llama 3.2 3B", ModelShape(3072, 28, 8192, 128256, heads=24, kv_heads=8)),
     "llama-2-7b": ("Llama 2 7B", ModelShape(4096, 32, 11008, 32000, heads=32, kv_heads=32, tied_embeddings=False)),
 }
+#: The longest choice, all linear layers, has 55.
+MAX_INPUT_CHARACTERS = 60
 _SHAPE_FIELDS = ("hidden_size", "layers", "intermediate_size", "vocabulary", "heads", "kv_heads")
 _PRECISIONS = [
     (Precision.BF16.value, "16 bits"),
@@ -23,7 +25,7 @@ _PRECISIONS = [
     (Precision.INT8.value, "8 bits"),
     (Precision.NF4.value, "4 bits (QLoRA)"),
 ]
-_TARGET_SETS = [
+TARGET_SETS = [
     ("q_proj,v_proj", "Query and value"),
     ("q_proj,k_proj,v_proj,o_proj", "Attention"),
     ("gate_proj,up_proj,down_proj", "MLP"),
@@ -41,7 +43,7 @@ class CalculatorForm(forms.Form):
     defaults: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, given: Mapping[str, str], *, auto_id: str = "id_%s") -> None:
-        known = {name: given[name][:40] for name in self.base_fields if given.get(name)}
+        known = {name: given[name][:MAX_INPUT_CHARACTERS] for name in self.base_fields if given.get(name)}
         super().__init__({**self.defaults, **known}, auto_id=auto_id)
 
     @property
@@ -80,7 +82,7 @@ class LoraMemoryForm(CalculatorForm):
 
     preset = forms.ChoiceField(label="Base model", choices=[(key, title) for key, (title, _) in PRESETS.items()])
     rank = _whole("Rank", 1, 1024)
-    targets = forms.ChoiceField(label="Adapted layers", choices=_TARGET_SETS)
+    targets = forms.ChoiceField(label="Adapted layers", choices=TARGET_SETS)
     precision = forms.ChoiceField(label="Base weights in", choices=_PRECISIONS)
     batch = _whole("Rows a batch", 1, 1024)
     sequence = _whole("Tokens a row", 1, 1_048_576)

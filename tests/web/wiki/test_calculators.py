@@ -7,6 +7,7 @@ from django.test import Client
 
 from playbook.library.embeds import CALCULATORS as EMBEDDABLE
 from playbook.web.accounts.models import User
+from playbook.web.wiki.calculator_forms import TARGET_SETS
 from playbook.web.wiki.calculators import CALCULATORS, rows_for_half_width
 
 LORA = "/library/calculators/lora-memory/"
@@ -55,6 +56,12 @@ def test_inputs_in_the_address_change_the_result(visitor: Client) -> None:
     assert _stats(page)[0] == "9,175,040"
     assert "4.127 bits" in page
     assert '<option value="llama-3.2-3b" selected>' in page
+
+
+@pytest.mark.parametrize("targets", [targets for targets, _ in TARGET_SETS])
+def test_each_set_of_layers_can_be_chosen(visitor: Client, targets: str) -> None:
+    """The longest was once cut, and then refused."""
+    assert visitor.get(LORA, {"targets": targets}).status_code == 200
 
 
 def test_sizes_of_another_model_replace_those_of_the_chosen(visitor: Client) -> None:
