@@ -19,7 +19,7 @@ RAW, STEM, PLAIN = "raw", "playbook_stem", "playbook_plain"
 #: How much a word counts by where it stands.
 _STEM_FIELDS = {"title": 6.0, "labels": 3.0, "summary": 2.0, "joined": 2.0, "context": 1.0, "text": 1.0}
 _TITLE_PREFIX, _PREFIX, _TITLE_TYPO, _TYPO = 8.0, 1.0, 4.0, 0.5
-_WHOLE_TITLE, _TITLE_PHRASE, _TEXT_PHRASE = 30.0, 6.0, 3.0
+_WHOLE_TITLE, _TITLE_BEGINS, _TITLE_PHRASE, _TEXT_PHRASE = 30.0, 15.0, 6.0, 3.0
 #: Small: it decides between equals. An article explains; a heading of it leads to the same page.
 _KINDS = {"article": 6.0, "command": 3.0, "term": 2.0, "checklist": 2.0, "use_case": 1.0}
 #: Letters from which a beginning, a typo, and a typo in a beginning are looked for: shorter ones match anything.
@@ -124,11 +124,13 @@ def _begins(schema: Schema, field: str, text: str, boost: float) -> Query:
 
 
 def _better(schema: Schema, words: Words, care: Care) -> list[Query]:
-    """What lifts a document among those that match: its title is the query, words stand together, its kind."""
+    """What lifts a document among those that match: its title is the query or begins so, words stand together, kind."""
     whole = " ".join(word.text for word in words.words)
     title = Query.fuzzy_term_query(schema, "whole_title", whole, distance=int(care is not Care.EXACT))
     found = [Query.const_score_query(title, _WHOLE_TITLE)]
     if len(words.words) > 1:
+        begun = Query.fuzzy_term_query(schema, "whole_title", whole, distance=0, prefix=True)
+        found.append(Query.const_score_query(begun, _TITLE_BEGINS))
         stems = [word.stem for word in words.words]
         found += [
             Query.boost_query(Query.phrase_query(schema, field, [*stems], slop=1), boost)

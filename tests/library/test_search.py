@@ -100,6 +100,14 @@ def test_one_word_in_three_may_be_missing_when_nothing_holds_all(index: SearchIn
     assert (results.care, keys(results)) == (Care.SOME, ["article:train/lora"])
 
 
+def test_a_title_that_begins_as_typed_comes_first_whatever_else_says_the_words_more_often() -> None:
+    chatty = Document("article", "train/qlora", "QLoRA or LoRA?", text="What LoRA may change, what LoRA changed. " * 9)
+    made = SearchIndex()
+    made.replace({"lora": [LORA], "chatty": [chatty]})
+
+    assert keys(made.search("what lora chan", EVERYBODY)) == ["article:train/lora", "article:train/qlora"]
+
+
 def test_a_title_counts_more_than_text(index: SearchIndex) -> None:
     index.replace({"other": [Document("article", "a/b", "Rank", text="nothing else")]})
     assert keys(index.search("rank", EVERYBODY)) == ["article:a/b", "article:train/lora"]

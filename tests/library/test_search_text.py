@@ -106,3 +106,11 @@ def test_a_wikilink_without_a_label_reads_as_words() -> None:
         plain_text("See [[train/what-is-lora#cost]], [[go|the *list*]] and [[a]].")
         == "See what is lora, the list and a."
     )
+
+
+def test_the_address_of_a_live_part_is_not_among_the_words() -> None:
+    assert (
+        plain_text("Try it.\n\n/// calculator | lora-memory?targets=q_proj\n///\n\nThen go on.")
+        == "Try it. Then go on."
+    )
+    assert plain_text("/// note | Mind this\nRank is cheap.\n///") == "Mind this Rank is cheap."
