@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib.auth import middleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware import gzip
+from django.utils.cache import patch_vary_headers
 
 #: The worker protocol authenticates each call by its own bearer token.
 TOKEN_PREFIX = "/api/worker/"  # noqa: S105 - a path
@@ -20,6 +21,17 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         if request.path.startswith(TOKEN_PREFIX):
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)
+
+
+def vary_on_htmx(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Say that htmx gets another answer from the same address: else the back button shows the part for the page."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        patch_vary_headers(response, ["HX-Request"])
+        return response
+
+    return middleware
 
 
 class CompressTextMiddleware(gzip.GZipMiddleware):

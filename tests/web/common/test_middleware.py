@@ -34,6 +34,16 @@ def test_neither_the_csrf_token_nor_the_size_repeats(client: Client, alice: User
     assert len({len(answer) for answer in answers}) > 1
 
 
+def test_a_page_and_the_part_that_htmx_gets_are_kept_apart(client: Client, alice: User) -> None:
+    client.force_login(alice)
+    page, part = (
+        client.get("/library/calculators/test-rows/", headers=headers) for headers in ({}, {"HX-Request": "true"})
+    )
+
+    assert ("<html" in page.content.decode(), "<html" in part.content.decode()) == (True, False)
+    assert ["HX-Request" in answer.headers["Vary"] for answer in (page, part)] == [True, True]
+
+
 def test_pictures_go_out_as_they_are(client: Client, alice: User, tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "articles/train").mkdir(parents=True)
     picture = b"GIF89a\x02\x00\x01\x00" + b"\x00" * 500

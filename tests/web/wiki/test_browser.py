@@ -68,3 +68,44 @@ def test_reading_aids_work_and_nothing_moves(page: Page) -> None:
 
     expect(page.get_by_role("button", name="Copy")).to_have_count(1)
     assert page.evaluate("window.moved") == 0
+
+
+def test_headings_named_like_parts_of_the_page_break_none_of_them(page: Page, content: Path) -> None:
+    names = ("Palette", "Palette found", "Palette list", "Main", "Flags", "Page end", "Link preview", "Htmx")
+    body = "".join(f"## {name}\n\nWords.\n\n" for name in names)
+    (content / "articles/train/third.md").write_text(article_text("Third", f"[on](second.md)\n\n{body}"))
+    page.goto("/library/train/third/")
+
+    page.get_by_role("link", name="on", exact=True).hover()
+    expect(page.locator(".link-preview")).to_contain_text("Second")
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="Search").fill("second")
+    expect(page.get_by_role("option", selected=True)).to_contain_text("Second")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/library/train/second/")
+
+
+def test_a_calculator_in_the_text_answers_without_leaving_it(page: Page, content: Path) -> None:
+    (content / "articles/train/third.md").write_text(
+        article_text("Third", "/// calculator | test-rows\n///\n\n/// calculator | test-rows?rows=30\n///\n")
+    )
+    page.goto("/library/train/third/")
+    second = page.get_by_role("region", name="How many test rows do I need?").nth(1)
+
+    second.get_by_label("Test rows").fill("228")
+    expect(second).to_contain_text("95 % interval at 228 rows")
+    second.get_by_label("Test rows").fill("0")
+    expect(second).to_contain_text("Test rows: Ensure this value is greater than or equal to 1.")
+    second.get_by_label("Test rows").fill("300")
+    expect(second).to_contain_text("95 % interval at 300 rows")
+    assert page.url.endswith("/library/train/third/")
+    second.get_by_role("link", name="Link to this result").click()
+    expect(page.get_by_label("Test rows")).to_have_value("300")
+
+    page.get_by_label("Test rows").fill("400")
+    expect(page.locator("#result")).to_contain_text("at 400 rows")
+    page.get_by_role("link", name="Calculators", exact=True).first.click()
+    page.wait_for_url("**/library/calculators/")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("How many test rows do I need?")
+    expect(page.get_by_label("Test rows")).to_have_value("400")
