@@ -1,6 +1,7 @@
 """Search: the page, the palette's results, and the list of what was looked for in vain."""
 
 from collections.abc import Collection
+from math import ceil
 from typing import cast
 
 from django.core.paginator import Paginator
@@ -34,7 +35,11 @@ def index(request: HttpRequest) -> HttpResponse:
     number = _page_number(request)
     filters = filters_for(user, kind=kind, area=area, tag=tag)
     search_index = current_index()
-    results = search_index.search(request.GET.get("q", ""), filters, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
+    query = request.GET.get("q", "")
+    results = search_index.search(query, filters, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
+    if results.total and not results.hits:  # a page behind the last
+        number = min(ceil(results.total / PER_PAGE), MAX_PAGES)
+        results = search_index.search(query, filters, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
     if results.query and not results.total and not (kind or area or tag):
         actions.record_missed(results.query)
     chosen = {"q": results.query, "kind": kind, "area": area, "tag": tag}

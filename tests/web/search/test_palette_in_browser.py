@@ -51,7 +51,7 @@ def test_ctrl_k_types_chooses_and_opens_by_keyboard_alone(visit: Visit) -> None:
     page.keyboard.press("/")
     expect(page.get_by_role("group", name="Recent").get_by_role("option")).to_have_text(re.compile("What LoRA changes"))
     page.keyboard.press("Escape")
-    expect(page.locator("#palette")).not_to_be_visible()
+    expect(page.locator("dialog.palette")).not_to_be_visible()
 
 
 def test_arrows_go_round_and_a_command_posts(visit: Visit) -> None:
@@ -73,7 +73,7 @@ def test_a_slash_in_a_field_is_a_slash(visit: Visit) -> None:
     page.goto("/search/")
     page.get_by_label("What do you look for?").press_sequentially("a/b")
     expect(page.get_by_label("What do you look for?")).to_have_value("a/b")
-    expect(page.locator("#palette")).not_to_be_visible()
+    expect(page.locator("dialog.palette")).not_to_be_visible()
 
 
 def test_palette_and_pages_are_accessible_in_both_themes_and_widths(visit: Visit) -> None:
@@ -84,7 +84,7 @@ def test_palette_and_pages_are_accessible_in_both_themes_and_widths(visit: Visit
     visit.show(page, "search-empty")
     page.keyboard.press("Control+k")
     _type(page, "lora")
-    expect(page.locator("#palette").get_by_role("option", selected=True)).to_contain_text("LoRA")
+    expect(page.locator("dialog.palette").get_by_role("option", selected=True)).to_contain_text("LoRA")
     visit.show(page, "palette")
     _type(page, "zebra catastrofic unicorn")
     expect(page.get_by_text("Did you mean")).to_be_visible()

@@ -223,6 +223,15 @@ def test_an_empty_result_suggests_the_nearest_title(client: Client, alice: User)
     assert "Did you mean catastrophic forgetting" in text(client, "zebra catastrofic unicorn", PALETTE)
 
 
+def test_a_page_behind_the_last_is_the_last(client: Client, alice: User) -> None:
+    client.force_login(alice)
+    pages = int(re.findall(r"Page 1 of (\d+)", text(client, "tuning"))[0])
+
+    assert f"Page {pages} of {pages}" in text(client, "tuning", page="49")
+    assert "Nothing found" not in text(client, "tuning", page="49")
+    assert f"Page {pages} of" in text(client, "tuning", page=str(pages))
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_number_of_queries_does_not_grow_with_the_rows(
     client: Client,

@@ -2,11 +2,12 @@
 // Without this script the button in the header leads to the search page.
 (() => {
   "use strict";
-  const palette = document.getElementById("palette");
+  // By class: a heading of an article may have any id, "palette" too.
+  const palette = document.querySelector("dialog.palette");
   if (!palette || !palette.showModal) return;
   const input = palette.querySelector("[role=combobox]");
-  const found = document.getElementById("palette-found");
-  const status = document.getElementById("palette-status");
+  const found = palette.querySelector("[data-palette-found]");
+  const status = palette.querySelector("[role=status]");
   // For each reader apart: two people may share a browser.
   const RECENT = `playbook-recent-${palette.dataset.reader}`;
   const KEEP = 5;
