@@ -13,7 +13,7 @@ from functools import cached_property
 from pydantic import Field
 
 from playbook.contracts.model import Frozen
-from playbook.library.fields import ArticleRef, ClaimId, Days, FormerName, Line, Slug, Source
+from playbook.library.fields import ArticleRef, ClaimId, Day, Days, FormerName, Line, Slug, Source
 from playbook.library.outline import Outline, read_outline
 from playbook.library.problems import ContentError
 from playbook.library.yaml_text import YamlText, read_yaml
@@ -37,9 +37,11 @@ class FrontMatter(Frozen):
     title: Line
     summary: Line = Field(description="the answer in one sentence")
     owner: Line = Field(description="who keeps it right: a username, printed name, e-mail address or team")
-    reviewed: date = Field(description="when a person last checked it")
+    reviewed: Day = Field(description="when a person last checked it")
     review_in: Days = DEFAULT_REVIEW_IN
-    order: int = Field(default=100, description="place within the area; equal numbers are sorted by title")
+    order: int = Field(
+        default=100, ge=-1_000_000, le=1_000_000, description="place within the area; equal numbers are sorted by title"
+    )
     claims: tuple[ClaimId, ...] = ()
     sources: tuple[Source, ...] = ()
     related: tuple[ArticleRef, ...] = ()

@@ -5,7 +5,7 @@ number of articles: every article is scanned once, and every link is one look-up
 """
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 
 from playbook.library.articles import Article
 from playbook.library.consistency import line_of
@@ -25,6 +25,7 @@ def check_library(library: Library, *, today: date) -> tuple[ContentProblem, ...
     for article in library.articles.values():
         found.extend(check_article(library, article))
         found.extend(_expired_sources(article, today))
+        found.extend(_review_to_come(article, today))
         found.extend(_references(library, article))
     found.extend(_orphans(library))
     found.extend(_checklists(library))
@@ -91,6 +92,13 @@ def _expired_sources(article: Article, today: date) -> Iterator[ContentProblem]:
         if source.expires and source.expires < today:
             message = f"source {source.title!r} expired on {source.expires}; read it again, or remove what it supports"
             yield ContentProblem(path=article.path, line=line_of(article.text, source.title), message=message)
+
+
+def _review_to_come(article: Article, today: date) -> Iterator[ContentProblem]:
+    """Yield a review that nobody can have made yet; a day is allowed for those east of the server."""
+    if article.reviewed > today + timedelta(days=1):
+        message = f"reviewed on {article.reviewed}, which is to come; write the day of the last review"
+        yield ContentProblem(path=article.path, line=line_of(article.text, "reviewed:"), message=message)
 
 
 def _references(library: Library, article: Article) -> Iterator[ContentProblem]:

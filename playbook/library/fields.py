@@ -2,10 +2,11 @@
 
 import datetime
 import re
+import unicodedata
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints
 
 from playbook.contracts.model import Frozen
 
@@ -15,8 +16,34 @@ ArticleRef = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+/[a-z0-9-]+(#
 #: A former name of an article: "<area>/<slug>", or "<slug>" where the area is the same.
 FormerName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9-]+/)?[a-z0-9]+(-[a-z0-9]+)*$", max_length=200)]
 ClaimId = Annotated[str, StringConstraints(pattern=r"^C[0-9]{2}$")]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=5_000)]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+#: All but tab and line feed.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def _readable(value: str) -> str:
+    """Refuse what no page and no feed can show: control characters, which XML forbids, and a text without a mark."""
+    if found := _CONTROL.search(value):
+        raise ValueError(f"holds the character U+{ord(found[0]):04X}, which cannot be shown; remove it")
+    if not any(unicodedata.category(letter)[0] in "LNPS" for letter in value):
+        raise ValueError("holds nothing that can be seen; write some words")
+    return value
+
+
+def _on_one_line(value: str) -> str:
+    return " ".join(value.split())
+
+
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=5_000), AfterValidator(_readable)
+]
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=300),
+    AfterValidator(_on_one_line),
+    AfterValidator(_readable),
+]
+#: A day that somebody may have meant; sums of it with a span of days stay dates.
+Day = Annotated[datetime.date, Field(ge=datetime.date(1990, 1, 1), le=datetime.date(2199, 12, 31))]
 
 
 def _days(value: object) -> object:
@@ -47,6 +74,6 @@ class Source(Frozen):
     title: Line
     author: Line
     date: Annotated[str, BeforeValidator(str), Field(pattern=r"^\d{4}(-\d{2}){0,2}$")] | None = None
-    accessed: datetime.date
+    accessed: Day
     url: Url | None = None
-    expires: datetime.date | None = None
+    expires: Day | None = None

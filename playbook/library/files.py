@@ -34,9 +34,15 @@ def walk(content_dir: Path) -> tuple[dict[str, Stamp], tuple[ContentProblem, ...
     """
     files, problems = {}, []
     for entry, path in _entries(content_dir, "", 0):
-        if entry.is_symlink():
+        if (shown := path.encode(errors="replace").decode()) != path:
+            problems.append(ContentProblem(path=shown, line=1, message="its name is not UTF-8; rename it"))
+        elif entry.is_symlink():
             problems.append(
                 ContentProblem(path=path, line=1, message="symlinks are refused; put the file itself in its place")
+            )
+        elif entry.is_dir(follow_symlinks=False) and not os.access(entry, os.R_OK | os.X_OK):
+            problems.append(
+                ContentProblem(path=path, line=1, message="the folder cannot be read; change its permissions")
             )
         elif entry.is_file(follow_symlinks=False):
             with contextlib.suppress(FileNotFoundError):  # removed since it was listed
@@ -109,7 +115,7 @@ def _entries(folder: Path, prefix: str, depth: int) -> Iterator[tuple[os.DirEntr
     """Yield files, folders and symlinks below `folder`, with their paths; what begins with a dot is left out."""
     try:
         listing = list(os.scandir(folder))
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:  # gone since it was listed, or not ours to read: `walk` says so
         return
     for entry in listing:
         if entry.name.startswith("."):

@@ -24,6 +24,8 @@ MAX_DIFF_BYTES = 1024 * 1024
 GIT_SECONDS = 20
 COMMIT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
+#: What XML, and so the feed, cannot hold.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ufffe\uffff]")
 _HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 _KINDS: dict[str, Literal["same", "added", "removed"]] = {" ": "same", "+": "added", "-": "removed"}
 
@@ -102,7 +104,12 @@ def read_history(content_dir: Path) -> History:
         parts = line.split("\x1f", 3)
         if len(parts) != 4:
             continue  # an author's name that holds our separator: no commit of an article
-        commit = Commit(id=parts[0], author=parts[1], at=datetime.fromisoformat(parts[2]), subject=parts[3])
+        commit = Commit(
+            id=parts[0],
+            author=_CONTROL.sub(" ", parts[1]),
+            at=datetime.fromisoformat(parts[2]),
+            subject=_CONTROL.sub(" ", parts[3]),
+        )
         for path in filter(None, paths):
             commits.setdefault(path, []).append(commit)
     return History(head=head, commits={path: tuple(found) for path, found in commits.items()})

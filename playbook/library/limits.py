@@ -15,10 +15,12 @@ MAX_MARKS = 5_000
 MAX_BLOCKS = 3_000
 MAX_FOOTNOTE_REFERENCES = 500
 MAX_FORMULAS = 1_000
+MAX_EMBEDS = 100
 MAX_INDENT = 40
 MAX_QUOTE_DEPTH = 20
 
 _BLOCK = re.compile(r"\n\s*\n|^ *(?:/{3,}|`{3,}|~{3,})", re.MULTILINE)
+_EMBED = re.compile(r"^[ \t>]*/{3,} *(?:checklist|job|evidence|calculator)\b", re.MULTILINE)
 _FENCE = re.compile(r" {0,40}(`{3,}|~{3,})")
 _QUOTE_MARKS = re.compile(r"(?:[ \t]*>)+")
 
@@ -32,6 +34,8 @@ def refuse_pathological(body: str, body_line: int) -> None:
         raise ContentError((body_line, f"{notes:,} footnotes; keep to {MAX_FOOTNOTE_REFERENCES}"))
     if (formulas := body.count("$") // 2) > MAX_FORMULAS:
         raise ContentError((body_line, f"{formulas:,} formulas; keep to {MAX_FORMULAS:,}"))
+    if (embeds := len(_EMBED.findall(body))) > MAX_EMBEDS:
+        raise ContentError((body_line, f"{embeds:,} live parts; keep to {MAX_EMBEDS}"))
 
 
 def lines_outside_code(body: str, body_line: int) -> Iterator[tuple[int, str]]:

@@ -102,6 +102,10 @@ class _Reader:
                 kept = Kept(stamp or (0, 0, 0), read(), ())
             except ContentError as error:
                 kept = Kept(stamp or (0, 0, 0), None, error.problems(path))
+            except Exception as error:
+                # A fault of a parser on odd text must stay with this file: the rest of the library stays up.
+                fault = ContentError((1, f"cannot be read ({type(error).__name__}: {str(error)[:200]}); simplify it"))
+                kept = Kept(stamp or (0, 0, 0), None, fault.problems(path))
             if stamp:
                 self.memory[path] = kept
         self.problems.extend(kept.problems)

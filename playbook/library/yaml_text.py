@@ -7,6 +7,7 @@ are `true` and `false` alone, as in YAML 1.2: the answers `yes` and `no` stay te
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, TypeVar
 
 import yaml
@@ -24,15 +25,20 @@ Path = tuple[str | int, ...]
 
 
 class _Loader(yaml.CSafeLoader):
-    """libyaml's safe loader with YAML 1.2 booleans."""
+    """libyaml's safe loader with the booleans of YAML 1.2, and without numbers to the base of sixty: 1:30 stays text,
+    and no long one keeps the parser busy."""
 
     yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("bool", "int", "float")]
         for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
 
 
+_DIGITS = list("-+0123456789")
+_FLOAT = r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(_FLOAT), [*_DIGITS, "."])
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile("^[-+]?(?:0|[1-9][0-9_]{0,30})$"), _DIGITS)
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,8 @@ class YamlText:
             return self.line(found["loc"]), f"unknown field {where!r}; remove it or correct its name"
         if found["type"] == "missing":
             return self.line(found["loc"]), f"field {where!r} is missing; add it"
-        message = str(found["msg"]).removeprefix("Value error, ")
+        message = "write a list, as [one, two]" if found["type"] == "tuple_type" else str(found["msg"])
+        message = message.removeprefix("Value error, ")
         return self.line(found["loc"]), f"{where or 'file'}: {message} (got {_shown(found['input'])})"
 
 
@@ -101,7 +108,7 @@ def read_yaml(text: str, *, first_line: int = 1) -> YamlText:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise ContentError((first_line + (mark.line if mark else 0), f"not YAML: {error.problem}")) from error
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise ContentError((first_line, f"not YAML: {str(error).splitlines()[0]}")) from error
     finally:
         loader.dispose()
@@ -149,5 +156,8 @@ def _note_lines(node: yaml.Node | None, path: Path, lines: dict[Path, int], firs
 
 
 def _shown(value: object, *, limit: int = 60) -> str:
-    text = repr(value)
+    try:
+        text = str(value) if isinstance(value, date) else repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        text = type(value).__name__
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -176,3 +176,9 @@ def test_an_area_that_is_a_page_of_the_site_is_named(content: Path, write: Write
         "give the folder another name"
         for path, area in ((f"areas.yaml:{line}", "review"), ("tags/lost.md:1", "tags"), ("tags/lost.md:4", "glossary"))
     ]
+
+
+def test_a_review_to_come_is_named(content: Path, write: Write) -> None:
+    write(LORA, ARTICLE.replace("reviewed: 2026-11-20", "reviewed: 2026-11-26"))
+
+    assert _check(content) == [f"{LORA}:5: reviewed on 2026-11-26, which is to come; write the day of the last review"]

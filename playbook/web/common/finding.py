@@ -11,7 +11,8 @@ from django.conf import settings
 
 from playbook.library.content import Library
 from playbook.library.search import SearchIndex
-from playbook.library.search_documents import Fingerprints, changed_documents
+from playbook.library.search_documents import ARTICLE, PUBLIC, Fingerprints, changed_documents
+from playbook.library.search_query import Filters
 from playbook.web.common.content import library
 
 #: Indexing more than this many articles takes longer than a reader of one article should wait.
@@ -56,6 +57,13 @@ def content_index() -> ContentIndex:
 def forget_indexes() -> None:
     """Begin anew: for tests, which take the database from under the index."""
     _index_of.cache_clear()
+
+
+def articles_about(words: str, limit: int = 3) -> tuple[str, ...]:
+    """Return the keys of the articles that hold the words, else of those whose title is most like them."""
+    index, articles = content_index().current(), Filters(groups=(PUBLIC,), kind=ARTICLE)
+    hits = index.search(words, articles, limit=limit).hits or index.nearest(words, articles, limit=limit)
+    return tuple(hit.key for hit in hits)
 
 
 def related(article_key: str, limit: int = 3) -> tuple[str, ...]:

@@ -10,13 +10,14 @@ from django.views.decorators.http import require_safe
 from playbook.library.articles import Article
 from playbook.library.content import Library
 from playbook.web.common.content import library
+from playbook.web.common.finding import articles_about
 from playbook.web.common.panels import panels_for
 from playbook.web.usecases.permissions import signed_in
 from playbook.web.wiki.addresses import article_url
 from playbook.web.wiki.catalogue import catalogue
 from playbook.web.wiki.flags import open_flags
 from playbook.web.wiki.forms import FlagForm
-from playbook.web.wiki.fragments import fragments
+from playbook.web.wiki.fragments import fragments, history
 from playbook.web.wiki.owners import owns
 from playbook.web.wiki.pages import navigation
 from playbook.web.wiki.shell import render_article
@@ -152,14 +153,14 @@ def _moved(content: Library, area_slug: str, slug: str) -> HttpResponse | None:
 
 
 def _missing(request: HttpRequest, area_slug: str, slug: str) -> HttpResponse:
-    """Answer for an article that is not in the library: 404, and why, when its file is there but cannot be read."""
-    content = library()
-    problems = content.problems_of(f"articles/{area_slug}/{slug}.md")
-    if not problems:
-        raise Http404(f"no article {area_slug}/{slug}")
-    context = {
-        "problems": problems,
-        "beside": navigation(content, area_slug=area_slug),
-        "area": content.area(area_slug),
-    }
-    return render(request, "wiki/article_broken.html", context, status=404)
+    """Answer for an article that is not in the library: 404, and why, when its file is there but cannot be read; else
+    when it was removed, and what is like it."""
+    content, path = library(), f"articles/{area_slug}/{slug}.md"
+    area = content.area(area_slug)
+    if problems := content.problems_of(path):
+        broken = {"problems": problems, "beside": navigation(content, area_slug=area_slug), "area": area}
+        return render(request, "wiki/article_broken.html", broken, status=404)
+    alike = [content.articles[key] for key in articles_about(slug.replace("-", " ")) if key in content.articles]
+    removed = next(iter(history().of(path)), None)
+    missing = {"area": area, "alike": alike, "removed": removed}
+    return render(request, "wiki/article_missing.html", missing, status=404)
