@@ -60,10 +60,9 @@ def forget_indexes() -> None:
 
 
 def articles_about(words: str, limit: int = 3) -> tuple[str, ...]:
-    """Return the keys of the articles that hold the words, else of those whose title is most like them."""
-    index, articles = content_index().current(), Filters(groups=(PUBLIC,), kind=ARTICLE)
-    hits = index.search(words, articles, limit=limit).hits or index.nearest(words, articles, limit=limit)
-    return tuple(hit.key for hit in hits)
+    """Return the keys of the articles whose title is most like the words."""
+    found = content_index().current().nearest(words, Filters(groups=(PUBLIC,), kind=ARTICLE), limit=limit)
+    return tuple(hit.key for hit in found)
 
 
 def related(article_key: str, limit: int = 3) -> tuple[str, ...]:

@@ -192,7 +192,7 @@ def test_a_removed_article_says_when_it_went_and_what_is_like_it(reader: Client,
     page = gone.content.decode()
     assert "“Drop &lt;it&gt;”, Eve Smith" in page
     assert re.findall(r'<a href="(/library/train/[a-z-]+/)">', page.partition("Did you mean")[2]) == [
-        "/library/train/third/"
+        "/library/train/second/"
     ]
     assert "[[second-thoughts]] leads nowhere: no article has this slug; correct it, or write the article" in linking
     assert reader.get("/library/no-area/no-article/").status_code == 404

@@ -40,6 +40,7 @@ def test_index_lists_areas_that_have_articles_and_the_checklists(reader: Client)
         "/library/train/",
         "/library/train/second/",
         "/library/train/third/",
+        "/decide/",
         "/decide/go/",
     ]
     assert "First &amp; foremost" in main
