@@ -51,6 +51,10 @@ def _within(names: set[str], prefixes: tuple[str, ...]) -> list[str]:
         ("contracts", ("django", "torch", "transformers", "httpx", "playbook.library", "playbook.scoring")),
         ("library", ("django", "torch", "transformers", "httpx", "playbook.scoring", "playbook.web")),
         ("scoring", ("django", "torch", "transformers", "httpx", "playbook.library", "playbook.web")),
+        (
+            "datasets",
+            ("django", "torch", "transformers", "httpx", "playbook.library", "playbook.scoring", "playbook.web"),
+        ),
         ("worker", ("django", "ninja", "torch", "transformers", "peft", "playbook.trainer", "playbook.web")),
         ("trainer", ("django", "ninja", "playbook.worker", "playbook.web")),
         ("web", ("torch", "transformers", "peft", "safetensors", "playbook.trainer", "playbook.worker")),

@@ -1,6 +1,8 @@
 """Training examples in the chat format, one JSON object a line, and the problems a line can have.
 
-The site calls `read_examples` at upload, the trainer again before it trains: one reader, one set of messages.
+The site writes split files of such lines, the trainer reads them with `read_examples`: one reader, one set of messages.
+The optional fields are OpenAI's: `weight` and `tool_calls` of a message, `tools` of a row. They are left out of the
+dump when a row does not use them, so a plain row stays {"role", "content"}.
 """
 
 import json
@@ -8,24 +10,40 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from playbook.contracts.model import Frozen
 
 MAX_LINE_BYTES = 1_000_000
-ROLES = ("system", "user", "assistant")
+ROLES = ("system", "user", "assistant", "tool")
+MESSAGE_KEYS = ("role", "content", "weight", "name", "tool_calls", "tool_call_id")
+ROW_KEYS = ("messages", "metadata", "tools")
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Message(Frozen):
-    role: Literal["system", "user", "assistant"]
+    """One turn. `weight` 0: context, not learned; None says nothing and means 1. An assistant may call tools."""
+
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    weight: Literal[0, 1] | None = Field(default=None, exclude_if=_is_none)
+    name: str | None = Field(default=None, exclude_if=_is_none)
+    tool_calls: tuple[dict[str, JsonValue], ...] | None = Field(default=None, exclude_if=_is_none)
+    tool_call_id: str | None = Field(default=None, exclude_if=_is_none)
 
 
 class Example(Frozen):
-    """One conversation; the last message is the assistant's answer, the only part that is learned."""
+    """One conversation; the last message is the assistant's answer, the only part that is learned.
+
+    `tools`: the functions that the assistant may call, as OpenAI writes them.
+    """
 
     messages: tuple[Message, ...]
     metadata: dict[str, str] = Field(default_factory=dict)
+    tools: tuple[dict[str, JsonValue], ...] | None = Field(default=None, exclude_if=_is_none)
 
     @property
     def prompt(self) -> tuple[Message, ...]:
@@ -56,7 +74,17 @@ class ProblemCode(StrEnum):
     MISSING_CONTENT = "missing_content"
     EXAMPLE_MISSING_ASSISTANT_MESSAGE = "example_missing_assistant_message"
     EMPTY_ANSWER = "empty_answer"
+    ANSWER_NOT_LEARNED = "answer_not_learned"
     NO_EXAMPLES = "no_examples"
+    # Of whole files and of formats other than chat; found before a row reaches this contract.
+    MISSING_FIELD = "missing_field"
+    WRONG_CELL_COUNT = "wrong_cell_count"
+    UNKNOWN_FORMAT = "unknown_format"
+    UNREADABLE_FILE = "unreadable_file"
+    UNPACKS_TOO_LARGE = "unpacks_too_large"
+    TOO_MANY_ROWS = "too_many_rows"
+    ROW_IN_TRAIN_AND_TEST = "row_in_train_and_test"
+    NO_TEST_ROWS = "no_test_rows"
 
 
 class Problem(Frozen):
@@ -91,7 +119,7 @@ def read_examples(lines: Iterable[bytes]) -> ReadResult:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        found = _read_line(number, line)
+        found = read_line(number, line)
         if isinstance(found, Example):
             examples.append(found)
         else:
@@ -112,140 +140,179 @@ def read_examples(lines: Iterable[bytes]) -> ReadResult:
 _MakeProblem = Callable[[str, object, ProblemCode, str], Problem]
 
 
-def _read_line(number: int, line: bytes) -> Example | list[Problem]:
-    def problem(field: str, value: object, code: ProblemCode, fix: str) -> Problem:
-        return Problem(line=number, field=field, value=_shown(value), code=code, fix=fix)
+def read_line(number: int, line: bytes) -> Example | list[Problem]:
+    """Return the example that line `number` (from 1) holds, or everything that is wrong with it."""
+    row = parse_line(number, line)
+    return [row] if isinstance(row, Problem) else check_row(number, row)
 
+
+def parse_line(number: int, line: bytes) -> object | Problem:
+    """Return the JSON value of a line, or why it holds none."""
+    problem = _maker(number)
     if len(line) > MAX_LINE_BYTES:
-        return [
-            problem(
-                "line",
-                f"{len(line):,} bytes",
-                ProblemCode.LINE_TOO_LONG,
-                f"Keep a line under {MAX_LINE_BYTES:,} bytes; no small model reads that much.",
-            )
-        ]
+        return problem(
+            "line",
+            f"{len(line):,} bytes",
+            ProblemCode.LINE_TOO_LONG,
+            f"Keep a line under {MAX_LINE_BYTES:,} bytes; no small model reads that much.",
+        )
     try:
         text = line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        return [
-            problem(
-                "line",
-                line[error.start : error.start + 8],
-                ProblemCode.NOT_UTF8,
-                f"Save the file as UTF-8; byte {error.start + 1} of the line is not.",
-            )
-        ]
+        return problem(
+            "line",
+            line[error.start : error.start + 8],
+            ProblemCode.NOT_UTF8,
+            f"Save the file as UTF-8; byte {error.start + 1} of the line is not.",
+        )
     try:
-        row = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: no JSON, or a number of thousands of digits
         where = f" (column {error.colno}: {error.msg})" if isinstance(error, json.JSONDecodeError) else ""
-        return [
-            problem(
-                "line",
-                text.strip(),
-                ProblemCode.NOT_JSON,
-                f"Write one complete JSON object per line{where}.",
-            )
-        ]
+        return problem("line", text.strip(), ProblemCode.NOT_JSON, f"Write one complete JSON object per line{where}.")
+    return value
+
+
+def check_row(number: int, row: object) -> Example | list[Problem]:
+    """Return the example that a JSON value in the chat format says, or everything that is wrong with it."""
+    problem = _maker(number)
     if not isinstance(row, dict):
-        return [
-            problem("line", row, ProblemCode.DATA_TYPE, 'Wrap the row in an object: {"messages": [...]}.'),
-        ]
+        return [problem("line", row, ProblemCode.DATA_TYPE, 'Wrap the row in an object: {"messages": [...]}.')]
     messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
-        value = "missing" if "messages" not in row else messages
         return [
             problem(
                 "messages",
-                value,
+                "missing" if "messages" not in row else messages,
                 ProblemCode.MISSING_MESSAGES_LIST,
                 'Add "messages": a list of {"role": ..., "content": ...} objects.',
             )
         ]
-    problems: list[Problem] = []
-    for key in row:
-        if key not in ("messages", "metadata"):
-            problems.append(
-                problem(
-                    key,
-                    row[key],
-                    ProblemCode.MESSAGE_UNRECOGNIZED_KEY,
-                    'Remove it, or move it into "metadata" (text values).',
-                )
-            )
-    metadata = row.get("metadata", {})
+    problems = [
+        problem(key, row[key], ProblemCode.MESSAGE_UNRECOGNIZED_KEY, 'Remove it, or move it into "metadata".')
+        for key in row
+        if key not in ROW_KEYS
+    ]
+    metadata, tools = row.get("metadata", {}), row.get("tools")
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         problems.append(
             problem("metadata", metadata, ProblemCode.DATA_TYPE, "Make metadata an object whose values are text.")
         )
+    if tools is not None and not _are_objects(tools):
+        problems.append(problem("tools", tools, ProblemCode.DATA_TYPE, "Make tools a list of objects, or remove it."))
     for index, message in enumerate(messages):
         problems.extend(_message_problems(problem, index, message))
-    if problems:
-        return problems
-    if messages[-1]["role"] != "assistant":
+    return problems or _example(problem, messages, metadata, tools)
+
+
+def _example(
+    problem: _MakeProblem, messages: list[dict[str, object]], metadata: object, tools: object
+) -> Example | list[Problem]:
+    """Return the example of well-formed messages, unless its last one teaches nothing."""
+    last, field = messages[-1], f"messages[{len(messages) - 1}]"
+    if last["role"] != "assistant":
         return [
             problem(
-                f"messages[{len(messages) - 1}].role",
-                messages[-1]["role"],
+                f"{field}.role",
+                last["role"],
                 ProblemCode.EXAMPLE_MISSING_ASSISTANT_MESSAGE,
                 "End the example with the assistant message that the model should learn.",
             )
         ]
-    if not messages[-1]["content"].strip():
+    if last.get("weight") == 0:
         return [
             problem(
-                f"messages[{len(messages) - 1}].content",
-                messages[-1]["content"],
+                f"{field}.weight",
+                0,
+                ProblemCode.ANSWER_NOT_LEARNED,
+                "Give the last assistant message weight 1, or end the row at the message to learn.",
+            )
+        ]
+    if not str(last["content"] or "").strip() and not last.get("tool_calls"):
+        return [
+            problem(
+                f"{field}.content",
+                last["content"],
                 ProblemCode.EMPTY_ANSWER,
                 "Write the answer, or remove the row: an empty answer teaches the model to say nothing.",
             )
         ]
-    return Example.model_validate({"messages": messages, "metadata": metadata})
+    read = [message | {"content": message["content"] or ""} for message in messages]
+    return Example.model_validate({"messages": read, "metadata": metadata, "tools": tools})
 
 
 def _message_problems(problem: _MakeProblem, index: int, message: object) -> list[Problem]:
     field = f"messages[{index}]"
     if not isinstance(message, dict):
         return [problem(field, message, ProblemCode.DATA_TYPE, 'Write {"role": ..., "content": ...}.')]
-    found: list[Problem] = []
-    for key in ("role", "content"):
-        if key not in message:
-            found.append(
-                problem(f"{field}.{key}", "missing", ProblemCode.MESSAGE_MISSING_KEY, f'Add "{key}" to the message.')
-            )
-    for key in message:
-        if key not in ("role", "content"):
-            found.append(
-                problem(
-                    f"{field}.{key}",
-                    message[key],
-                    ProblemCode.MESSAGE_UNRECOGNIZED_KEY,
-                    "Remove it: only role and content are read.",
-                )
-            )
+    found = [
+        problem(f"{field}.{key}", "missing", ProblemCode.MESSAGE_MISSING_KEY, f'Add "{key}" to the message.')
+        for key in ("role", "content")
+        if key not in message
+    ]
+    found += [
+        problem(
+            f"{field}.{key}",
+            message[key],
+            ProblemCode.MESSAGE_UNRECOGNIZED_KEY,
+            f"Remove it: only {', '.join(MESSAGE_KEYS)} are read.",
+        )
+        for key in message
+        if key not in MESSAGE_KEYS
+    ]
     if "role" in message and message["role"] not in ROLES:
         found.append(
-            problem(
-                f"{field}.role",
-                message["role"],
-                ProblemCode.UNRECOGNIZED_ROLE,
-                f"Use one of {', '.join(ROLES)}.",
-            )
+            problem(f"{field}.role", message["role"], ProblemCode.UNRECOGNIZED_ROLE, f"Use one of {', '.join(ROLES)}.")
         )
-    if "content" in message and not isinstance(message["content"], str):
+    calls, content = message.get("tool_calls"), message.get("content", "")
+    if calls is not None and not _are_objects(calls):
+        found.append(problem(f"{field}.tool_calls", calls, ProblemCode.DATA_TYPE, "Make it a list of objects."))
+    if not isinstance(content, str) and not (content is None and calls):
         found.append(
             problem(
                 f"{field}.content",
-                message["content"],
+                content,
                 ProblemCode.MISSING_CONTENT,
                 "Write the content as text; an answer that is JSON goes in as a string.",
             )
         )
+    elif isinstance(content, str) and not _is_unicode(content):
+        found.append(
+            problem(
+                f"{field}.content",
+                content.encode(errors="replace").decode(),
+                ProblemCode.NOT_UTF8,
+                "Remove the half of a surrogate pair (\\ud800 to \\udfff): it is no character.",
+            )
+        )
+    if (weight := message.get("weight")) is not None and (isinstance(weight, bool) or weight not in (0, 1)):
+        found.append(problem(f"{field}.weight", weight, ProblemCode.DATA_TYPE, "Use 0 (context) or 1 (learned)."))
+    for key in ("name", "tool_call_id"):
+        if not isinstance(message.get(key), str | None):
+            found.append(problem(f"{field}.{key}", message[key], ProblemCode.DATA_TYPE, "Write it as text."))
     return found
 
 
-def _shown(value: object, *, limit: int = 80) -> str:
+def _maker(number: int) -> _MakeProblem:
+    def problem(field: str, value: object, code: ProblemCode, fix: str) -> Problem:
+        return Problem(line=number, field=field, value=shown(value), code=code, fix=fix)
+
+    return problem
+
+
+def _are_objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def shown(value: object, *, limit: int = 80) -> str:
     """Return `value` as it stands in the file, shortened so that one bad line cannot fill a page."""
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

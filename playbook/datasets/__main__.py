@@ -1,0 +1,72 @@
+"""Carry out the import that a folder orders: `python -m playbook.datasets IMPORT_DIR`.
+
+Reads import.json (files, mapping, split), writes progress.json while it works, then report.json and the three split
+files. Works by hand, without a site. Exit code 0: the report is written, also when it refuses the rows; 1: it could not
+be written, and progress.json says why.
+"""
+
+import argparse
+import errno
+import fcntl
+import resource
+import sys
+import traceback
+from pathlib import Path
+
+from playbook.datasets.importing import run_import
+from playbook.datasets.spec import ORDER, PROGRESS, Limits, Order, Progress, Stage, write_atomically
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m playbook.datasets", description=__doc__)
+    parser.add_argument("folder", type=Path, metavar="IMPORT_DIR", help=f"a folder with {ORDER}")
+    parser.add_argument("--queue", type=Path, help="a file to lock, so that imports run one after the other")
+    options = parser.parse_args()
+    folder: Path = options.folder
+    try:
+        limits = Order.model_validate_json((folder / ORDER).read_bytes()).limits
+    except (OSError, ValueError) as error:
+        parser.error(f"{folder / ORDER} cannot be used: {error}")
+
+    def tell(progress: Progress) -> None:
+        write_atomically(folder / PROGRESS, progress.model_dump_json())
+
+    try:
+        if options.queue:
+            tell(Progress(stage=Stage.WAITING, share=0))
+            _wait_for_turn(options.queue)
+        _limit_process(limits)
+        tell(Progress(stage=Stage.READING, share=0))
+        report = run_import(folder, tell=tell)
+        tell(Progress(stage=Stage.DONE, share=1, rows=report.rows))
+    except Exception as error:
+        traceback.print_exc()
+        tell(Progress(stage=Stage.FAILED, share=0, message=_reason(error, limits)))
+        return 1
+    print(f"{report.rows:,} rows, {report.problems:,} problems" + (": refused" if report.refused else ""))
+    return 0
+
+
+def _wait_for_turn(queue: Path) -> None:
+    """Lock the file until this process ends. Two imports at once would take twice the memory and be no sooner done."""
+    fcntl.flock(queue.open("w"), fcntl.LOCK_EX)
+
+
+def _limit_process(limits: Limits) -> None:
+    """Whatever a hostile file does to a reader, it ends this process and harms no other."""
+    resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds))
+
+
+def _reason(error: BaseException, limits: Limits) -> str:
+    if isinstance(error, MemoryError):
+        return (
+            f"The file needs more than {limits.memory_bytes // 1_000_000:,} MB of memory to be read. Bring fewer rows."
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "The disk is full. Free some space, then start the import again; nothing was stored."
+    return f"The import stopped: {type(error).__name__}: {error}"[:500]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

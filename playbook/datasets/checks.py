@@ -1,0 +1,244 @@
+"""What is suspicious about rows that are valid. Each check counts all rows concerned and lists the first of them.
+
+`CHECKS` says in words what each one looks for, why it matters and what to do.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from playbook.contracts.dataset import Split
+from playbook.datasets.clusters import groups_of
+from playbook.datasets.gathering import ClassField, Gathered
+from playbook.datasets.overlap import shared_runs
+from playbook.datasets.spec import Balance, Check, CheckGroup, Histogram, RowRef
+from playbook.datasets.splits import LEFT_OUT, SPLITS, Assignment, places
+
+_MAX_GROUPS = 200
+_ROWS_SHOWN = 5
+_BINS = 24
+_TRAIN, _TEST = SPLITS.index(Split.TRAIN), SPLITS.index(Split.TEST)
+
+
+@dataclass(frozen=True)
+class About:
+    """A check in words. `is_warning`: rows that it finds deserve a look."""
+
+    title: str
+    text: str
+    is_warning: bool = True
+
+
+CHECKS = {
+    "overlap_exact": About(
+        "Test rows with a prompt of train", "The same prompt in both, white space and case aside. It measures memory."
+    ),
+    "overlap_near": About(
+        "Test rows nearly equal to train rows",
+        "Four fifths of their three-word runs agree (MinHash). Group them by a field, so that they share a split.",
+    ),
+    "overlap_13": About(
+        "Test rows that share 13 words in a row with train",
+        "The measure of contamination of the GPT-3 paper. Standing phrases cause it too: read some.",
+    ),
+    "duplicate": About("Exact duplicates", "Rows that repeat an earlier prompt and answer. They weigh double."),
+    "near_duplicate": About(
+        "Near duplicates", "Rows nearly equal to an earlier row (MinHash, four fifths). They narrow what is learned."
+    ),
+    "conflict": About(
+        "Conflicting answers", "One prompt with different answers: the model can only learn their average."
+    ),
+    "refusal": About("Refusals", "The answer declines. A few percent can make a model decline what it should do."),
+    "secret": About(
+        "Secrets",
+        "Keys, tokens or passwords. A model can repeat what it was trained on: replace them, and revoke them.",
+    ),
+    "personal": About(
+        "Personal data", "E-mail addresses, phone, card or account numbers. Check the consent, or replace them."
+    ),
+    "long_row": About(
+        "Very long rows", "Over 32,000 characters, some 8,000 tokens: more than the sample base model reads."
+    ),
+    "formula": About(
+        "Spreadsheet formulas",
+        "Cells that begin like a formula. They were read as text and never computed; export values instead.",
+    ),
+    "tools": About(
+        "Rows with tools",
+        "Tools and calls are kept. Whether the model sees them depends on the base model's chat template.",
+        is_warning=False,
+    ),
+}
+
+
+class Places:
+    """Turns row numbers of the import into references that a page can open."""
+
+    def __init__(self, rows: Gathered, assignment: Assignment) -> None:
+        self._lines, self._assignment, self._places = rows.lines, assignment, places(assignment)
+
+    def group(self, rows: Iterable[int], note: str = "") -> CheckGroup:
+        return CheckGroup(
+            rows=tuple(
+                RowRef(split=SPLITS[self._assignment[row]], row=int(self._places[row]), line=int(self._lines[row]))
+                for row in rows
+                if self._assignment[row] != LEFT_OUT
+            ),
+            note=note,
+        )
+
+
+def run_checks(rows: Gathered, assignment: Assignment) -> tuple[Check, ...]:
+    """Return every check of `CHECKS`, in its order, also those that found nothing."""
+    placed = Places(rows, assignment)
+    found = {check.code: check for check in _all_checks(rows, assignment, placed)}
+    return tuple(found[code] for code in CHECKS)
+
+
+def _all_checks(rows: Gathered, assignment: Assignment, placed: Places) -> Iterator[Check]:
+    used = np.flatnonzero(assignment != LEFT_OUT)
+    same_row = rows.columns["row"]
+    first_of_each = used[np.sort(np.unique(same_row[used], return_index=True)[1])]
+    yield _repeats("duplicate", (used[group] for group in groups_of(same_row[used])), placed)
+    yield _conflicts(rows, used, placed)
+    yield _shared_prompts(rows, assignment, placed)
+    near = rows.near.clusters(first_of_each).roots
+    near_groups = [first_of_each[group] for group in groups_of(near[first_of_each])]
+    yield _repeats("near_duplicate", near_groups, placed)
+    yield _near_across(near, near_groups, assignment, placed)
+    yield _runs_across(rows, assignment, placed)
+    for code, finds in rows.finds.items():
+        left_out = sum(assignment[row] == LEFT_OUT for row, _ in finds.listed)
+        groups = tuple(placed.group([row], note) for row, note in finds.listed if assignment[row] != LEFT_OUT)
+        yield Check(code=code, rows=finds.total - int(left_out), groups=groups)
+
+
+def _repeats(code: str, groups: Iterable[NDArray[np.int64]], placed: Places) -> Check:
+    """Count the rows beyond the first of each group."""
+    total, listed = 0, list[CheckGroup]()
+    for group in groups:
+        total += len(group) - 1
+        if len(listed) < _MAX_GROUPS:
+            listed.append(_shown(group, placed))
+    return Check(code=code, rows=total, groups=tuple(listed))
+
+
+def _shown(group: NDArray[np.int64], placed: Places) -> CheckGroup:
+    return placed.group(group[:_ROWS_SHOWN].tolist(), f"{len(group):,} rows")
+
+
+def _conflicts(rows: Gathered, used: NDArray[np.int64], placed: Places) -> Check:
+    prompts, answers = rows.columns["prompt"][used], rows.columns["answer"][used]
+    total, listed = 0, list[CheckGroup]()
+    for group in groups_of(prompts):
+        _, firsts = np.unique(answers[group], return_index=True)
+        if len(firsts) < 2:
+            continue
+        total += len(group)
+        if len(listed) < _MAX_GROUPS:
+            different = used[group[np.sort(firsts)]][:_ROWS_SHOWN].tolist()
+            listed.append(placed.group(different, f"{len(firsts)} different answers in {len(group):,} rows"))
+    return Check(code="conflict", rows=total, groups=tuple(listed))
+
+
+def _shared_prompts(rows: Gathered, assignment: Assignment, placed: Places) -> Check:
+    shared = shared_prompts(rows, assignment)
+    return Check(
+        code="overlap_exact",
+        rows=len(shared),
+        groups=tuple(placed.group(pair) for pair in shared[:_MAX_GROUPS]),
+    )
+
+
+def shared_prompts(rows: Gathered, assignment: Assignment) -> list[tuple[int, int]]:
+    """Return (test row, the first train row with the same prompt) for each test row that has one."""
+    prompts = rows.columns["prompt"]
+    train, test = np.flatnonzero(assignment == _TRAIN), np.flatnonzero(assignment == _TEST)
+    if not len(train) or not len(test):
+        return []
+    known, firsts = np.unique(prompts[train], return_index=True)
+    at = np.minimum(np.searchsorted(known, prompts[test]), len(known) - 1)
+    hits = known[at] == prompts[test]
+    return list(zip(test[hits].tolist(), train[firsts[at[hits]]].tolist(), strict=True))
+
+
+def _near_across(
+    near: NDArray[np.int32], groups: Iterable[NDArray[np.int64]], assignment: Assignment, placed: Places
+) -> Check:
+    in_train = np.zeros(len(near), dtype=bool)
+    in_train[near[assignment == _TRAIN]] = True
+    total, listed = 0, list[CheckGroup]()
+    for group in groups:
+        tests = group[assignment[group] == _TEST]
+        if not len(tests) or not in_train[near[group[0]]]:
+            continue
+        total += len(tests)
+        trains = group[assignment[group] == _TRAIN]
+        if len(listed) < _MAX_GROUPS and len(trains):
+            listed.append(
+                placed.group([int(tests[0]), int(trains[0])], f"{len(tests)} of test, {len(trains)} of train")
+            )
+    return Check(code="overlap_near", rows=total, groups=tuple(listed))
+
+
+def _runs_across(rows: Gathered, assignment: Assignment, placed: Places) -> Check:
+    partner = shared_runs(rows, assignment, train=_TRAIN, test=_TEST)
+    hits = np.flatnonzero(partner >= 0)
+    groups = tuple(placed.group([int(row), int(partner[row])]) for row in hits[:_MAX_GROUPS])
+    return Check(code="overlap_13", rows=len(hits), groups=groups)
+
+
+def histograms(rows: Gathered, assignment: Assignment) -> tuple[Histogram, ...]:
+    """Return the lengths of prompts and answers in characters; the last bin also holds the longest hundredth."""
+    used = assignment != LEFT_OUT
+    return tuple(_histogram(name, sizes[used]) for name, sizes in rows.sizes.items())
+
+
+def _histogram(name: str, sizes: NDArray[np.uint32]) -> Histogram:
+    width = max(1, int(np.ceil(float(np.percentile(sizes, 99)) / _BINS)))
+    counts = np.bincount(np.minimum(sizes // width, _BINS - 1), minlength=1)
+    return Histogram(
+        name=name,
+        low=0,
+        width=width,
+        counts=tuple(counts.tolist()),
+        median=float(np.median(sizes)),
+        p95=float(np.percentile(sizes, 95)),
+        largest=int(sizes.max()),
+    )
+
+
+def balances(rows: Gathered, assignment: Assignment) -> tuple[Balance, ...]:
+    """Return the class balance of the answer, and of each field of answers that are JSON, where values repeat."""
+    found = []
+    for name, values in rows.classes.items():
+        counts = _class_counts(values, assignment)
+        total = sum(sum(per_split.values()) for _, per_split in counts)
+        if 2 <= len(counts) <= total / 2:
+            found.append(Balance(field=name or "answer", counts=tuple(counts)))
+    return tuple(found)
+
+
+def _class_counts(field: ClassField, assignment: Assignment) -> list[tuple[str, dict[Split, int]]]:
+    splits = assignment[np.frombuffer(field.rows, dtype=np.uint32)]
+    values = np.frombuffer(field.values, dtype=np.uint8)
+    counts = []
+    for name, number in field.names.items():
+        here = splits[values == number]
+        counts.append((name, {split: int((here == at).sum()) for at, split in enumerate(SPLITS)}))
+    counts = [(name, per_split) for name, per_split in counts if sum(per_split.values())]
+    return sorted(counts, key=lambda pair: -sum(pair[1].values()))
+
+
+def template_counts(rows: Gathered, assignment: Assignment) -> tuple[int | None, int | None]:
+    """Return (templates that train and test share, templates of test); None where a row names none."""
+    templates = rows.columns["template"]
+    train, test = templates[assignment == _TRAIN], templates[assignment == _TEST]
+    if not (test != 0).all():
+        return None, None
+    of_test = np.unique(test)
+    if not (train != 0).all():
+        return None, len(of_test)
+    return int(np.isin(of_test, train).sum()), len(of_test)

@@ -1,0 +1,227 @@
+"""What a row means: the known formats are recognised by their fields, others are mapped by hand; all become chat rows.
+
+Sources of the field names: OpenAI's fine-tuning guide (`messages`, `weight`, `tools`), TRL's dataset formats
+(`prompt`/`completion`, `text`), Stanford Alpaca (`instruction`, `input`, `output`), ShareGPT exports (`conversations`).
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from collections.abc import Mapping as Fields
+
+from playbook.contracts.dataset import ROW_KEYS, Example, Problem, ProblemCode, check_row, shown
+from playbook.datasets.spec import Format, Mapping
+
+#: Roles as other formats call them.
+_ROLES = {
+    "human": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bing": "assistant",
+    "bard": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+    "developer": "system",
+    "observation": "tool",
+    "function_response": "tool",
+}
+#: Pairs of fields that people use for a question and its answer, for a first guess that a person confirms.
+_PAIRS = (
+    ("question", "answer"),
+    ("question", "response"),
+    ("prompt", "response"),
+    ("prompt", "answer"),
+    ("query", "response"),
+    ("query", "answer"),
+    ("input", "output"),
+    ("source", "target"),
+    ("text", "label"),
+)
+_TITLES = {
+    Format.CHAT: "Chat messages (OpenAI)",
+    Format.PROMPT_COMPLETION: "Prompt and completion (TRL)",
+    Format.TEXT: "Plain text",
+    Format.ALPACA: "Alpaca (instruction, input, output)",
+    Format.SHAREGPT: "ShareGPT conversations",
+    Format.COLUMNS: "Fields chosen by hand",
+}
+
+
+def title_of(format: Format) -> str:
+    return _TITLES[format]
+
+
+def detect(rows: Iterable[object]) -> Mapping | None:
+    """Return the mapping that fits most of the rows, None when no known format fits any.
+
+    >>> detect([{"question": "2+2?", "answer": "4"}])
+    Mapping(format=<Format.COLUMNS: 'columns'>, messages='', system='', prompt='question', input='', answer='answer')
+    """
+    fitting = Counter(mapping for row in rows if isinstance(row, dict) and (mapping := _mapping_of(row)))
+    return fitting.most_common(1)[0][0] if fitting else None
+
+
+def _mapping_of(row: Fields[str, object]) -> Mapping | None:
+    for field in ("messages", "conversations", "conversation"):
+        if field in row:
+            turns = _as_list(row[field])
+            sharegpt = isinstance(turns, list) and any(isinstance(turn, dict) and "from" in turn for turn in turns)
+            return Mapping(format=Format.SHAREGPT if sharegpt else Format.CHAT, messages=field)
+    system = "system" if "system" in row else ""
+    if "prompt" in row and "completion" in row:
+        return Mapping(format=Format.PROMPT_COMPLETION, system=system, prompt="prompt", answer="completion")
+    if "instruction" in row and "output" in row:
+        extra = "input" if "input" in row else ""
+        return Mapping(format=Format.ALPACA, system=system, prompt="instruction", input=extra, answer="output")
+    lower = {name.lower(): name for name in row}
+    for prompt, answer in _PAIRS:
+        if prompt in lower and answer in lower:
+            return Mapping(format=Format.COLUMNS, system=system, prompt=lower[prompt], answer=lower[answer])
+    return Mapping(format=Format.TEXT, answer="text") if "text" in row else None
+
+
+def convert(line: int, value: object, mapping: Mapping) -> tuple[dict[str, object], Example] | list[Problem]:
+    """Return the chat row that a value of the file means, and its example; or everything that is wrong with it.
+
+    Fields that the mapping does not name become metadata, as text, so that nothing is lost and rows can be grouped by
+    them.
+    """
+    if not isinstance(value, dict):
+        return [_problem(line, "line", value, ProblemCode.DATA_TYPE, "Make each row an object with named fields.")]
+    row: dict[str, object]
+    if mapping.messages:
+        row = _of_messages(value, mapping)
+    else:
+        problems = _field_problems(line, value, mapping)
+        if problems:
+            return problems
+        row = {"messages": _of_fields(value, mapping)}
+    _keep_rest(row, value, mapping)
+    read = check_row(line, row)
+    if isinstance(read, Example):
+        return row, read
+    return read if mapping.format is Format.CHAT else [_in_words_of_the_file(found, mapping) for found in read]
+
+
+def is_plain(value: object) -> bool:
+    """True when the value is a chat row already, so that its bytes can be kept as they are."""
+    return isinstance(value, dict) and set(value) <= set(ROW_KEYS) and isinstance(value.get("messages"), list)
+
+
+def used_fields(mapping: Mapping) -> frozenset[str]:
+    """Return the fields of the file that the mapping reads; the others become metadata."""
+    named = {mapping.messages, mapping.system, mapping.prompt, mapping.input, mapping.answer}
+    return frozenset(named - {""}) | ({"tools", "metadata"} if mapping.messages else set())
+
+
+def _of_messages(value: dict[str, object], mapping: Mapping) -> dict[str, object]:
+    row: dict[str, object] = {"messages": []}
+    turns = _as_list(value.get(mapping.messages))
+    if isinstance(turns, list):
+        row["messages"] = [_turn(turn) for turn in turns]
+        if isinstance(value.get(mapping.system), str) and str(value[mapping.system]).strip():
+            row["messages"] = [{"role": "system", "content": value[mapping.system]}, *row["messages"]]  # type: ignore[misc]
+    else:
+        row["messages"] = value.get(mapping.messages)
+    if (tools := _as_list(value.get("tools"))) is not None:
+        row["tools"] = tools
+    if "metadata" in value and value["metadata"] is not None:
+        row["metadata"] = value["metadata"]
+    return row
+
+
+def _turn(turn: object) -> object:
+    """Return a message with our keys and roles. Keys without a value, as Parquet fills them in, are dropped."""
+    if not isinstance(turn, dict):
+        return turn
+    found = {key: content for key, content in turn.items() if content is not None or key == "content"}
+    if "from" in found and "role" not in found:
+        found["role"] = found.pop("from")
+    if "value" in found and "content" not in found:
+        found["content"] = found.pop("value")
+    if isinstance(role := found.get("role"), str):
+        found["role"] = _ROLES.get(role, role)
+    if isinstance(content := found.get("content"), list):
+        found["content"] = _joined_parts(content)
+    return found
+
+
+def _joined_parts(parts: list[object]) -> object:
+    """OpenAI's content parts: text parts are joined; anything else is left for the validation to name."""
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    return "".join(map(str, texts)) if parts and len(texts) == len(parts) else parts
+
+
+def _field_problems(line: int, value: dict[str, object], mapping: Mapping) -> list[Problem]:
+    found = []
+    for field in (mapping.prompt, mapping.answer):
+        if field and value.get(field) is None:
+            wrong = "missing" if field not in value else "null"
+            found.append(_problem(line, field, wrong, ProblemCode.MISSING_FIELD, f'Give the row "{field}", as text.'))
+    for field in (mapping.system, mapping.input):
+        if field and not isinstance(value.get(field), str | None):
+            found.append(_problem(line, field, value[field], ProblemCode.MISSING_CONTENT, "Write it as text."))
+    for field in (mapping.prompt, mapping.answer):
+        content = _as_list(value.get(field)) if field else ""
+        if content is not None and not isinstance(content, str | int | float | list):
+            found.append(_problem(line, field, content, ProblemCode.MISSING_CONTENT, "Write it as text."))
+    if not found and mapping.answer and not str(value[mapping.answer]).strip():
+        fix = "Write the answer, or remove the row: an empty answer teaches the model to say nothing."
+        found.append(_problem(line, mapping.answer, value[mapping.answer], ProblemCode.EMPTY_ANSWER, fix))
+    return found
+
+
+def _of_fields(value: dict[str, object], mapping: Mapping) -> list[object]:
+    messages: list[object] = []
+    if mapping.system and str(value.get(mapping.system) or "").strip():
+        messages.append({"role": "system", "content": value[mapping.system]})
+    prompt = _as_list(value[mapping.prompt]) if mapping.prompt else ""
+    if isinstance(prompt, list):
+        messages += [_turn(turn) for turn in prompt]
+    else:
+        parts = [str(prompt), str(value.get(mapping.input) or "") if mapping.input else ""]
+        if text := "\n\n".join(part for part in parts if part.strip()):
+            messages.append({"role": "user", "content": text})
+    answer = _as_list(value[mapping.answer])
+    if isinstance(answer, list):
+        return messages + [_turn(turn) for turn in answer]
+    return [*messages, {"role": "assistant", "content": str(answer)}]
+
+
+def _as_list(value: object) -> object:
+    """Return the list that a CSV cell or text column holds as JSON; anything else unchanged."""
+    if isinstance(value, str) and value.lstrip()[:2] in ("[{", "[ "):
+        try:
+            found = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        return found if isinstance(found, list) else value
+    return value
+
+
+def _keep_rest(row: dict[str, object], value: dict[str, object], mapping: Mapping) -> None:
+    used = used_fields(mapping)
+    rest = {
+        key[:200]: content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, default=str)
+        for key, content in value.items()
+        if key not in used and content is not None and content != ""
+    }
+    if rest:
+        given = row.get("metadata", {})
+        row["metadata"] = rest | given if isinstance(given, dict) else given
+
+
+def _in_words_of_the_file(problem: Problem, mapping: Mapping) -> Problem:
+    """Name the field that the file has, rather than the one of the chat row made from it."""
+    field = problem.field
+    if mapping.messages:
+        field = field.replace("messages", mapping.messages, 1)
+        if mapping.format is Format.SHAREGPT:
+            field = field.replace(".role", ".from").replace(".content", ".value")
+    elif field.startswith("messages"):
+        field = f"{mapping.prompt} or {mapping.answer}" if mapping.prompt else mapping.answer
+    return problem.model_copy(update={"field": field})
+
+
+def _problem(line: int, field: str, value: object, code: ProblemCode, fix: str) -> Problem:
+    return Problem(line=line, field=field, value=shown(value), code=code, fix=fix)

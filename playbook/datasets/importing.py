@@ -1,0 +1,345 @@
+"""One import from its folder: read every row, compare, split, write the report. Called by `__main__` and, for small
+files, in the process of the caller."""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+
+from playbook.contracts.dataset import MAX_LINE_BYTES, Problem, ProblemCode, Split
+from playbook.datasets import checks, splits
+from playbook.datasets.formats import convert, detect, is_plain, used_fields
+from playbook.datasets.gathering import Gathered, Gathering
+from playbook.datasets.problems import ProblemLog, UnreadableFile
+from playbook.datasets.readers import Record, RowFile
+from playbook.datasets.spec import (
+    ORDER,
+    REPORT,
+    Format,
+    Mapping,
+    Order,
+    Progress,
+    ReadSource,
+    Report,
+    Source,
+    SplitResult,
+    Stage,
+    write_atomically,
+)
+
+_ROWS_TO_DETECT = 100
+_MAX_COLUMNS = 50
+_SECONDS_BETWEEN_REPORTS = 0.3
+#: Share of the time that reading takes, for the progress bar; comparing takes most of the rest.
+_READING = 0.85
+_COMPARING = 0.95
+
+
+def split_file(folder: Path, split: Split) -> Path:
+    """Return where the rows of a split lie after an import."""
+    return folder / f"{split}.jsonl"
+
+
+def run_import(folder: Path, *, tell: Callable[[Progress], None] = lambda _: None) -> Report:
+    """Carry out the order in `folder` and return its report, which is also written there, beside the split files.
+
+    Raises OSError (disk full, blob missing) and MemoryError.
+    """
+    order = Order.model_validate_json((folder / ORDER).read_bytes())
+    work = folder / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    try:
+        report = _Import(folder, work, order, tell).run()
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    write_atomically(folder / REPORT, report.model_dump_json())
+    return report
+
+
+class _Import:
+    def __init__(self, folder: Path, work: Path, order: Order, tell: Callable[[Progress], None]) -> None:
+        self._folder, self._work, self._order, self._tell = folder, work, order, tell
+        self._log = ProblemLog()
+        self._sources: list[ReadSource] = []
+        self._left_out = 0
+        self._rows_path = work / "rows.jsonl"
+        self._gathering = Gathering(work, group_field=order.plan.group_field)
+        self._is_broken = False
+        self._written = 0
+        self._told_at = 0.0
+
+    def run(self) -> Report:
+        try:
+            with self._rows_path.open("wb") as output:
+                for number, source in enumerate(self._order.sources):
+                    self._read(number, source, output.write)
+            return self._report(self._gathering.finish())
+        finally:
+            self._gathering.close()
+
+    def _read(self, number: int, source: Source, write: Callable[[bytes], int]) -> None:
+        """Read one file: write its rows, gather what the checks need, log what is wrong."""
+        log, limits = self._log, self._order.limits
+        rows, container, mapping, known = 0, "", self._order.mapping, log.total
+        columns: tuple[str, ...] = ()
+        try:
+            with RowFile(Path(source.path), source.name, limits) as file:
+                container = file.container
+                records = iter(file)
+                first, broken = _first_rows(records)
+                columns = _columns_of(first)
+                mapping = mapping or detect(found.value for found in first if isinstance(found, Record))
+                if mapping is None and any(isinstance(found, Record) for found in first):
+                    if broken:
+                        log.add(source.name, broken.problem)
+                    raise UnreadableFile(_unknown_format(columns))
+                # No row of the first hundred could be read at all: name what is wrong with the others as chat rows.
+                mapping = mapping or Mapping(format=Format.CHAT, messages="messages")
+                for found in chain(first, _raising(broken) if broken else records):
+                    if isinstance(found, Problem):
+                        self._refuse_row(source, [found])
+                    elif self._take(number, source, found, mapping, container, write):
+                        rows += 1
+                    self._tell_reading(number, file.share_read)
+                    if len(self._gathering) > limits.rows:
+                        raise UnreadableFile(_too_many(limits.rows))
+        except UnreadableFile as error:
+            self._is_broken = True
+            log.add(source.name, error.problem)
+        if rows == 0:
+            self._is_broken = True
+            if log.total == known:
+                log.add(source.name, _no_rows(source))
+        kept = () if mapping is None else tuple(name for name in columns if name not in used_fields(mapping))
+        self._sources.append(
+            ReadSource(
+                name=source.name,
+                sha256=source.sha256,
+                size_bytes=source.size_bytes,
+                container=container,
+                mapping=mapping,
+                columns=columns,
+                kept=kept,
+                rows=rows,
+            )
+        )
+
+    def _take(
+        self,
+        number: int,
+        source: Source,
+        record: Record,
+        mapping: Mapping,
+        container: str,
+        write: Callable[[bytes], int],
+    ) -> bool:
+        converted = convert(record.line, record.value, mapping)
+        if isinstance(converted, list):
+            self._refuse_row(source, converted, row=record.value)
+            return False
+        row, example = converted
+        line = record.raw if record.raw is not None and is_plain(record.value) and row == record.value else _dump(row)
+        self._written += len(line) + 1
+        if self._written > _room(self._order):
+            raise UnreadableFile(_too_much(record.line, _room(self._order)))
+        if len(line) > MAX_LINE_BYTES:
+            self._refuse_row(source, [_too_long(record.line, len(line))])
+            return False
+        write(line + b"\n")
+        self._gathering.add(example, line=record.line, source=number, is_csv=container.startswith("CSV"))
+        return True
+
+    def _refuse_row(self, source: Source, problems: list[Problem], *, row: object = None) -> None:
+        self._left_out += 1
+        for problem in problems:
+            self._log.add(source.name, problem, row=row)
+
+    def _report(self, rows: Gathered) -> Report:
+        self._say(Stage.COMPARING, _READING)
+        may_deal = len(rows) and (not self._log.total or self._order.leave_out_bad_rows or self._is_split_already)
+        assignment = self._assign(rows) if may_deal else None
+        if assignment is None or self._is_broken or (self._log.total and not self._order.leave_out_bad_rows):
+            return self._outcome(len(rows))
+        found = checks.run_checks(rows, assignment)
+        self._say(Stage.SPLITTING, _COMPARING)
+        shared, of_test = checks.template_counts(rows, assignment)
+        return self._outcome(len(rows)).model_copy(
+            update={
+                "splits": self._write_splits(assignment),
+                "plan": None if self._is_split_already else self._order.plan,
+                "checks": found,
+                "histograms": checks.histograms(rows, assignment),
+                "balances": checks.balances(rows, assignment),
+                "group_fields": tuple(name for name, _ in rows.metadata.most_common(_MAX_COLUMNS)),
+                "shared_templates": shared,
+                "test_templates": of_test,
+            }
+        )
+
+    def _outcome(self, rows: int) -> Report:
+        return Report(
+            sources=tuple(self._sources),
+            rows=rows,
+            left_out=self._left_out,
+            problems=self._log.total,
+            groups=self._log.groups(),
+        )
+
+    @property
+    def _is_split_already(self) -> bool:
+        return all(source.split is not None for source in self._order.sources)
+
+    def _assign(self, rows: Gathered) -> splits.Assignment | None:
+        if not self._is_split_already:
+            dealt = splits.deal(rows.columns["prompt"], rows.columns["group"], self._order.plan)
+            if isinstance(dealt, Problem):
+                self._log.add(self._order.sources[0].name, dealt)
+                self._is_broken = True
+                return None
+            return dealt
+        numbers = [splits.SPLITS.index(source.split) for source in self._order.sources if source.split is not None]
+        assignment = np.array(numbers, dtype=np.uint8)[rows.sources]
+        self._refuse_shared(rows, assignment)
+        if not self._is_broken and not (assignment == splits.SPLITS.index(Split.TEST)).any():
+            self._is_broken = True  # every test row is in train too, as the log says
+        return assignment
+
+    def _refuse_shared(self, rows: Gathered, assignment: splits.Assignment) -> None:
+        """Name the test rows whose prompt train has too, and take them out of the assignment."""
+        names = {source.split: source.name for source in self._order.sources}
+        for test_row, train_row in checks.shared_prompts(rows, assignment):
+            self._left_out += 1
+            self._log.add(
+                names[Split.TEST],
+                Problem(
+                    line=int(rows.lines[test_row]),
+                    field="prompt",
+                    value="the same prompt as a row of train",
+                    code=ProblemCode.ROW_IN_TRAIN_AND_TEST,
+                    fix=f"Line {rows.lines[train_row]} of {names[Split.TRAIN]} has the same prompt; remove one of the "
+                    "two. A test row that was trained on measures memory.",
+                ),
+            )
+            assignment[test_row] = splits.LEFT_OUT
+
+    def _write_splits(self, assignment: splits.Assignment) -> tuple[SplitResult, ...]:
+        """Deal the lines of the rows file out. The test file is hashed like the others; its hash is its lock."""
+        files = [split_file(self._folder, split).open("wb") for split in splits.SPLITS]
+        digests = [hashlib.sha256() for _ in files]
+        try:
+            with self._rows_path.open("rb") as lines:
+                for line, number in zip(lines, assignment.tolist(), strict=True):
+                    if number != splits.LEFT_OUT:
+                        files[number].write(line)
+                        digests[number].update(line)
+            sizes = [file.tell() for file in files]
+        finally:
+            for file in files:
+                file.close()
+        return tuple(
+            SplitResult(split=split, rows=int((assignment == number).sum()), sha256=digest.hexdigest(), size_bytes=size)
+            for number, (split, digest, size) in enumerate(zip(splits.SPLITS, digests, sizes, strict=True))
+        )
+
+    def _tell_reading(self, number: int, share: float) -> None:
+        if time.monotonic() - self._told_at > _SECONDS_BETWEEN_REPORTS:
+            sizes = [source.size_bytes for source in self._order.sources]
+            done = (sum(sizes[:number]) + share * sizes[number]) / max(1, sum(sizes))
+            self._say(Stage.READING, _READING * done)
+
+    def _say(self, stage: Stage, share: float) -> None:
+        self._told_at = time.monotonic()
+        self._tell(Progress(stage=stage, share=share, rows=len(self._gathering)))
+
+
+def _first_rows(records: Iterator[Record | Problem]) -> tuple[list[Record | Problem], UnreadableFile | None]:
+    """Return the rows to detect the format from, and what ended the file among them."""
+    found: list[Record | Problem] = []
+    try:
+        found.extend(islice(records, _ROWS_TO_DETECT))
+    except UnreadableFile as error:
+        return found, error
+    return found, None
+
+
+def _raising(error: UnreadableFile) -> Iterator[Record | Problem]:
+    raise error
+    yield
+
+
+def _columns_of(records: list[Record | Problem]) -> tuple[str, ...]:
+    names = dict.fromkeys(
+        str(key)[:200]
+        for found in records
+        if isinstance(found, Record) and isinstance(found.value, dict)
+        for key in found.value
+    )
+    return tuple(islice(names, _MAX_COLUMNS))
+
+
+def _dump(row: dict[str, object]) -> bytes:
+    return json.dumps(row, ensure_ascii=False).encode(errors="replace")
+
+
+def _unknown_format(columns: tuple[str, ...]) -> Problem:
+    return Problem(
+        line=1,
+        field="file",
+        value=f"fields {', '.join(columns) or 'none'}"[:80],
+        code=ProblemCode.UNKNOWN_FORMAT,
+        fix="No known format has these fields. Choose below which field is the prompt and which the answer.",
+    )
+
+
+def _no_rows(source: Source) -> Problem:
+    why = " A job without test rows could prove nothing, so it cannot start." if source.split is Split.TEST else ""
+    return Problem(
+        line=1,
+        field="file",
+        value="no row",
+        code=ProblemCode.NO_EXAMPLES,
+        fix=f"Write one example a line, with a prompt and its answer.{why}",
+    )
+
+
+def _room(order: Order) -> int:
+    """Return how many bytes of rows the files may become: Parquet can hold one long value a million times."""
+    limits = order.limits
+    stored = sum(source.size_bytes for source in order.sources)
+    return min(limits.unpacked_bytes, max(limits.free_bytes, limits.ratio * stored))
+
+
+def _too_much(line: int, room: int) -> Problem:
+    return Problem(
+        line=line,
+        field="file",
+        value=f"more than {room:,} bytes of rows",
+        code=ProblemCode.UNPACKS_TOO_LARGE,
+        fix="The rows repeat the same long values over and over; bring a sample of them.",
+    )
+
+
+def _too_many(limit: int) -> Problem:
+    return Problem(
+        line=limit + 1,
+        field="file",
+        value=f"more than {limit:,} rows",
+        code=ProblemCode.TOO_MANY_ROWS,
+        fix=f"Bring at most {limit:,} rows; a sample teaches the same.",
+    )
+
+
+def _too_long(line: int, length: int) -> Problem:
+    return Problem(
+        line=line,
+        field="row",
+        value=f"{length:,} bytes",
+        code=ProblemCode.LINE_TOO_LONG,
+        fix=f"Keep a row under {MAX_LINE_BYTES:,} bytes; no small model reads that much.",
+    )

@@ -1,0 +1,60 @@
+"""Test rows that share a run of 13 words with a train row: the measure of contamination in Brown et al. 2020 (GPT-3),
+appendix C. Exact, in bounded memory: the runs of test are held a block at a time, train streams by from disk."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from playbook.datasets.gathering import Gathered
+from playbook.datasets.splits import Assignment
+from playbook.datasets.text import Hashes, Words
+
+RUN = 13
+_ROWS_AT_ONCE = 4_000
+_RUNS_AT_ONCE = 2_000_000
+
+
+def shared_runs(rows: Gathered, assignment: Assignment, *, train: int, test: int) -> NDArray[np.int64]:
+    """Return for each row of test the first train row that shares 13 words in a row with it, -1 where none does.
+
+    One entry a row of the import; rows outside test have -1. The system message is left out: many rows share it.
+    """
+    partner = np.full(len(rows), -1, dtype=np.int64)
+    for runs, owners in _blocks(rows, assignment == test):
+        order = np.argsort(runs, kind="stable")
+        runs, owners = runs[order], owners[order]
+        for found, their_rows in _runs_of(rows, assignment == train):
+            left = np.searchsorted(runs, found, side="left")
+            right = np.searchsorted(runs, found, side="right")
+            for at in np.flatnonzero(right > left):
+                hit = owners[left[at] : right[at]]
+                partner[hit[partner[hit] < 0]] = their_rows[at]
+    return partner
+
+
+def _blocks(rows: Gathered, wanted: NDArray[np.bool_]) -> Iterator[tuple[Hashes, NDArray[np.int64]]]:
+    """Yield the runs of the wanted rows and their rows, at most about two million at once."""
+    kept: list[tuple[Hashes, NDArray[np.int64]]] = []
+    held = 0
+    for found in _runs_of(rows, wanted):
+        kept.append(found)
+        held += len(found[0])
+        if held >= _RUNS_AT_ONCE:
+            yield np.concatenate([runs for runs, _ in kept]), np.concatenate([owners for _, owners in kept])
+            kept, held = [], 0
+    if held:
+        yield np.concatenate([runs for runs, _ in kept]), np.concatenate([owners for _, owners in kept])
+
+
+def _runs_of(rows: Gathered, wanted: NDArray[np.bool_]) -> Iterator[tuple[Hashes, NDArray[np.int64]]]:
+    with rows.words.open("rb") as file:
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            counts = rows.word_counts[start : start + _ROWS_AT_ONCE]
+            hashes = np.fromfile(file, dtype=np.uint32, count=int(counts.sum()))
+            here = wanted[start : start + _ROWS_AT_ONCE]
+            if not here.any():
+                continue
+            words = Words.of_hashes(hashes[np.repeat(here, counts)], counts[here])
+            runs, per_row = words.runs(RUN)
+            yield runs, np.repeat(np.flatnonzero(here) + start, per_row)

@@ -1,0 +1,62 @@
+"""Rows of a Parquet file, a few at a time. What its metadata promises is checked before anything is unpacked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from playbook.contracts.dataset import ProblemCode
+from playbook.datasets.spec import Limits
+from playbook.datasets.unpack import refuse_file
+
+_BATCH_ROWS = 256
+
+
+def read_parquet(path: Path, limits: Limits) -> Iterator[tuple[int, dict[str, Any], float]]:
+    """Yield (row number from 1, row, share of the rows so far). Raises UnreadableFile.
+
+    Text columns stay dictionary-encoded and rows are turned into Python one by one, so that a column of one long
+    value a million times costs the memory of one value.
+    """
+    # Imported here: it takes longer than a small import, and most files are JSONL.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, thrift_string_size_limit=8_000_000, thrift_container_size_limit=200_000) as plain:
+            _check_metadata(plain.metadata, path.stat().st_size, limits)
+            text = [field.name for field in plain.schema_arrow if pa.types.is_string(field.type)]
+        with pq.ParquetFile(path, read_dictionary=text, buffer_size=1 << 20, pre_buffer=False) as file:
+            number, total = 0, file.metadata.num_rows
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
+                for at in range(batch.num_rows):
+                    number += 1
+                    row = {
+                        name: column[at].as_py() for name, column in zip(file.schema_arrow.names, batch, strict=True)
+                    }
+                    yield number, row, number / total
+    except (pa.ArrowException, OSError) as error:
+        why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise refuse_file(f"broken Parquet: {why}", "Write the file again, or export the rows as JSONL.") from error
+
+
+def _check_metadata(metadata: Any, size_bytes: int, limits: Limits) -> None:
+    if metadata.num_rows > limits.rows:
+        raise refuse_file(
+            f"{metadata.num_rows:,} rows", f"Bring at most {limits.rows:,} rows.", code=ProblemCode.TOO_MANY_ROWS
+        )
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    unpacked = sum(group.total_byte_size for group in groups)
+    if unpacked > limits.unpacked_bytes or unpacked > max(limits.free_bytes, limits.ratio * size_bytes):
+        raise refuse_file(
+            f"{size_bytes:,} bytes unpack to {unpacked:,}",
+            f"At most {limits.unpacked_bytes:,} bytes and {limits.ratio} times the file's size are unpacked; "
+            "bring a sample of the rows.",
+            code=ProblemCode.UNPACKS_TOO_LARGE,
+        )
+    largest = max((group.column(at).num_values for group in groups for at in range(group.num_columns)), default=0)
+    if largest > limits.parquet_values:
+        raise refuse_file(
+            f"a column of {largest:,} values in one row group",
+            f"Write row groups of at most {limits.parquet_values:,} values.",
+            code=ProblemCode.UNPACKS_TOO_LARGE,
+        )

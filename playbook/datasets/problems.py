@@ -1,0 +1,61 @@
+"""Every problem of an import in one pass: all are counted, the first 1,000 are kept."""
+
+import json
+from collections import Counter
+from itertools import groupby
+
+from playbook.contracts.dataset import Problem
+from playbook.datasets.spec import Finding, FindingGroup
+
+MAX_LISTED = 1_000
+_SHOWN_ROW = 300
+
+
+class UnreadableFile(Exception):
+    """The file as a whole, or from one line on, cannot be read."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+class ProblemLog:
+    """Collects problems in the order in which they are found."""
+
+    def __init__(self) -> None:
+        self._totals: Counter[str] = Counter()
+        self._listed: list[Finding] = []
+
+    @property
+    def total(self) -> int:
+        return self._totals.total()
+
+    def add(self, file: str, problem: Problem, *, row: object = None) -> None:
+        """Count the problem; keep it, with the beginning of its row, while fewer than 1,000 are kept."""
+        self._totals[problem.code.value] += 1
+        if len(self._listed) < MAX_LISTED:
+            self._listed.append(
+                Finding(
+                    file=file,
+                    line=problem.line,
+                    field=problem.field[:200],
+                    value=problem.value,
+                    code=problem.code.value,
+                    fix=problem.fix,
+                    row="" if row is None else _excerpt(row),
+                )
+            )
+
+    def groups(self) -> tuple[FindingGroup, ...]:
+        """Return the problems by code, in the order in which the codes first appeared."""
+        order = {code: position for position, code in enumerate(self._totals)}
+        listed = sorted(self._listed, key=lambda finding: order[finding.code])
+        by_code = {code: tuple(found) for code, found in groupby(listed, key=lambda finding: finding.code)}
+        return tuple(
+            FindingGroup(code=code, total=total, listed=by_code.get(code, ())) for code, total in self._totals.items()
+        )
+
+
+def _excerpt(row: object) -> str:
+    text = json.dumps(row, ensure_ascii=False, default=str).encode(errors="replace").decode()
+    return text if len(text) <= _SHOWN_ROW else f"{text[: _SHOWN_ROW - 1]}…"

@@ -1,0 +1,301 @@
+"""Rows of a file one by one, with their line numbers: JSONL, JSON, CSV and Parquet, plain or in gzip.
+
+A row that cannot be read is yielded as its problem and reading goes on; UnreadableFile ends the file.
+"""
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from playbook.contracts.dataset import MAX_LINE_BYTES, Problem, ProblemCode, parse_line, shown
+from playbook.datasets.parquet import read_parquet
+from playbook.datasets.problems import UnreadableFile
+from playbook.datasets.spec import Limits
+from playbook.datasets.unpack import PARQUET, Unpacked, refuse_file, refuse_foreign
+
+_HEAD_BYTES = 65_536
+_BLOCK_BYTES = 1 << 18
+_DELIMITERS = ",;\t|"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A row as it stands in the file. `line`: where it begins, from 1; `raw`: its bytes, where it is a JSON line."""
+
+    line: int
+    value: object
+    raw: bytes | None = None
+
+
+class RowFile:
+    """An opened file of rows. `container` says in words what it is. Use it as a context manager."""
+
+    def __init__(self, path: Path, name: str, limits: Limits) -> None:
+        """Raises UnreadableFile when the first bytes show that the file holds no rows."""
+        self._limits = limits
+        self._path = path
+        self._raw = Unpacked(path, limits)
+        self._stream: io.BufferedReader = io.BufferedReader(cast(Any, self._raw), _BLOCK_BYTES)
+        try:
+            head = self._stream.peek(_HEAD_BYTES)
+            refuse_foreign(head)
+            self._kind = _kind(head, name.lower().removesuffix(".gz"))
+        except BaseException:
+            self.close()
+            raise
+        self.container = f"{self._kind} in gzip" if self._raw.is_gzip else self._kind
+        self._share: float | None = None
+
+    def __enter__(self) -> "RowFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stream.close()
+
+    @property
+    def share_read(self) -> float:
+        return self._raw.share_read if self._share is None else self._share
+
+    def __iter__(self) -> Iterator[Record | Problem]:
+        if self._kind == "Parquet":
+            return self._parquet()
+        if self._kind == "CSV":
+            return _read_csv(self._stream, self._limits)
+        return _read_json(self._stream, self._limits) if self._kind == "JSON" else _read_jsonl(self._stream)
+
+    def _parquet(self) -> Iterator[Record]:
+        if self._raw.is_gzip:
+            raise refuse_file("Parquet in gzip", "Upload the .parquet file itself; it is packed inside.")
+        for line, value, share in read_parquet(self._path, self._limits):
+            self._share = share
+            yield Record(line, value)
+
+
+def _kind(head: bytes, name: str) -> str:
+    if head.startswith(PARQUET):
+        return "Parquet"
+    if name.endswith((".csv", ".tsv")):
+        return "CSV"
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    first, _, rest = text.partition(b"\n")
+    whole_line = not isinstance(parse_line(0, first), Problem)
+    if text.startswith(b"["):
+        return "JSONL" if name.endswith((".jsonl", ".ndjson")) and whole_line else "JSON"
+    if text.startswith(b"{"):
+        is_document = not whole_line and (name.endswith(".json") or first.strip() == b"{")
+        return "JSON" if is_document and bool(rest) else "JSONL"
+    if name.endswith((".jsonl", ".ndjson")) or not any(mark in first.decode(errors="replace") for mark in _DELIMITERS):
+        return "JSONL"
+    return "JSON" if name.endswith(".json") else "CSV"
+
+
+def _lines(stream: io.BufferedReader, limit: int) -> Iterator[tuple[int, bytes, int]]:
+    """Yield (number, line, length); a line over `limit` bytes comes cut off, with its true length."""
+    number = 0
+    while line := stream.readline(limit + 1):
+        number += 1
+        length = len(line)
+        if length > limit and not line.endswith(b"\n"):
+            while (more := stream.readline(_BLOCK_BYTES)) and not more.endswith(b"\n"):
+                length += len(more)
+            length += len(more.rstrip(b"\r\n"))
+        yield number, line, length
+
+
+def _read_jsonl(stream: io.BufferedReader) -> Iterator[Record | Problem]:
+    for number, line, length in _lines(stream, MAX_LINE_BYTES):
+        if length > MAX_LINE_BYTES + 1:
+            yield _too_long(number, length, MAX_LINE_BYTES)
+            continue
+        if not line.strip():
+            continue
+        value = parse_line(number, line.rstrip(b"\r\n"))
+        if isinstance(value, Problem):
+            yield value
+        else:
+            yield Record(number, value, raw=line.removeprefix(codecs.BOM_UTF8).strip())
+
+
+def _too_long(line: int, length: int, limit: int) -> Problem:
+    return Problem(
+        line=line,
+        field="line",
+        value=f"{length:,} bytes",
+        code=ProblemCode.LINE_TOO_LONG,
+        fix=f"Keep a row under {limit:,} bytes; no small model reads that much.",
+    )
+
+
+def _read_json(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | Problem]:
+    """Yield the elements of one array, or the one object that the file is."""
+    text = _Text(stream, limits.row_bytes)
+    if text.peek() == "{":
+        line, value = text.value()
+        yield Record(line, value)
+        if text.peek():
+            raise refuse_file("more than one JSON value", "Write one array of objects, or one object a line (JSONL).")
+        return
+    if text.peek() != "[":
+        raise text.broken("an array of objects was expected")
+    text.skip(1)
+    while (mark := text.peek()) != "]":
+        if not mark:
+            raise text.broken("the array does not end")
+        line, value = text.value()
+        yield Record(line, value)
+        if (mark := text.peek()) == ",":
+            text.skip(1)
+            if text.peek() == "]":
+                raise text.broken("a comma before the end of the array")
+        elif mark != "]":
+            raise text.broken("a comma is missing between two rows")
+    text.skip(1)
+    if text.peek():
+        raise text.broken("something follows the end of the array")
+
+
+class _Text:
+    """Decoded text of a stream, a window at a time, with the line that it has come to."""
+
+    def __init__(self, stream: io.BufferedReader, row_bytes: int) -> None:
+        self._stream = stream
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")()
+        self._row_bytes = row_bytes
+        self._text, self._at, self._line = "", 0, 1
+        self._ended = False
+        self._decoder = json.JSONDecoder()
+
+    def peek(self) -> str:
+        """Return the next character that is not white space, "" at the end."""
+        while True:
+            while self._at < len(self._text) and self._text[self._at].isspace():
+                self.skip(1)
+            if self._at < len(self._text) or not self._fill(_BLOCK_BYTES):
+                return self._text[self._at : self._at + 1]
+
+    def skip(self, count: int) -> None:
+        self._line += self._text.count("\n", self._at, self._at + count)
+        self._at += count
+
+    def value(self) -> tuple[int, object]:
+        """Return the JSON value that begins here and its line. Raises UnreadableFile."""
+        line, wanted = self._line, _BLOCK_BYTES
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._at)
+            except (ValueError, RecursionError) as error:
+                if len(self._text) - self._at > self._row_bytes:
+                    raise UnreadableFile(_too_long(line, len(self._text) - self._at, self._row_bytes)) from error
+                if not self._fill(wanted):
+                    raise self.broken(getattr(error, "msg", "nested too deeply")) from error
+                wanted *= 2  # so that a long row is not parsed from its start again and again
+            else:
+                self.skip(end - self._at)
+                return line, value
+
+    def broken(self, why: str) -> UnreadableFile:
+        return UnreadableFile(
+            Problem(
+                line=self._line,
+                field="file",
+                value=shown(self._text[self._at : self._at + 80]) or "the end of the file",
+                code=ProblemCode.NOT_JSON,
+                fix=f"Not JSON: {why}. Mend it, or write one object a line (JSONL): then only the bad lines are lost.",
+            )
+        )
+
+    def _fill(self, count: int) -> bool:
+        block = self._stream.read(count)
+        if not block and self._ended:
+            return False
+        self._ended = not block
+        try:
+            more = self._decode.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            bad = refuse_file(repr(block[error.start : error.start + 8]), "Save the file as UTF-8.", line=self._line)
+            raise UnreadableFile(bad.problem.model_copy(update={"code": ProblemCode.NOT_UTF8})) from error
+        self._text, self._at = self._text[self._at :] + more, 0
+        return bool(more)
+
+
+def _read_csv(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | Problem]:
+    """Yield rows as {column: text}. A cell is text and nothing else: a formula in it is never computed."""
+    csv.field_size_limit(limits.row_bytes)
+    lines = _CsvLines(stream, limits.row_bytes)
+    head = stream.peek(_HEAD_BYTES).split(b"\n", 1)[0].decode(errors="replace")
+    cells = csv.reader(lines, delimiter=max(_DELIMITERS, key=head.count), strict=True)
+    names: list[str] = []
+    begins = 1
+    while True:
+        try:
+            row = next(cells, None)
+        except csv.Error as error:
+            raise refuse_file(
+                f"broken CSV: {error}", "Close every quote and double the quotes inside a cell.", line=begins
+            ) from error
+        if row is None:
+            return
+        line, begins = begins, cells.line_num + 1
+        if bad := lines.take_undecodable():
+            yield bad
+        elif not names:
+            names = _column_names(row)
+        elif len(row) not in (0, len(names)):
+            yield Problem(
+                line=line,
+                field="row",
+                value=f"{len(row)} cells",
+                code=ProblemCode.WRONG_CELL_COUNT,
+                fix=f"Give the row {len(names)} cells, as the header has; quote a cell that holds the delimiter.",
+            )
+        elif row:
+            yield Record(line, dict(zip(names, row, strict=True)))
+
+
+def _column_names(row: list[str]) -> list[str]:
+    names = [name.strip() for name in row]
+    if not all(names) or len(set(names)) < len(names):
+        raise refuse_file(
+            f"the header {shown(', '.join(names))}", "Give each column a name of its own in the first line."
+        )
+    return names
+
+
+class _CsvLines:
+    """Lines of text for the CSV reader; remembers a line that is not UTF-8, so that its row becomes a problem."""
+
+    def __init__(self, stream: io.BufferedReader, limit: int) -> None:
+        self._lines = _lines(stream, limit)
+        self._limit = limit
+        self._undecodable: Problem | None = None
+
+    def __iter__(self) -> "_CsvLines":
+        return self
+
+    def __next__(self) -> str:
+        number, line, length = next(self._lines)
+        if length > self._limit + 1:
+            raise UnreadableFile(_too_long(number, length, self._limit))
+        try:
+            return line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            self._undecodable = Problem(
+                line=number,
+                field="row",
+                value=repr(line[error.start : error.start + 8]),
+                code=ProblemCode.NOT_UTF8,
+                fix=f"Save the file as “CSV UTF-8”; byte {error.start + 1} of the line is not.",
+            )
+            return line.decode(errors="replace")
+
+    def take_undecodable(self) -> Problem | None:
+        found, self._undecodable = self._undecodable, None
+        return found

@@ -1,0 +1,217 @@
+"""What lies in an import folder: the order (`import.json`), `progress.json` while it runs, `report.json` after.
+
+The site writes the order and reads the rest; the process reads the order and writes the rest. All files appear
+complete or not at all.
+"""
+
+import os
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from playbook.contracts.dataset import Split
+from playbook.contracts.model import Frozen
+
+ORDER, PROGRESS, REPORT, LOCK, LOG = "import.json", "progress.json", "report.json", "lock", "log.txt"
+
+
+class Format(StrEnum):
+    CHAT = "chat"
+    PROMPT_COMPLETION = "prompt_completion"
+    TEXT = "text"
+    ALPACA = "alpaca"
+    SHAREGPT = "sharegpt"
+    COLUMNS = "columns"
+
+
+class Mapping(Frozen):
+    """Which field of a row means what. "" is a field that the rows do not have.
+
+    A list of messages (`messages`) or single fields; `prompt` and `answer` may hold text or lists of messages.
+    """
+
+    format: Format
+    messages: str = Field(default="", max_length=200)
+    system: str = Field(default="", max_length=200)
+    prompt: str = Field(default="", max_length=200)
+    input: str = Field(default="", max_length=200)
+    answer: str = Field(default="", max_length=200)
+
+
+class Source(Frozen):
+    """One file: its name as people know it, where its bytes lie, and the split that it is, if it is one."""
+
+    name: str
+    path: str
+    sha256: str
+    size_bytes: int
+    split: Split | None = None
+
+
+class SplitPlan(Frozen):
+    """How one file becomes three. `group_field`: rows with the same value of this metadata stay together."""
+
+    validation_share: float = Field(default=0.1, gt=0, lt=1)
+    test_share: float = Field(default=0.1, gt=0, lt=1)
+    group_field: str = Field(default="", max_length=200)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+
+
+class Limits(Frozen):
+    """What a file may unpack to. A bomb is refused at `ratio` times its size, once past `free_bytes`."""
+
+    unpacked_bytes: int = 1_000_000_000
+    ratio: int = 200
+    free_bytes: int = 20_000_000
+    rows: int = 1_000_000
+    row_bytes: int = 1_000_000
+    #: Leaf values of one column in one Parquet row group; what is encoded in runs unpacks to far more than its bytes.
+    parquet_values: int = 50_000_000
+    memory_bytes: int = 1_500_000_000
+    cpu_seconds: int = 3_600
+
+
+class Order(Frozen):
+    """One file to split, or three files with their splits. `mapping` None: detect it."""
+
+    sources: tuple[Source, ...] = Field(min_length=1, max_length=3)
+    mapping: Mapping | None = None
+    plan: SplitPlan = SplitPlan()
+    leave_out_bad_rows: bool = False
+    limits: Limits = Limits()
+
+
+class Stage(StrEnum):
+    WAITING = "waiting"
+    READING = "reading"
+    COMPARING = "comparing"
+    SPLITTING = "splitting"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Progress(Frozen):
+    """`share` of the whole import, 0 to 1; `message` says why it failed."""
+
+    stage: Stage
+    share: float
+    rows: int = 0
+    message: str = ""
+
+
+class Finding(Frozen):
+    """One problem: in which file, on which line (from 1), in which field, with which value, and how to mend it."""
+
+    file: str
+    line: int
+    field: str
+    value: str
+    code: str
+    fix: str
+    row: str = ""
+
+
+class FindingGroup(Frozen):
+    """Findings of one code. `total` counts all of them, `listed` holds those among the first 1,000."""
+
+    code: str
+    total: int
+    listed: tuple[Finding, ...]
+
+
+class RowRef(Frozen):
+    """A row by its split and number (from 1), and the line of the file that it came from."""
+
+    split: Split
+    row: int
+    line: int
+
+
+class CheckGroup(Frozen):
+    rows: tuple[RowRef, ...]
+    note: str = ""
+
+
+class Check(Frozen):
+    """What one check found. `rows` counts all; `groups` lists the first of them, related rows together."""
+
+    code: str
+    rows: int
+    groups: tuple[CheckGroup, ...] = ()
+
+
+class Histogram(Frozen):
+    """Counts of values in bins of equal width from `low`; the last bin holds everything above it too."""
+
+    name: str
+    low: float
+    width: float
+    counts: tuple[int, ...]
+    median: float
+    p95: float
+    largest: int
+
+
+class Balance(Frozen):
+    """How often each value of one field of the answers occurs in each split, the most frequent first."""
+
+    field: str
+    counts: tuple[tuple[str, dict[Split, int]], ...]
+
+
+class ReadSource(Frozen):
+    """A file as it was understood. `columns`: the fields seen in its first rows; `kept`: those that became metadata."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    container: str
+    mapping: Mapping | None
+    columns: tuple[str, ...]
+    kept: tuple[str, ...]
+    rows: int
+
+
+class SplitResult(Frozen):
+    split: Split
+    rows: int
+    sha256: str
+    size_bytes: int
+
+
+class Report(Frozen):
+    """Everything that an import found. `splits` is empty when the rows were refused."""
+
+    version: Literal[1] = 1
+    sources: tuple[ReadSource, ...]
+    rows: int
+    left_out: int
+    problems: int
+    groups: tuple[FindingGroup, ...]
+    splits: tuple[SplitResult, ...] = ()
+    plan: SplitPlan | None = None
+    checks: tuple[Check, ...] = ()
+    histograms: tuple[Histogram, ...] = ()
+    balances: tuple[Balance, ...] = ()
+    group_fields: tuple[str, ...] = ()
+    shared_templates: int | None = None
+    test_templates: int | None = None
+
+    @property
+    def refused(self) -> bool:
+        return not self.splits
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace `path` by `text`; a reader sees the old or the new, never a part."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,82 @@
+"""Rows → train, validation, test. What belongs together stays together; equal rows and seed give equal splits."""
+
+import random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from playbook.contracts.dataset import Problem, ProblemCode, Split
+from playbook.datasets.clusters import Clusters
+from playbook.datasets.spec import SplitPlan
+from playbook.datasets.text import Hashes
+
+Assignment = NDArray[np.uint8]
+#: The number of a split in an assignment is its place here; LEFT_OUT is a row in none.
+SPLITS = tuple(Split)
+LEFT_OUT = 255
+
+
+def deal(prompts: Hashes, groups: Hashes, plan: SplitPlan) -> Assignment | Problem:
+    """Return the split of each row, or why there cannot be three.
+
+    Rows with the same prompt land in one split, and so do rows of one group (0: in none). Units of such rows are
+    shuffled and fill test, then validation, up to their shares; the rest is train. When no unit fits (few large
+    groups), an empty split takes the smallest unit of train.
+    """
+    clusters = Clusters(len(prompts))
+    clusters.join_equal(prompts)
+    grouped = np.flatnonzero(groups)
+    clusters.join_equal(groups[grouped], grouped)
+    roots = clusters.roots
+    sizes = np.bincount(roots, minlength=len(roots))
+    units = np.flatnonzero(sizes).tolist()
+    if len(units) < len(SPLITS):
+        return _too_few(len(units), grouped=bool(len(grouped)))
+    random.Random(plan.seed).shuffle(units)  # noqa: S311 - reproducible by design, not a secret
+    wanted = {
+        Split.TEST: max(1, round(len(prompts) * plan.test_share)),
+        Split.VALIDATION: max(1, round(len(prompts) * plan.validation_share)),
+    }
+    dealt: dict[Split, list[int]] = {split: [] for split in SPLITS}
+    filled = dict.fromkeys(wanted, 0)
+    for unit in units:
+        size = int(sizes[unit])
+        split = next((held for held in wanted if filled[held] + size <= wanted[held]), Split.TRAIN)
+        dealt[split].append(unit)
+        if split in filled:
+            filled[split] += size
+    for split in wanted:
+        if not dealt[split]:
+            dealt[split].append(_take_smallest(dealt, sizes))
+    of_unit = np.zeros(len(roots), dtype=np.uint8)
+    for number, split in enumerate(SPLITS):
+        of_unit[dealt[split]] = number
+    return of_unit[roots]
+
+
+def _take_smallest(dealt: dict[Split, list[int]], sizes: NDArray[np.int64]) -> int:
+    giver = max(SPLITS, key=lambda split: (len(dealt[split]) > 1, split is Split.TRAIN, len(dealt[split])))
+    smallest = min(dealt[giver], key=lambda unit: sizes[unit])
+    dealt[giver].remove(smallest)
+    return smallest
+
+
+def _too_few(units: int, *, grouped: bool) -> Problem:
+    kind = "group" if grouped else "prompt"
+    return Problem(
+        line=1,
+        field="file",
+        value=f"{units} different {kind}{'' if units == 1 else 's'}",
+        code=ProblemCode.NO_TEST_ROWS,
+        fix=f"Give at least {len(SPLITS)}: train, validation and test need one each, and a job without test rows could "
+        "prove nothing.",
+    )
+
+
+def places(assignment: Assignment) -> NDArray[np.uint32]:
+    """Return the number of each row in its split, from 1."""
+    found = np.zeros(len(assignment), dtype=np.uint32)
+    for number in range(len(SPLITS)):
+        rows = np.flatnonzero(assignment == number)
+        found[rows] = np.arange(1, len(rows) + 1)
+    return found

@@ -1,0 +1,96 @@
+"""Files as streams of plain bytes: gzip unpacked on the way, the size limited, never a whole file in memory."""
+
+import gzip
+import io
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+from playbook.contracts.dataset import Problem, ProblemCode
+from playbook.datasets.problems import UnreadableFile
+from playbook.datasets.spec import Limits
+
+GZIP = b"\x1f\x8b"
+PARQUET = b"PAR1"
+_FOREIGN = {
+    GZIP: ("gzip within gzip", "Pack the file once."),
+    b"PK\x03\x04": ("a ZIP or Excel file", "Unpack it, or save the sheet as CSV, UTF-8."),
+    b"\xff\xfe": ("UTF-16 text", "Save the file as UTF-8."),
+    b"\xfe\xff": ("UTF-16 text", "Save the file as UTF-8."),
+    b"BZh": ("a bzip2 file", "Unpack it, or pack it with gzip."),
+    b"\xfd7zXZ": ("an xz file", "Unpack it, or pack it with gzip."),
+    b"\x28\xb5\x2f\xfd": ("a zstd file", "Unpack it, or pack it with gzip."),
+    b"SQLite format 3": ("a SQLite database", "Export the table as CSV."),
+    b"\x80\x02": ("a pickle", "Save the rows as JSONL; a pickle can run code and is never opened."),
+    b"\x80\x04": ("a pickle", "Save the rows as JSONL; a pickle can run code and is never opened."),
+    b"\x80\x05": ("a pickle", "Save the rows as JSONL; a pickle can run code and is never opened."),
+}
+
+
+def refuse_file(
+    value: str, fix: str, *, code: ProblemCode = ProblemCode.UNREADABLE_FILE, line: int = 1
+) -> UnreadableFile:
+    """Return the exception that says why a file cannot be read."""
+    return UnreadableFile(Problem(line=line, field="file", value=value, code=code, fix=fix))
+
+
+class Unpacked(io.RawIOBase):
+    """The plain bytes of a file. Raises UnreadableFile when they exceed the limits or the gzip stream is broken."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self._packed: BinaryIO = path.open("rb")
+        self._size = path.stat().st_size
+        self._limits = limits
+        self._count = 0
+        magic = self._packed.read(2)
+        self._packed.seek(0)
+        self.is_gzip = magic == GZIP
+        self._plain: BinaryIO = (
+            gzip.GzipFile(fileobj=self._packed) if self.is_gzip else self._packed  # type: ignore[assignment]
+        )
+
+    @property
+    def share_read(self) -> float:
+        """How much of the stored file was read, 0 to 1."""
+        return self._packed.tell() / self._size if self._size else 1.0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
+        try:
+            found = self._plain.read(len(buffer))
+        except (OSError, EOFError, zlib.error) as error:
+            if not self.is_gzip:
+                raise
+            raise refuse_file(f"broken gzip: {error}", "Pack the file again; it is cut off or damaged.") from error
+        self._count += len(found)
+        self._check()
+        buffer[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()
+
+    def _check(self) -> None:
+        limits = self._limits
+        if self._count > limits.unpacked_bytes:
+            raise refuse_file(
+                f"more than {limits.unpacked_bytes:,} bytes unpacked",
+                "Split the file, or bring a sample of its rows.",
+                code=ProblemCode.UNPACKS_TOO_LARGE,
+            )
+        if self._count > max(limits.free_bytes, limits.ratio * self._size):
+            raise refuse_file(
+                f"{self._size:,} bytes unpack to more than {limits.ratio} times as much",
+                "No text packs this well; it is a gzip bomb or an endless repetition. Bring the rows unpacked.",
+                code=ProblemCode.UNPACKS_TOO_LARGE,
+            )
+
+
+def refuse_foreign(head: bytes) -> None:
+    """Raise UnreadableFile, with what to do, when the first bytes are those of a format that holds no rows for us."""
+    for magic, (kind, fix) in _FOREIGN.items():
+        if head.startswith(magic):
+            raise refuse_file(kind, fix)

@@ -1,0 +1,82 @@
+"""The chat row: what is accepted, what is refused and why, and what a plain row looks like when it is written again."""
+
+import json
+
+import pytest
+
+from playbook.contracts.dataset import Example, Message, Problem, read_examples, read_line
+
+
+def line(*messages: dict[str, object], **more: object) -> bytes:
+    return json.dumps({"messages": list(messages), **more}).encode()
+
+
+USER: dict[str, object] = {"role": "user", "content": "hi"}
+CALL: dict[str, object] = {"id": "c1", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
+
+
+def problems(content: bytes) -> list[tuple[str, str]]:
+    found = read_line(1, content)
+    assert not isinstance(found, Example)
+    return [(problem.field, problem.code.value) for problem in found]
+
+
+def test_a_plain_row_is_written_as_it_was_read() -> None:
+    content = line(USER, {"role": "assistant", "content": "ho"}, metadata={"a": "b"})
+    found = read_line(1, content)
+    assert isinstance(found, Example)
+    assert found.model_dump() == json.loads(content) | {"messages": tuple(json.loads(content)["messages"])}
+
+
+def test_weight_tools_and_calls_are_carried() -> None:
+    content = line(
+        USER,
+        {"role": "assistant", "content": None, "tool_calls": [CALL], "weight": 0},
+        {"role": "tool", "content": "42", "tool_call_id": "c1"},
+        {"role": "assistant", "content": "It is 42.", "weight": 1},
+        tools=[{"type": "function", "function": {"name": "look_up"}}],
+    )
+    found = read_line(1, content)
+    assert isinstance(found, Example)
+    assert found.messages[1] == Message(role="assistant", content="", weight=0, tool_calls=(CALL,))
+    assert found.messages[2] == Message(role="tool", content="42", tool_call_id="c1")
+    assert found.messages[3].weight == 1
+    assert found.tools == ({"type": "function", "function": {"name": "look_up"}},)
+
+
+def test_a_call_of_a_tool_is_an_answer() -> None:
+    assert isinstance(read_line(1, line(USER, {"role": "assistant", "content": "", "tool_calls": [CALL]})), Example)
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        ({"role": "assistant", "content": " "}, [("messages[1].content", "empty_answer")]),
+        ({"role": "assistant", "content": "x", "weight": 0}, [("messages[1].weight", "answer_not_learned")]),
+        ({"role": "assistant", "content": "x", "weight": 0.5}, [("messages[1].weight", "data_type")]),
+        ({"role": "assistant", "content": "x", "weight": True}, [("messages[1].weight", "data_type")]),
+        ({"role": "assistant", "content": "x", "name": 3}, [("messages[1].name", "data_type")]),
+        ({"role": "assistant", "content": "x", "tool_calls": "c"}, [("messages[1].tool_calls", "data_type")]),
+        ({"role": "assistant", "content": "half \ud800"}, [("messages[1].content", "not_utf8")]),
+        ({"role": "assistant", "content": None}, [("messages[1].content", "missing_content")]),
+        ({"role": "bot", "content": "x"}, [("messages[1].role", "unrecognized_role")]),
+        ({"role": "user", "content": "x"}, [("messages[1].role", "example_missing_assistant_message")]),
+        ({"role": "assistant"}, [("messages[1].content", "message_missing_key")]),
+        ({"role": "assistant", "content": "x", "x": 1}, [("messages[1].x", "message_unrecognized_key")]),
+    ],
+)
+def test_a_last_message_that_cannot_be_learned_is_refused(
+    last: dict[str, object], expected: list[tuple[str, str]]
+) -> None:
+    assert problems(line(USER, last)) == expected
+
+
+def test_tools_must_be_objects() -> None:
+    assert problems(line(USER, {"role": "assistant", "content": "x"}, tools="search")) == [("tools", "data_type")]
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"[" + b"9" * 5_000 + b"]", b"{", b"nope"])
+def test_no_line_stops_the_reader(content: bytes) -> None:
+    result = read_examples([content])
+    assert [type(problem) for problem in result.problems] == [Problem]
+    assert result.examples == ()

@@ -1,0 +1,230 @@
+"""Bad input: each file is refused with a line, a field, the value and what to do; nothing is written for a job."""
+
+import gzip
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from playbook.contracts.dataset import Split
+from playbook.datasets.importing import run_import
+from playbook.datasets.problems import MAX_LISTED
+from playbook.datasets.spec import Limits, Report
+from tests.datasets.conftest import Importing, chat, codes, found, jsonl, rows_of, three
+
+
+def only(report: Report) -> tuple[str, int, str, str]:
+    """Return code, line, field and value of the one problem of a refused import."""
+    assert report.refused
+    assert report.splits == ()
+    (group,) = report.groups
+    (finding,) = group.listed
+    assert finding.fix
+    return finding.code, finding.line, finding.field, finding.value
+
+
+def test_all_problems_are_found_in_one_pass_with_their_lines(importing: Importing) -> None:
+    content = jsonl(rows_of(2)) + b"{not json\n\n[1]\n" + jsonl([chat("q", ""), {"messages": []}]) + b'"\xff"\n'
+    report = importing(("rows.jsonl", content))
+    assert [(found.line, found.field, found.code) for group in report.groups for found in group.listed] == [
+        (3, "line", "not_json"),
+        (5, "line", "data_type"),
+        (6, "messages[1].content", "empty_answer"),
+        (7, "messages", "missing_messages_list"),
+        (8, "line", "not_utf8"),
+    ]
+    assert (report.rows, report.left_out, report.problems) == (2, 5, 5)
+    assert all(found.fix for group in report.groups for found in group.listed)
+
+
+def test_the_first_thousand_are_listed_and_the_totals_are_right(importing: Importing) -> None:
+    report = importing(("rows.jsonl", b"oops\n" * (MAX_LISTED + 500) + b"[1]\n" * 3))
+    assert [(group.code, group.total, len(group.listed)) for group in report.groups] == [
+        ("not_json", MAX_LISTED + 500, MAX_LISTED),
+        ("data_type", 3, 0),
+    ]
+
+
+def test_bad_rows_can_be_left_out_and_are_counted(importing: Importing) -> None:
+    content = jsonl(rows_of(10)) + b"oops\n"
+    assert importing(("rows.jsonl", content)).refused
+    report = importing(("rows.jsonl", content), leave_out_bad_rows=True)
+    assert not report.refused
+    assert (report.rows, report.left_out, codes(report)) == (10, 1, {"not_json": 1})
+
+
+def test_a_dataset_of_one_row_has_no_test_rows(importing: Importing) -> None:
+    assert only(importing(("rows.jsonl", jsonl(rows_of(1))))) == ("no_test_rows", 1, "file", "1 different prompt")
+
+
+def test_test_rows_equal_to_train_rows_are_refused_with_both_lines(importing: Importing) -> None:
+    report = importing(*three([chat("a", "x"), chat("B  b", "y")], [chat("d", "z"), chat("b b", "y")]))
+    assert only(report) == ("row_in_train_and_test", 2, "prompt", "the same prompt as a row of train")
+    assert report.groups[0].listed[0].fix.startswith("Line 2 of train.jsonl has the same prompt")
+
+
+def test_test_rows_equal_to_train_rows_can_be_left_out(importing: Importing) -> None:
+    files = three([chat("a", "x"), chat("b", "y")], [chat("d", "z"), chat("b", "y")])
+    report = importing(*files, leave_out_bad_rows=True)
+    assert [split.rows for split in report.splits] == [2, 1, 1]
+    files = three([chat("a", "x")], [chat("a", "x")])
+    assert importing(*files, leave_out_bad_rows=True).refused
+
+
+def test_an_empty_answer_column_is_one_group_of_every_row(importing: Importing) -> None:
+    content = b"question,answer\n" + b"".join(b"q%d,\n" % n for n in range(1_500))
+    report = importing(("rows.csv", content))
+    assert report.refused
+    assert codes(report) == {"empty_answer": 1_500}
+    assert (report.groups[0].listed[0].line, report.groups[0].listed[0].field) == (2, "answer")
+
+
+def test_a_row_of_a_hundred_thousand_tokens_is_warned_of(importing: Importing) -> None:
+    report = importing(("rows.jsonl", jsonl([*rows_of(9), chat("token " * 100_000, "short")])))
+    assert not report.refused
+    assert found(report) == {"long_row": 1}
+    (group,) = next(check for check in report.checks if check.code == "long_row").groups
+    assert group.note == "600,005 characters, some 150,001 tokens"
+
+
+def test_a_line_over_the_limit_is_named_and_the_next_is_read(importing: Importing) -> None:
+    content = b"x" * 3_000_000 + b"\n" + jsonl(rows_of(3))
+    assert only(importing(("rows.jsonl", content))) == ("line_too_long", 1, "line", "3,000,000 bytes")
+
+
+def test_a_row_that_only_grows_too_long_when_mapped_is_refused(importing: Importing) -> None:
+    content = json.dumps([{"prompt": "é" * 600_000, "completion": "x"}, {"prompt": "a", "completion": "x"}]).encode()
+    report = importing(("rows.json", content), limits=Limits(row_bytes=10_000_000))
+    assert codes(report) == {"line_too_long": 1}
+
+
+def test_a_gzip_bomb_is_refused(importing: Importing) -> None:
+    bomb = gzip.compress(b" " * 60_000_000)
+    assert len(bomb) < 100_000
+    code, line, field, value = only(importing(("rows.jsonl.gz", bomb)))
+    assert (code, line, field) == ("unpacks_too_large", 1, "file")
+    assert value == f"{len(bomb):,} bytes unpack to more than 200 times as much"
+
+
+def test_a_file_that_unpacks_to_more_than_the_limit_is_refused(importing: Importing) -> None:
+    packed = gzip.compress(jsonl(rows_of(500)))
+    code, *_, value = only(importing(("rows.jsonl.gz", packed), limits=Limits(unpacked_bytes=10_000)))
+    assert (code, value) == ("unpacks_too_large", "more than 10,000 bytes unpacked")
+
+
+def test_a_gzip_in_a_gzip_and_a_broken_gzip_are_refused(importing: Importing) -> None:
+    packed = gzip.compress(jsonl(rows_of(5)))
+    assert only(importing(("rows.jsonl.gz", gzip.compress(packed))))[3] == "gzip within gzip"
+    assert only(importing(("rows.jsonl.gz", packed[:-20])))[3].startswith("broken gzip")
+
+
+def _parquet(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(table, out, compression="zstd")
+    return out.getvalue()
+
+
+def test_a_parquet_bomb_of_one_long_value_a_million_times_is_refused_in_bounded_memory(importing: Importing) -> None:
+    dictionary = pa.array(["long text " * 20_000])
+    values = pa.DictionaryArray.from_arrays(pa.array([0] * 900_000, pa.int32()), dictionary)
+    bomb = _parquet(pa.table({"prompt": values, "completion": values}))
+    assert len(bomb) < 100_000  # it would be 360 GB
+    code, _, _, value = only(importing(("rows.parquet", bomb)))
+    assert (code, value) == ("unpacks_too_large", "more than 20,000,000 bytes of rows")
+
+
+def test_a_parquet_bomb_of_zeros_is_refused_before_it_is_unpacked(importing: Importing) -> None:
+    bomb = _parquet(pa.table({"text": pa.array(["\0" * 50_000_000])}))
+    assert len(bomb) < 100_000
+    assert only(importing(("rows.parquet", bomb)))[0] == "unpacks_too_large"
+
+
+def test_too_many_rows_are_refused(importing: Importing) -> None:
+    content = jsonl(rows_of(12))
+    assert only(importing(("rows.jsonl", content), limits=Limits(rows=10)))[0] == "too_many_rows"
+    table = _parquet(pa.table({"text": [str(n) for n in range(12)]}))
+    assert only(importing(("rows.parquet", table), limits=Limits(rows=10)))[0] == "too_many_rows"
+
+
+def test_a_csv_with_formulas_is_read_as_text_and_warned_of(importing: Importing) -> None:
+    rows = [
+        '"=HYPERLINK(""http://evil.example"",""x"")",ok',
+        "\"=cmd|' /C calc'!A0\",ok",
+        "-5 degrees,=A1",
+        "+49 30,ok",
+    ]
+    report = importing(("rows.csv", "\n".join(["question,answer", *rows]).encode()))
+    assert found(report)["formula"] == 3
+    contents = {message["content"] for row in importing.all_rows() for message in row["messages"]}
+    assert '=HYPERLINK("http://evil.example","x")' in contents
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "value"),
+    [
+        ("rows.jsonl", b"", "no row"),
+        ("rows.jsonl", b"\n \n", "no row"),
+        ("rows.xlsx", b"PK\x03\x04rest", "a ZIP or Excel file"),
+        ("rows.pkl", b"\x80\x04\x95rest", "a pickle"),
+        ("rows.jsonl", "{}".encode("utf-16"), "UTF-16 text"),
+        ("rows.parquet", b"PAR1rest", "broken Parquet"),
+        ("rows.json", b'{\n"a": 1}\n{"a": 2}', "more than one JSON value"),
+        ("rows.csv", b"a,a\n1,2\n", "the header a, a"),
+        ("rows.csv", b'question,answer\n"open,1\n2,3\n', "broken CSV"),
+        ("rows.json", b"hello", "hello"),
+        ("rows.json", b'[{"prompt": "a", "completion": "b"}', "the end of the file"),
+        ("rows.json", b'[{"prompt": "a"} {"prompt": "b"}]', '{"prompt": "b"}]'),
+        ("rows.json", b'[{"prompt": "\xff"}]', "b'\\xff"),
+    ],
+)
+def test_a_file_that_holds_no_rows_is_one_clear_problem(
+    importing: Importing, name: str, content: bytes, value: str
+) -> None:
+    report = importing((name, content))
+    assert report.refused
+    findings = [finding for group in report.groups for finding in group.listed]
+    assert any(finding.value.startswith(value) and finding.fix for finding in findings), findings
+
+
+def test_json_problems_name_the_line_in_the_file(importing: Importing) -> None:
+    content = json.dumps([chat("a", "b"), chat("c", "")], indent=2).encode()
+    code, line, _, _ = only(importing(("rows.json", content)))
+    assert (code, line) == ("empty_answer", content.decode().splitlines().index("  {", 2) + 1)
+
+
+def test_csv_rows_of_another_width_and_not_utf8_are_named_by_line(importing: Importing) -> None:
+    content = b'question,answer\n"two\nlines",x\na,b,c\n\xff,y\nd,e\n'
+    report = importing(("rows.csv", content))
+    assert [(found.line, found.code) for group in report.groups for found in group.listed] == [
+        (4, "wrong_cell_count"),
+        (5, "not_utf8"),
+    ]
+    assert report.rows == 2
+
+
+def test_an_empty_test_file_is_refused_with_the_reason(importing: Importing) -> None:
+    report = importing(*three(rows_of(2), []))
+    assert only(report)[0] == "no_examples"
+    assert "A job without test rows could prove nothing" in report.groups[0].listed[0].fix
+
+
+def test_a_file_that_breaks_in_the_middle_keeps_the_problems_before_it(importing: Importing) -> None:
+    report = importing(("rows.json", b'[{"prompt": "a", "completion": ""}, {"prompt": '))
+    assert codes(report) == {"empty_answer": 1, "not_json": 1}
+
+
+def test_a_missing_blob_is_an_error_not_an_empty_dataset(importing: Importing, tmp_path: Path) -> None:
+    importing(("rows.jsonl", jsonl(rows_of(5))))
+    (tmp_path / "rows.jsonl").unlink()
+    with pytest.raises(FileNotFoundError):
+        run_import(importing.folder)
+
+
+def test_the_splits_of_three_files_are_theirs(importing: Importing) -> None:
+    train, test = rows_of(5), rows_of(3, word="other")
+    report = importing(*three(train, test))
+    assert [(split.split, split.rows) for split in report.splits] == [("train", 5), ("validation", 1), ("test", 3)]
+    assert importing.rows(Split.TEST) == test

@@ -1,0 +1,178 @@
+"""Each check counts all rows that it concerns and names the first of them by split, row and line."""
+
+import json
+
+import pytest
+
+from playbook.contracts.dataset import Split
+from playbook.datasets.checks import CHECKS
+from playbook.datasets.private import find_private
+from playbook.datasets.spec import Balance, Check, Report, SplitPlan
+from tests.datasets.conftest import Importing, chat, found, jsonl, rows_of, three
+
+LONG = "the parcel was left at the wrong door and the driver did not ring although somebody was at home all day long"
+
+
+def check(report: Report, code: str) -> Check:
+    return next(check for check in report.checks if check.code == code)
+
+
+def lines(report: Report, code: str) -> list[list[int]]:
+    """Return the lines of the rows behind a check, group by group."""
+    return [[ref.line for ref in group.rows] for group in check(report, code).groups]
+
+
+def test_clean_rows_are_checked_by_every_check_and_found_clean(importing: Importing) -> None:
+    report = importing(("rows.jsonl", jsonl(rows_of(20))))
+    assert tuple(check.code for check in report.checks) == tuple(CHECKS)
+    assert found(report) == {}
+
+
+def test_exact_duplicates_are_counted_beyond_the_first_case_and_white_space_aside(importing: Importing) -> None:
+    rows = [*rows_of(6), chat("Same  thing", "Yes"), chat("same thing", "yes"), chat("same\nthing", "YES")]
+    report = importing(("rows.jsonl", jsonl(rows)))
+    assert found(report) == {"duplicate": 2}
+    assert lines(report, "duplicate") == [[7, 8, 9]]
+
+
+def test_near_duplicates_are_found_and_exact_ones_are_not_counted_again(importing: Importing) -> None:
+    words = [f"word{n}" for n in range(60)]
+    rows = [*rows_of(6), chat(" ".join(words), "yes"), chat(" ".join([*words, "more"]), "yes"), chat(LONG, "no")]
+    report = importing(("rows.jsonl", jsonl([*rows, rows[-1]])))
+    assert check(report, "near_duplicate").rows == 1
+    assert lines(report, "near_duplicate") == [[7, 8]]
+    assert found(report)["duplicate"] == 1
+
+
+def test_rows_with_half_their_words_in_common_are_not_near_duplicates(importing: Importing) -> None:
+    words = [f"word{n}" for n in range(40)]
+    rows = [chat(" ".join(words), "yes"), chat(" ".join(words[:20] + [f"other{n}" for n in range(20)]), "yes")]
+    assert "near_duplicate" not in found(importing(("rows.jsonl", jsonl([*rows_of(6), *rows]))))
+
+
+def test_many_pairs_of_near_duplicates_are_all_found(importing: Importing) -> None:
+    rows = []
+    for n in range(300):
+        words = [f"w{n}x{m}" for m in range(50)]
+        rows += [chat(" ".join(words), "yes"), chat(" ".join([*words[:-1], "end"]), "yes")]
+    assert check(importing(("rows.jsonl", jsonl(rows))), "near_duplicate").rows == 300
+
+
+def test_thirteen_shared_words_and_near_duplicates_across_train_and_test_are_told(importing: Importing) -> None:
+    train = [*rows_of(3), chat(LONG, "yes"), chat("first " + LONG + " and that was the end of it", "no")]
+    test = [*rows_of(2, word="other"), chat("quite another beginning, but " + " ".join(LONG.split()[:13]), "no")]
+    report = importing(*three(train, [*test, chat(LONG + " x", "yes")]))
+    assert check(report, "overlap_13").rows == 2
+    assert [(ref.split, ref.row) for ref in check(report, "overlap_13").groups[0].rows] == [("test", 3), ("train", 4)]
+    assert check(report, "overlap_near").rows == 1
+    assert [[(ref.split, ref.row) for ref in group.rows] for group in check(report, "overlap_near").groups] == [
+        [("test", 4), ("train", 4)]
+    ]
+    assert check(report, "overlap_exact").rows == 0
+
+
+def test_twelve_shared_words_are_no_overlap_and_runs_do_not_cross_rows(importing: Importing) -> None:
+    words = LONG.split()
+    train = [chat(" ".join(words[:12]), "yes"), chat(" ".join(words[12:18]), "no")]
+    test = [chat("new " + " ".join(words[:12]), "a"), *rows_of(1)]
+    assert check(importing(*three(train, test)), "overlap_13").rows == 0
+
+
+def test_conflicting_answers_show_one_row_of_each_answer(importing: Importing) -> None:
+    rows = [*rows_of(6), chat("q", "one"), chat("Q", "two"), chat("q", "ONE")]
+    report = importing(("rows.jsonl", jsonl(rows)))
+    assert check(report, "conflict").rows == 3
+    assert lines(report, "conflict") == [[7, 8]]
+    assert check(report, "conflict").groups[0].note == "2 different answers in 3 rows"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I'm sorry, but I can't help with that.",
+        "As an AI language model, I have no opinion.",
+        "I cannot assist with this request.",
+        "Sorry, I am unable to do that",
+    ],
+)
+def test_refusals_are_counted(importing: Importing, answer: str) -> None:
+    report = importing(("rows.jsonl", jsonl([*rows_of(6), chat("do it", answer)])))
+    assert found(report) == {"refusal": 1}
+    assert lines(report, "refusal") == [[7]]
+
+
+def test_an_apology_of_a_help_desk_is_no_refusal(importing: Importing) -> None:
+    rows = [*rows_of(6), chat("late", "I am sorry that your parcel is late. It comes tomorrow.")]
+    assert "refusal" not in found(importing(("rows.jsonl", jsonl(rows))))
+
+
+def test_secrets_and_personal_data_are_named_but_not_repeated(importing: Importing) -> None:
+    key = "AKIA" + "Q" * 16
+    report = importing(("rows.jsonl", jsonl([*rows_of(6), chat(f"key {key}, mail ada@example.org", "ok")])))
+    assert found(report) == {"secret": 1, "personal": 1}
+    assert [check(report, code).groups[0].note for code in ("secret", "personal")] == [
+        "AWS access key: AK…",
+        "email address: ad…",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("call +49 30 1234567 now", ["phone number"]),
+        ("card 4111 1111 1111 1111", ["card number"]),
+        ("card 4111 1111 1111 1112", []),
+        ("order 3000000000000 and 12345678901234", []),
+        ("IBAN DE89 3704 0044 0532 0130 00", ["IBAN"]),
+        ("IBAN DE89 3704 0044 0532 0130 01", []),
+        ("-----BEGIN RSA PRIVATE KEY-----", ["private key"]),
+        ("token ghp_" + "a1" * 20, ["GitHub token"]),
+        ("sk-" + "abc123" * 5, ["API key"]),
+        ("password = hunter2hunter2", ["password"]),
+        ("The password is in the drawer at 12:30, 3 + 4 = 7.", []),
+        ("2026-11-25 08:00:00 version 1.2.3.4.5.6.7", []),
+    ],
+)
+def test_private_patterns(text: str, kinds: list[str]) -> None:
+    assert [note.partition(":")[0] for _, note in find_private(text)] == kinds
+
+
+def test_class_balance_counts_whole_answers_and_fields_of_json_by_split(importing: Importing) -> None:
+    train = [chat(f"t{n}", json.dumps({"issue": "late" if n % 3 else "lost", "id": n})) for n in range(60)]
+    report = importing(*three(train, [chat("x", '{"issue": "late", "id": 99}')]))
+    assert report.balances == (
+        Balance(
+            field="issue",
+            counts=(
+                ("late", {Split.TRAIN: 40, Split.VALIDATION: 0, Split.TEST: 1}),
+                ("lost", {Split.TRAIN: 20, Split.VALIDATION: 0, Split.TEST: 0}),
+            ),
+        ),
+    )
+    labels = importing(("rows.jsonl", jsonl([chat(f"t{n}", "yes" if n % 2 else "no") for n in range(10)])))
+    assert [(balance.field, [value for value, _ in balance.counts]) for balance in labels.balances] == [
+        ("answer", ["no", "yes"])
+    ]
+
+
+def test_lengths_are_counted_in_bins(importing: Importing) -> None:
+    report = importing(("rows.jsonl", jsonl([chat("x" * n + str(n), "y") for n in range(1, 101)])))
+    prompt, answer = report.histograms
+    assert (prompt.name, sum(prompt.counts), prompt.largest) == ("prompt", 100, 103)
+    assert (answer.name, answer.counts, answer.median, answer.largest) == ("answer", (0, 100), 1.0, 1)
+
+
+def test_templates_of_train_and_test_are_compared(importing: Importing) -> None:
+    def row(n: int, template: str) -> dict[str, object]:
+        return chat(f"t{n}", f"a{n}", metadata={"template": template})
+
+    report = importing(*three([row(1, "a"), row(2, "b")], [row(3, "b"), row(4, "c")]))
+    assert (report.shared_templates, report.test_templates) == (1, 2)
+    report = importing(*three([row(1, "a"), chat("t2", "x")], [row(3, "b")]))
+    assert (report.shared_templates, report.test_templates) == (None, 1)
+
+
+def test_the_same_file_gives_the_same_report(importing: Importing) -> None:
+    content = jsonl([*rows_of(40), *rows_of(3), chat(LONG, "a"), chat(LONG + " x", "b")])
+    first = importing(("rows.jsonl", content), plan=SplitPlan(seed=5))
+    assert importing(("rows.jsonl", content), plan=SplitPlan(seed=5)) == first

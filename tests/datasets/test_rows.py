@@ -1,0 +1,72 @@
+"""Rows read back: pages, searches, single rows, and what two files differ in."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from playbook.datasets import rows
+from playbook.datasets.rows import Query, diff, rows_at, rows_from, search
+from tests.datasets.conftest import chat, jsonl
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "train.jsonl"
+    made = [chat(f"Prompt {n}", json.dumps({"issue": "ab"[n % 2]}), metadata={"id": f"é{n}"}) for n in range(1, 31)]
+    path.write_bytes(b"\n" + jsonl(made))
+    return path
+
+
+def numbers(found: rows.Found) -> list[int]:
+    return [row.number for row in found.rows]
+
+
+def test_a_page_and_single_rows(file: Path) -> None:
+    assert [(row.number, row.example.prompt[0].content) for row in rows_from(file, 29, 10)] == [
+        (29, "Prompt 29"),
+        (30, "Prompt 30"),
+    ]
+    assert {number: example.prompt[0].content for number, example in rows_at(file, [3, 1]).items()} == {
+        1: "Prompt 1",
+        3: "Prompt 3",
+    }
+
+
+def test_a_search_goes_on_where_it_stopped(file: Path) -> None:
+    first = search(file, Query(text="prompt 2"), after=0, count=5)
+    assert (numbers(first), first.is_end) == ([2, 20, 21, 22, 23], False)
+    rest = search(file, Query(text="prompt 2"), after=first.reached, count=50)
+    assert (numbers(rest), rest.reached, rest.is_end) == ([24, 25, 26, 27, 28, 29], 30, True)
+
+
+def test_a_search_finds_metadata_and_values_of_the_answer(file: Path) -> None:
+    assert numbers(search(file, Query(text="É7"), after=0, count=9)) == [7]
+    assert numbers(search(file, Query(field="issue", value="a"), after=24, count=9)) == [26, 28, 30]
+    assert numbers(search(file, Query(field="nothing", value="a"), after=0, count=9)) == []
+    assert numbers(search(file, Query(field="answer", value='{"issue": "b"}'), after=26, count=9)) == [27, 29]
+
+
+def test_a_search_reads_a_bounded_part_at_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "SEARCH_BYTES", 500)
+    found = search(file, Query(text="prompt 30"), after=0, count=5)
+    assert (numbers(found), found.is_end) == ([], False)
+    assert 0 < found.reached < 30
+
+
+def test_a_diff_names_added_removed_changed_and_kept_rows(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.write_bytes(jsonl([chat("a", "1"), chat("b", "1"), chat("c", "1"), chat("c", "1")]))
+    after.write_bytes(jsonl([chat("c", "1"), chat("b", "2"), chat("d", "1"), chat("a", "1")]))
+    found = diff(before, after)
+    assert (found.total_added, found.total_removed, found.total_changed, found.total_kept) == (1, 1, 1, 2)
+    assert [(row.number, row.example.prompt[0].content) for row in found.added] == [(3, "d")]
+    assert [(row.number, row.example.prompt[0].content) for row in found.removed] == [(4, "c")]
+    assert [(change.before.number, change.after.number, change.after.example.answer) for change in found.changed] == [
+        (2, 2, "2")
+    ]
+
+
+def test_equal_files_differ_in_nothing(file: Path) -> None:
+    found = diff(file, file)
+    assert (found.total_added, found.total_removed, found.total_changed, found.total_kept) == (0, 0, 0, 30)

@@ -1,0 +1,79 @@
+"""One file becomes three splits: reproducible, by share, with what belongs together in one of them."""
+
+from hashlib import sha256
+
+import pytest
+
+from playbook.contracts.dataset import Split
+from playbook.datasets.importing import split_file
+from playbook.datasets.spec import SplitPlan
+from tests.datasets.conftest import Importing, chat, codes, jsonl, rows_of
+
+
+def sizes(importing: Importing) -> list[int]:
+    return [len(importing.rows(split)) for split in Split]
+
+
+def test_the_same_seed_gives_the_same_splits(importing: Importing) -> None:
+    content = jsonl(rows_of(50))
+    report = importing(("rows.jsonl", content), plan=SplitPlan(seed=7))
+    assert sizes(importing) == [40, 5, 5]
+    assert sorted(map(str, importing.all_rows())) == sorted(map(str, rows_of(50)))
+    assert importing(("rows.jsonl", content), plan=SplitPlan(seed=7)).splits == report.splits
+    assert importing(("rows.jsonl", content), plan=SplitPlan(seed=8)).splits != report.splits
+
+
+def test_shares_are_those_asked_for_and_rows_keep_their_order(importing: Importing) -> None:
+    importing(("rows.jsonl", jsonl(rows_of(50))), plan=SplitPlan(validation_share=0.2, test_share=0.3))
+    assert sizes(importing) == [25, 10, 15]
+    numbers = [
+        int(row["messages"][0]["content"].split()[0].removeprefix("ticket")) for row in importing.rows(Split.TRAIN)
+    ]
+    assert numbers == sorted(numbers)
+
+
+def test_split_files_are_named_by_their_digest(importing: Importing) -> None:
+    report = importing(("rows.jsonl", jsonl(rows_of(10))))
+    for split in report.splits:
+        content = split_file(importing.folder, split.split).read_bytes()
+        assert (split.sha256, split.size_bytes) == (sha256(content).hexdigest(), len(content))
+
+
+def test_equal_prompts_land_in_one_split(importing: Importing) -> None:
+    importing(("rows.jsonl", jsonl([chat(f"ticket {n % 10}", f"a{n}") for n in range(40)])), plan=SplitPlan(seed=1))
+    prompts = [{row["messages"][0]["content"] for row in importing.rows(split)} for split in Split]
+    assert sum(map(len, prompts)) == len(set().union(*prompts)) == 10
+
+
+@pytest.mark.parametrize("group_field", ["customer", "template"])
+def test_rows_of_one_group_stay_together(importing: Importing, group_field: str) -> None:
+    rows = [
+        chat(f"{name} {n}", "x", metadata={"customer": name, "template": name})
+        for name in "abcdefgh"
+        for n in range(10)
+    ]
+    importing(("rows.jsonl", jsonl(rows)), plan=SplitPlan(seed=3, group_field=group_field))
+    groups = [{row["metadata"][group_field] for row in importing.rows(split)} for split in Split]
+    assert [len(found) for found in groups] == [6, 1, 1]
+    assert set().union(*groups) == set("abcdefgh")
+
+
+def test_equal_prompts_in_two_groups_tie_the_groups_together(importing: Importing) -> None:
+    rows = [chat(f"{name} {n}", "x", customer=name) for name in "abcdef" for n in range(5)]
+    rows += [chat("same", "x", customer="a"), chat("same", "y", customer="b")]
+    for seed in range(5):
+        importing(("rows.jsonl", jsonl(rows)), plan=SplitPlan(seed=seed, group_field="customer"))
+        assert sum("same" in str(importing.rows(split)) for split in Split) == 1
+        assert sum("'customer': 'a'" in str(importing.rows(split)) for split in Split) == 1
+
+
+def test_groups_too_large_for_their_share_still_fill_every_split(importing: Importing) -> None:
+    rows = [chat(f"{name} {n}", "x", g=name) for name, size in {"a": 9, "b": 5, "c": 7}.items() for n in range(size)]
+    importing(("rows.jsonl", jsonl(rows)), plan=SplitPlan(group_field="g"))
+    assert sizes(importing) == [9, 7, 5]
+
+
+def test_too_few_different_prompts_leave_no_test_rows(importing: Importing) -> None:
+    report = importing(("rows.jsonl", jsonl([chat("a", "1"), chat("a", "2"), chat("b", "3")])))
+    assert codes(report) == {"no_test_rows": 1}
+    assert report.groups[0].listed[0].value == "2 different prompts"
