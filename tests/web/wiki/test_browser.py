@@ -50,7 +50,10 @@ def test_reading_aids_work_and_nothing_moves(page: Page) -> None:
     page.evaluate("document.getElementById('part-3').scrollIntoView()")
     expect(contents.locator("[aria-current]")).to_have_text("Part 3")
 
-    page.evaluate("window.scrollTo(0, 0)")
+    page.keyboard.press("End")
+    expect(contents.locator("[aria-current]")).to_have_text("Part 4")
+    page.keyboard.press("Home")
+    expect(contents.locator("[aria-current]")).to_have_count(0)
     link = page.get_by_role("link", name="on", exact=True)
     link.hover()
     preview = page.locator("#link-preview")
@@ -109,3 +112,41 @@ def test_a_calculator_in_the_text_answers_without_leaving_it(page: Page, content
     page.go_back()
     expect(page.get_by_role("heading", level=1)).to_have_text("How many test rows do I need?")
     expect(page.get_by_label("Test rows")).to_have_value("400")
+
+
+def test_code_is_copied_tabs_turn_by_keyboard_and_terms_open_on_focus(page: Page, content: Path) -> None:
+    tabs = "/// tab | Python\n```python\nprint('one')\n```\n///\n\n/// tab | Shell\nWords of the second tab.\n///\n"
+    (content / "articles/train/third.md").write_text(article_text("Third", f"An adapter.\n\n{tabs}"))
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/library/train/third/")
+
+    page.get_by_role("button", name="Copy").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == "print('one')"
+
+    expect(page.get_by_text("Words of the second tab.")).to_be_hidden()
+    page.get_by_label("Python").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("Words of the second tab.")).to_be_visible()
+
+    expect(page.get_by_role("tooltip")).to_be_hidden()
+    page.evaluate("document.querySelector('.skip').focus()")
+    while page.evaluate("document.activeElement.className") != "term-word":
+        page.keyboard.press("Tab")
+    expect(page.get_by_text("A small file of weights.")).to_be_visible()
+    assert page.evaluate("document.activeElement.getAttribute('aria-describedby')") == "term:adapter"
+
+
+def test_on_paper_stand_the_text_all_tabs_and_the_addresses_of_sources(page: Page, content: Path) -> None:
+    body = "Read [this](https://example.org/x).\n\n/// tab | One\nFirst.\n///\n\n/// tab | Two\nSecond.\n///\n"
+    (content / "articles/train/third.md").write_text(article_text("Third", body))
+    page.goto("/library/train/third/")
+    page.emulate_media(media="print")
+
+    expect(page.get_by_text("Second.", exact=True)).to_be_visible()
+    for hidden in ("Main", "Areas of the library", "Previous and next article"):
+        expect(page.get_by_role("navigation", name=hidden)).to_have_count(0)
+    expect(page.get_by_text("Something out of date?")).to_be_hidden()
+    address = "getComputedStyle(document.querySelector('.prose a[href^=http]'), '::after').content"
+    assert page.evaluate(address) == '" (https://example.org/x)"'

@@ -9,27 +9,27 @@ function followHeadings() {
   }
   const headings = [...links.keys()].map((id) => document.getElementById(id)).filter(Boolean);
   if (!headings.length) return;
-  const visible = new Set();
   let current = null;
+  let asked = false;
   const mark = () => {
-    // The first heading in sight; between two, the last one that was scrolled past.
-    const past = headings.filter((heading) => heading.getBoundingClientRect().top < 140);
-    const found = headings.find((heading) => visible.has(heading)) && past.length === 0
-      ? headings.find((heading) => visible.has(heading))
-      : past[past.length - 1];
+    asked = false;
+    // The last heading that was scrolled past; at the end of the page the last of all, which may never get there.
+    const atEnd = scrollY > 0 && innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
+    const past = headings.filter((heading) => atEnd || heading.getBoundingClientRect().top < 140);
+    const found = past[past.length - 1] || null;
     if (found === current) return;
     if (current) links.get(current.id).removeAttribute("aria-current");
     if (found) links.get(found.id).setAttribute("aria-current", "location");
     current = found;
   };
-  const observer = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (entry.isIntersecting) visible.add(entry.target);
-      else visible.delete(entry.target);
-    }
-    mark();
-  }, { rootMargin: "-80px 0px -60% 0px", threshold: [0, 1] });
-  headings.forEach((heading) => observer.observe(heading));
+  // Not an IntersectionObserver: a jump over all headings, as by Home and End, crosses none of them.
+  const markSoon = () => {
+    if (!asked) requestAnimationFrame(mark);
+    asked = true;
+  };
+  addEventListener("scroll", markSoon, { passive: true });
+  addEventListener("resize", markSoon, { passive: true });
+  markSoon();
 }
 
 function offerCopying() {
