@@ -4,7 +4,7 @@ All positions are in the units of the SVG's viewBox. Colours are classes, so a p
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 WIDTH = 720
@@ -131,7 +131,13 @@ def number_text(value: float) -> str:
 
 
 def line_plot(
-    title: str, curves: dict[str, Sequence[tuple[float, float]]], *, x_label: str, x_max: float | None = None
+    title: str,
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    x_label: str,
+    x_max: float | None = None,
+    width: int = WIDTH,
+    height: int = LINE_HEIGHT,
 ) -> LinePlot | None:
     """Return the plot of the named curves of (x, y) points, y from zero; None when there is no point yet.
 
@@ -151,7 +157,7 @@ def line_plot(
     if x_high == x_low:
         x_high = x_low + 1
     y_high = y_high * 1.05 if y_high > y_low else y_low + 1
-    right, bottom = WIDTH - RIGHT, LINE_HEIGHT - BOTTOM
+    right, bottom = width - RIGHT, height - BOTTOM
 
     def place_x(x: float) -> float:
         return round(LEFT + (x - x_low) / (x_high - x_low) * (right - LEFT), 1)
@@ -178,15 +184,15 @@ def line_plot(
     return LinePlot(
         title=title,
         x_label=x_label,
-        width=WIDTH,
-        height=LINE_HEIGHT,
+        width=width,
+        height=height,
         left=LEFT,
         right=right,
         top=TOP,
         bottom=bottom,
         x_ticks=tuple(Tick(place_x(x), number_text(x)) for x in nice_ticks(x_low, x_high) if x.is_integer()),
         y_ticks=tuple(Tick(place_y(y), number_text(y)) for y in nice_ticks(y_low, y_high)),
-        series=_spread_labels(series),
+        series=_spread_labels(series, bottom=bottom),
         summary=f"{title} by {x_label}. "
         + " ".join(
             f"{line.name}: from {number_text(line.points[0][1])} at {number_text(line.points[0][0])} "
@@ -196,14 +202,14 @@ def line_plot(
     )
 
 
-def _spread_labels(series: list[Series], *, gap: float = 15) -> tuple[Series, ...]:
+def _spread_labels(series: list[Series], *, bottom: float, gap: float = 15) -> tuple[Series, ...]:
     """Move the end labels apart, downwards in order, so that lines that end together stay readable."""
     moved: list[Series] = []
     lowest = -math.inf
     for line in sorted(series, key=lambda line: line.end_y):
         lowest = max(line.end_y, lowest + gap)
         moved.append(replace(line, end_y=lowest))
-    overshoot = max((line.end_y for line in moved), default=0) - (LINE_HEIGHT - BOTTOM)
+    overshoot = max((line.end_y for line in moved), default=0) - bottom
     if overshoot > 0:
         moved = [replace(line, end_y=line.end_y - overshoot) for line in moved]
     return tuple(moved)
