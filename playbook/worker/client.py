@@ -27,6 +27,7 @@ from playbook.contracts.protocol import (
     InputLocation,
     Offset,
     ReleaseRequest,
+    Telemetry,
 )
 
 API = "/api/worker/v1"
@@ -108,8 +109,8 @@ class Client:
                 _raise_for(response)
             yield response.iter_bytes()
 
-    def heartbeat(self, key: JobKey) -> HeartbeatResponse:
-        body = HeartbeatRequest(attempt=key.attempt)
+    def heartbeat(self, key: JobKey, telemetry: Telemetry | None = None) -> HeartbeatResponse:
+        body = HeartbeatRequest(attempt=key.attempt, telemetry=telemetry)
         response = self._call("POST", f"/jobs/{key.job_id}/heartbeat", token=key.token, json=body.model_dump())
         return _read(HeartbeatResponse, response)
 

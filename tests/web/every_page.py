@@ -26,6 +26,7 @@ from playbook.web.usecases.actions import create_use_case
 from playbook.web.wiki.actions import flag_article
 from tests.web import decided
 from tests.web.datasets.conftest import CARD, jsonl
+from tests.web.jobs.busy import busy_job, predicted_job
 from tests.web.jobs.ended import claimed_job, succeeded_job
 from tests.web.jobs.factories import make_job
 from tests.web.wiki.every_block import ARTICLE, BLOCKS, PICTURE
@@ -127,7 +128,9 @@ def make_rows(erin: User, bob: User, charlie: User) -> tuple[Row, ...]:
     assessment = start_assessment(
         use_case=full, checklist=library().checklists["should-we-fine-tune"], article="", created_by=erin
     )
-    running = claimed_job(full, erin).job
+    running, starting = busy_job(full, erin), claimed_job(full, erin).job
+    for seconds in (90.0, 110.0, 160.0):
+        predicted_job(full, erin, seconds=seconds)
     reported, recorded = (succeeded_job(full, erin, decision=accepted) for _ in range(2))
     make_job(full, erin)
     record_outcome(
@@ -172,8 +175,14 @@ def make_rows(erin: User, bob: User, charlie: User) -> tuple[Row, ...]:
         Row("jobs:index", "/jobs/"),
         Row("jobs:choose", "/jobs/choose/"),
         Row("jobs:new", f"/jobs/new/?decision={accepted.number}"),
+        Row("jobs:new", f"/jobs/new/?clone={reported.pk}&max_steps=7"),
         Row("jobs:workers", "/jobs/workers/"),
+        Row("jobs:predictions", "/jobs/predictions/"),
+        Row("jobs:compare", f"/jobs/compare/?jobs={running.pk},{reported.pk},{recorded.pk}"),
+        Row("jobs:compare", "/jobs/compare/"),
+        Row("jobs:samples", reverse("jobs:samples", args=[running.pk])),
         Row("jobs:detail", running.get_absolute_url()),
+        Row("jobs:detail", starting.get_absolute_url()),
         Row("jobs:detail", reported.get_absolute_url()),
         Row("jobs:rows", reverse("jobs:rows", args=[reported.pk])),
         Row("outcomes:index", "/outcomes/"),
