@@ -21,13 +21,15 @@ class Tick:
 
 @dataclass(frozen=True)
 class Series:
-    """One drawn line. `number` (from 1) picks its colour; `end` is where its label goes."""
+    """One drawn line. `number` (from 1) picks its colour; `end` is where its label goes. `last_y`: where its last
+    point lies, for a line of one point is drawn as a dot."""
 
     name: str
     number: int
     path: str
     end_x: float
     end_y: float
+    last_y: float
     last: str
     points: tuple[tuple[float, float], ...]
 
@@ -177,6 +179,7 @@ def line_plot(
                 path="M" + "L".join(f"{x} {y}" for x, y in placed),
                 end_x=placed[-1][0],
                 end_y=placed[-1][1],
+                last_y=placed[-1][1],
                 last=number_text(sorted(points)[-1][1]),
                 points=tuple(sorted(points)),
             )

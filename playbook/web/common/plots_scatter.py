@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from playbook.web.common.plots import Tick, number_text
+from playbook.web.common.plots import Tick, nice_ticks, number_text
 
 WIDTH, HEIGHT = 480, 420
 LEFT, RIGHT, TOP, BOTTOM = 62, 16, 16, 48
@@ -112,7 +112,8 @@ def scatter_plot(title: str, points: Sequence[ScatterPoint], *, tolerance: float
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return the round values in low..high: 1, 2 and 5 times powers of ten, or the powers alone over wide ranges.
+    """Return the round values in low..high: 1, 2 and 5 times powers of ten; the powers alone over wide ranges, even
+    steps over narrow ones.
 
     >>> log_ticks(3, 130)
     [5.0, 10.0, 20.0, 50.0, 100.0]
@@ -120,4 +121,5 @@ def log_ticks(low: float, high: float) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     factors = (1, 2, 5) if len(powers) <= 4 else (1,)
     every = (float(factor * 10.0**power) for power in powers for factor in factors)
-    return [value for value in every if low <= value <= high]
+    found = [value for value in every if low <= value <= high]
+    return found if len(found) >= 3 else [value for value in nice_ticks(low, high, count=4) if value > 0]

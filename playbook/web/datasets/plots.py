@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from playbook.contracts.dataset import Split
 from playbook.datasets.spec import Balance, Histogram
-from playbook.web.common.plots import BOTTOM, LEFT, TOP, WIDTH, StackedPlot, Tick, nice_ticks, number_text, stacked_plot
+from playbook.web.common.plots import BOTTOM, LEFT, TOP, StackedPlot, Tick, nice_ticks, number_text, stacked_plot
 
-_HEIGHT = 220
+#: Two of them stand side by side, so each is narrower than the other plots and its labels come out as large.
+_WIDTH, _HEIGHT = 400, 190
 _RIGHT = 16
 _MAX_BARS = 12
 _LABEL_CHARS = 14
@@ -40,7 +41,7 @@ class HistogramPlot:
 
 def histogram_plot(histogram: Histogram) -> HistogramPlot:
     """Return the plot of a histogram of lengths in characters."""
-    right, bottom = WIDTH - _RIGHT, _HEIGHT - BOTTOM
+    right, bottom = _WIDTH - _RIGHT, _HEIGHT - BOTTOM
     high = histogram.low + histogram.width * len(histogram.counts)
     tallest = max(histogram.counts)
 
@@ -72,7 +73,7 @@ def histogram_plot(histogram: Histogram) -> HistogramPlot:
     )
     return HistogramPlot(
         title=f"Length of the {histogram.name}",
-        width=WIDTH,
+        width=_WIDTH,
         height=_HEIGHT,
         left=LEFT,
         right=right,

@@ -90,7 +90,11 @@ class LaunchForm(forms.Form):
         before = self.before
         for name, setting in SETTINGS.items():
             field = form_field(setting)
-            field.widget.attrs["placeholder"] = setting_text(setting.value_in(before)) if before else ""
+            old = setting_text(setting.value_in(before)) if before else ""
+            if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.MultipleChoiceField):
+                field.choices = [("", f"{old} (unchanged)" if old else "Unchanged"), *field.choices]
+            elif not isinstance(field, forms.MultipleChoiceField):
+                field.widget.attrs["placeholder"] = old
             self.fields[name] = field
 
     @property

@@ -33,7 +33,7 @@ MEASURES: dict[str, tuple[str, float]] = {
 }
 #: The end of a telemetry curve's name → title, what a value is divided by.
 TELEMETRY: dict[str, tuple[str, float]] = {
-    "memory_used_bytes": ("Machine memory in use, GB", 1e9),
+    "memory_used_bytes": ("Memory in use, GB", 1e9),
     "cpu_percent": ("CPU in use, %", 1),
     "utilisation_percent": ("GPU in use, %", 1),
     "temperature_celsius": ("GPU temperature, °C", 1),

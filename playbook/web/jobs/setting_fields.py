@@ -26,7 +26,7 @@ TITLES = {
 _LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 #: What `setting_value` returns for a field that was left empty, and what people type to unset a setting.
 UNCHANGED, NONE = object(), "none"
-BOOLEANS = [("true", "Yes"), ("false", "No")]
+BOOLEANS = [("true", "true"), ("false", "false")]
 
 
 @dataclass(frozen=True)
@@ -123,13 +123,13 @@ def form_field(setting: RunSetting) -> forms.Field:
     if setting.may_be_none and kind in (int, float):
         return forms.CharField(max_length=40, **shared)  # a number, or the word none
     if kind is bool:
-        return forms.ChoiceField(choices=[("", "Unchanged"), *BOOLEANS], **shared)
+        return forms.ChoiceField(choices=BOOLEANS, **shared)
     if kind is int:
         return forms.IntegerField(**shared)
     if kind is float:
         return forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **shared)
     if choices := _choices(kind):
-        return forms.ChoiceField(choices=[("", "Unchanged"), *choices], **shared)
+        return forms.ChoiceField(choices=choices, **shared)
     if get_origin(kind) is tuple and (choices := _choices(get_args(kind)[0])):
         return forms.MultipleChoiceField(choices=choices, widget=forms.CheckboxSelectMultiple, **shared)
     return forms.CharField(max_length=1000, **shared)

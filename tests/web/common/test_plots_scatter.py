@@ -28,3 +28,7 @@ def test_without_a_point_there_is_no_plot() -> None:
 
 def test_wide_ranges_have_powers_of_ten_alone() -> None:
     assert log_ticks(1, 1_000_000) == [1.0, 10.0, 100.0, 1000.0, 10_000.0, 100_000.0, 1_000_000.0]
+
+
+def test_narrow_ranges_have_even_steps() -> None:
+    assert log_ticks(1.3, 4.5) == [2.0, 3.0, 4.0]

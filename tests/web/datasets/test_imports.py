@@ -138,7 +138,7 @@ def test_bad_rows_are_listed_escaped_and_can_be_left_out(client: Client, use_cas
     made = bring(client, one_file(TWENTY + b"<script>alert(1)</script>\n"))
     page = page_of(client, made)
     assert "1 problem: nothing can be stored yet" in page
-    assert "Rows.jsonl, line 21" in page
+    assert "rows.jsonl, line 21" in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script>alert(1)" not in page
     assert client.post(f"/datasets/imports/{made.pk}/store/").status_code == 409

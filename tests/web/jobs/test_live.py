@@ -76,7 +76,7 @@ def test_the_machine_is_shown_with_each_gpu(client: Client, attempt: Attempt) ->
     )
     actions.heartbeat(attempt, Telemetry(memory_used_bytes=2 * 10**9, cpu_percent=12.5, gpus=gpus))
     page = page_of(client, attempt)
-    assert "Machine memory in use, GB by second since the start. GPU 0: from 1" in page
+    assert "Memory in use, GB by second since the start. GPU 0: from 1" in page
     assert "GPU in use, % by second since the start. GPU 0: from 50 at 0 to 50 at 0. GPU 1: from 50" in page
     assert "CPU in use, %" in page
     assert "°C" not in page
