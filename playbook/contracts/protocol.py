@@ -25,7 +25,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from playbook.contracts.events import Count
 from playbook.contracts.model import Frozen
 from playbook.contracts.run_spec import RunSpec, Sha256
 from playbook.contracts.states import EndReason, JobState
@@ -84,36 +83,8 @@ class ClaimResponse(Frozen):
     inputs: tuple[InputLocation, ...]
 
 
-class GpuTelemetry(Frozen):
-    """One GPU at one moment. None: the driver does not say."""
-
-    index: int = Field(ge=0, lt=64)
-    memory_used_bytes: Count
-    utilisation_percent: float | None = Field(default=None, ge=0, le=100)
-    temperature_celsius: float | None = Field(default=None, ge=-100, le=300)
-
-
-class Telemetry(Frozen):
-    """How the worker's machine does while a job runs, all of the machine, not of the job alone."""
-
-    memory_used_bytes: Count
-    cpu_percent: float = Field(ge=0, le=100)
-    gpus: tuple[GpuTelemetry, ...] = Field(default=(), max_length=16)
-
-    def values(self) -> dict[str, float]:
-        """Return each figure under the name of its curve: `machine.cpu_percent`, `gpu0.memory_used_bytes`."""
-        found = {"machine.memory_used_bytes": float(self.memory_used_bytes), "machine.cpu_percent": self.cpu_percent}
-        for gpu in self.gpus:
-            for name, value in gpu.model_dump(exclude={"index"}, exclude_none=True).items():
-                found[f"gpu{gpu.index}.{name}"] = float(value)
-        return found
-
-
 class HeartbeatRequest(Frozen):
-    """`telemetry` may be left out: a worker without it beats as before."""
-
     attempt: int
-    telemetry: Telemetry | None = None
 
 
 class HeartbeatResponse(Frozen):

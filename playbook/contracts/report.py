@@ -65,31 +65,6 @@ class Comparison(Frozen):
     p_value: float = Field(ge=0, le=1)
 
 
-class Forecast(Frozen):
-    """What was predicted, and what came. Seconds: from the start of the trainer to its report. Memory: the peak of
-    training, of the GPU or of the process on a CPU. `estimated_peak_memory_bytes` is from before training, the
-    predicted values from after `after_steps` steps."""
-
-    after_steps: int = Field(ge=1)
-    estimated_peak_memory_bytes: int = Field(ge=0)
-    predicted_seconds: float = Field(ge=0)
-    seconds: float = Field(ge=0)
-    predicted_peak_memory_bytes: int = Field(ge=0)
-    peak_memory_bytes: int = Field(ge=0)
-
-
-class ExportCheck(Frozen):
-    """The tuned model in memory against the artifact read back from its files, on a few test rows.
-
-    Both read prompt and expected answer. `rows_differing` counts rows where the most likely next token is another one
-    anywhere along the answer; `largest_logit_difference` is over those places and the whole vocabulary.
-    """
-
-    rows: int = Field(ge=1)
-    rows_differing: int = Field(ge=0)
-    largest_logit_difference: float = Field(ge=0)
-
-
 class TrainingSummary(Frozen):
     steps: int
     seconds: float
@@ -101,10 +76,6 @@ class TrainingSummary(Frozen):
     trainable_parameters: int
     total_parameters: int
     peak_memory_bytes: int = Field(description="up to the end of training: of the GPU, or of the process on a CPU")
-    stopped_early: bool = Field(default=False, description="early_stopping_patience was used up before max_steps")
-    best_step: int | None = Field(default=None, description="the step whose weights were handed over, if not the last")
-    forecast: Forecast | None = Field(default=None, description="None when too few steps were left to predict from")
-    export: ExportCheck | None = Field(default=None, description="None in reports from before it was measured")
 
 
 class Overlap(Frozen):

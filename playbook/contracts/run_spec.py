@@ -17,7 +17,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Arm(StrEnum):
-    """One approach measured in a job. `lora` is the tuned model, whichever method tuned it."""
+    """One approach measured in a job."""
 
     ZERO_SHOT = "zero_shot"
     FEW_SHOT = "few_shot"
@@ -46,39 +46,15 @@ class BaseModelRef(Frozen):
         return value
 
 
-class Method(StrEnum):
-    """Which weights are trained. `lora`: adapters beside the frozen base. `qlora`: the same on a base in 4 bits
-    (Dettmers et al. 2023), on a CUDA device with bitsandbytes. `full`: all weights; what is left behind is then a
-    whole model."""
-
-    LORA = "lora"
-    QLORA = "qlora"
-    FULL = "full"
-
-
 class LoraSettings(Frozen):
     """peft `LoraConfig`. The update of a weight W (out, in) is (lora_alpha / r) · B A, with A (r, in), B (out, r)
-    (Hu et al. 2021, section 4.1). Unused by `method: full`."""
+    (Hu et al. 2021, section 4.1)."""
 
-    r: int = Field(
-        default=16, ge=1, le=1024, description="rank of the update; peft's own default is 8, ours that of our recipes"
-    )
-    lora_alpha: float = Field(
-        default=32, gt=0, le=4096, description="scale: the update is multiplied by alpha / r; 2 r as in Biderman 2024"
-    )
-    lora_dropout: float = Field(
-        default=0.0, ge=0, lt=1, description="share of the adapter's inputs set to zero; 0 is peft's default"
-    )
+    r: int = Field(default=16, ge=1, le=1024, description="rank of the update")
+    lora_alpha: float = Field(default=32, gt=0, le=4096, description="scale; the update is multiplied by alpha / r")
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1, description="share of the adapter's inputs set to zero")
     target_modules: str | tuple[str, ...] = Field(
-        default="all-linear",
-        description="'all-linear' (QLoRA, Dettmers 2023: all layers are needed) or the names of the modules to adapt",
-    )
-    use_rslora: bool = Field(
-        default=False, description="scale by alpha / sqrt(r) instead (Kalajdzievski 2023): for ranks of 64 and more"
-    )
-    use_dora: bool = Field(
-        default=False,
-        description="learn magnitude and direction apart (Liu 2024, DoRA): slower, sometimes better at low rank",
+        default="all-linear", description="'all-linear' or the names of the modules to adapt"
     )
 
 
@@ -91,77 +67,24 @@ class OverLength(StrEnum):
 
 
 class TrainingSettings(Frozen):
-    """transformers `TrainingArguments`, the part that a small run needs. `early_stopping_patience` is named as in its
-    `EarlyStoppingCallback`, `max_length` and `packing` as in TRL's `SFTConfig`."""
+    """transformers `TrainingArguments`, the part that a small LoRA run needs."""
 
-    learning_rate: float = Field(
-        default=5e-4,
-        gt=0,
-        le=1,
-        description="peak, per step; LoRA takes about 10 times that of full tuning (Biderman 2024): 5e-5 for full",
-    )
-    per_device_train_batch_size: int = Field(
-        default=8, ge=1, le=1024, description="rows per forward pass; 8 is transformers' default"
-    )
+    learning_rate: float = Field(default=5e-4, gt=0, le=1, description="peak; LoRA takes about 10x that of full tuning")
+    per_device_train_batch_size: int = Field(default=8, ge=1, le=1024, description="rows per forward pass")
     gradient_accumulation_steps: int = Field(
-        default=1,
-        ge=1,
-        le=1024,
-        description="forward passes per optimizer step; the loss is the same as in one pass; transformers' default",
+        default=1, ge=1, le=1024, description="forward passes per optimizer step; the loss is the same as in one pass"
     )
-    max_steps: int = Field(
-        default=30, ge=1, le=1_000_000, description="optimizer steps; the data repeats as needed; 30 takes a minute"
-    )
-    warmup_steps: int = Field(
-        default=3, ge=0, description="linear warm-up, in optimizer steps; a tenth of the run (smol-course)"
-    )
+    max_steps: int = Field(default=30, ge=1, le=1_000_000, description="optimizer steps; the data repeats as needed")
+    warmup_steps: int = Field(default=3, ge=0, description="linear warm-up, in optimizer steps")
     lr_scheduler_type: Literal["linear", "cosine", "constant"] = Field(
-        default="linear", description="how the learning rate falls after the warm-up; transformers' default"
+        default="linear", description="how the learning rate falls after the warm-up"
     )
-    weight_decay: float = Field(
-        default=0.0, ge=0, le=1, description="AdamW's, on what is trained, per step; transformers' default"
-    )
-    max_grad_norm: float = Field(
-        default=1.0, gt=0, description="the gradient is scaled down to this L2 norm; transformers' default"
-    )
-    max_length: int = Field(
-        default=512, ge=8, le=131_072, description="tokens per row, prompt and answer together; TRL's default is 1024"
-    )
-    over_length: OverLength = Field(
-        default=OverLength.REFUSE, description="what happens to a longer row; refused, so that no token goes unnoticed"
-    )
-    eval_steps: int = Field(
-        default=10, ge=1, description="optimizer steps between two validation losses; three in a short run"
-    )
-    save_steps: int = Field(
-        default=10, ge=1, description="optimizer steps between two checkpoints; what a killed run has to repeat at most"
-    )
-    early_stopping_patience: int | None = Field(
-        default=None,
-        ge=1,
-        le=1000,
-        description="validations in a row without a better loss after which training stops; none: never",
-    )
-    load_best_model_at_end: bool = Field(
-        default=False,
-        description="hand over the weights of the best validation, not the last; transformers' default is off",
-    )
-    gradient_checkpointing: bool = Field(
-        default=False,
-        description="compute activations twice to hold less of them: about a third slower; switched on by itself when "
-        "the memory estimate exceeds what is free",
-    )
-    packing: bool = Field(
-        default=False,
-        description="lay the rows of a pass end to end behind a block mask instead of padding; TRL's default is off",
-    )
-    use_liger_kernel: bool = Field(
-        default=False, description="fused kernels on CUDA, when liger-kernel is installed; transformers' default is off"
-    )
-    torch_compile: bool = Field(
-        default=False,
-        description="compile the layers on CUDA if the rest of the run repays the wait; off is transformers' default",
-    )
+    weight_decay: float = Field(default=0.0, ge=0, le=1, description="AdamW's, on the adapter")
+    max_grad_norm: float = Field(default=1.0, gt=0, description="the gradient is scaled down to this norm")
+    max_length: int = Field(default=512, ge=8, le=131_072, description="tokens per row, prompt and answer together")
+    over_length: OverLength = Field(default=OverLength.REFUSE, description="what happens to a longer row")
+    eval_steps: int = Field(default=10, ge=1, description="optimizer steps between two validation losses")
+    save_steps: int = Field(default=10, ge=1, description="optimizer steps between two checkpoints")
 
 
 class EvaluationSettings(Frozen):
@@ -185,7 +108,6 @@ class RunSettings(Frozen):
 
     base_model: BaseModelRef = Field(description="what is adapted")
     seed: int = Field(default=0, ge=0, lt=2**32, description="of adapter initialisation and data order")
-    method: Method = Field(default=Method.LORA, description="which weights are trained: lora, qlora (CUDA) or full")
     lora: LoraSettings = Field(default=LoraSettings(), description="the adapter")
     training: TrainingSettings = Field(default=TrainingSettings(), description="the training loop")
     evaluation: EvaluationSettings = Field(default=EvaluationSettings(), description="the measurement")

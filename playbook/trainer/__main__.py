@@ -17,7 +17,6 @@ from playbook.contracts.states import EndReason, Stage  # noqa: E402
 from playbook.trainer.emit import Emitter  # noqa: E402
 from playbook.trainer.errors import ending_of  # noqa: E402
 from playbook.trainer.folder import RunFolder, default_models_dir  # noqa: E402
-from playbook.trainer.preflight import check  # noqa: E402
 from playbook.trainer.prepare import Run, prepare, read_spec  # noqa: E402
 from playbook.trainer.stop import Stop  # noqa: E402
 
@@ -104,12 +103,14 @@ def _execute(folder: RunFolder, emitter: Emitter, stop: Stop, *, models_dir: Pat
     )
     with emitter.stage(Stage.DATA):
         prepared = prepare(run)
-        checked = check(run, prepared)
-    # Brings peft, which takes seconds: bad data has been refused by now.
-    from playbook.trainer.run import train_and_measure
+    # Brings torch and peft, which take seconds: bad data has been refused by now.
+    from playbook.trainer.run import build_report, evaluation_stage, train_or_load
 
-    report = train_and_measure(run, prepared, checked, started_at=started_at)
-    scores = "; ".join(f"{arm.arm} {arm.scores[0].successes} of {arm.scores[0].n}" for arm in report.arms)
+    loaded, state = train_or_load(run, prepared)
+    with emitter.stage(Stage.EVALUATION):
+        arms = evaluation_stage(run, prepared, loaded)
+        build_report(run, prepared, loaded, state, arms, started_at=started_at)
+    scores = "; ".join(f"{arm.arm} {arm.scores[0].successes} of {arm.scores[0].n}" for arm in arms)
     message = f"The run is complete. {run.spec.evaluation.metric}: {scores}."
     emitter.ended(EndReason.COMPLETED, message)
     return message

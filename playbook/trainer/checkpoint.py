@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from playbook.contracts.model import Frozen
 
-WEIGHTS_FILE = "weights.safetensors"
-BEST_FILE = "best.safetensors"
+ADAPTER_FILE = "adapter_model.safetensors"
 OPTIMIZER_FILE = "optimizer.safetensors"
 RNG_FILE = "rng.safetensors"
 STATE_FILE = "state.json"
@@ -28,9 +28,7 @@ KEPT = 1
 class TrainingState(Frozen):
     """Everything about a run's progress that is not a tensor. Sums cover all attempts.
 
-    `train_losses`: those since the last validation. `train_means`: their mean at each validation. `recent_losses` and
-    `lowest_recent_mean` belong to `watch`, as do the names in `warned`. `best_step` is that of the lowest validation
-    loss, whose weights lie in `best.safetensors` when they are to be kept.
+    `train_losses`: those since the last validation. `train_means`: their mean at each validation.
     """
 
     settings_digest: str
@@ -45,71 +43,28 @@ class TrainingState(Frozen):
     train_means: tuple[float, ...] = ()
     validation_losses: tuple[float, ...] = ()
     peak_memory_bytes: int = 0
-    recent_losses: tuple[float, ...] = ()
-    lowest_recent_mean: float | None = None
-    warned: tuple[str, ...] = ()
-    best_loss: float | None = None
-    best_step: int = 0
-    checks_without_gain: int = 0
-    stopped_early: bool = False
 
 
 def save_checkpoint(
     folder: Path, *, state: TrainingState, model: Any, optimizer: torch.optim.Optimizer, device: torch.device
 ) -> str:
-    """Write `folder/step-NNNNNN`, remove older ones, and return the name.
-
-    Raises OSError or SafetensorError when the disk is full; what was half written is gone then, what was saved before
-    is not. The best weights so far are in each checkpoint too (as a link): one folder is all that a resume needs.
-    """
+    """Write `folder/step-NNNNNN`, remove older ones, and return the name. Raises OSError when the disk is full."""
     name = f"step-{state.step:06d}"
     partial = folder / f".{name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    try:
-        save_file(trained_weights(model), partial / WEIGHTS_FILE)
-        save_file(_optimizer_tensors(optimizer), partial / OPTIMIZER_FILE)
-        save_file(_rng_tensors(device), partial / RNG_FILE)
-        (partial / STATE_FILE).write_text(state.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        if (folder / BEST_FILE).is_file():
-            _link(folder / BEST_FILE, partial / BEST_FILE)
-        for file in partial.iterdir():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    save_file(_contiguous(get_peft_model_state_dict(model, save_embedding_layers=False)), partial / ADAPTER_FILE)
+    save_file(_optimizer_tensors(optimizer), partial / OPTIMIZER_FILE)
+    save_file(_rng_tensors(device), partial / RNG_FILE)
+    (partial / STATE_FILE).write_text(state.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    for file in partial.iterdir():
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
     shutil.rmtree(folder / name, ignore_errors=True)
     partial.rename(folder / name)
     for old in _names(folder)[KEPT:]:
         shutil.rmtree(folder / old)
     return name
-
-
-def save_best(folder: Path, *, model: Any) -> None:
-    """Write `folder/best.safetensors` anew, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{BEST_FILE}.partial"
-    save_file(trained_weights(model), partial)
-    partial.replace(folder / BEST_FILE)
-
-
-def load_weights(path: Path, *, model: Any, device: torch.device) -> None:
-    """Put the tensors of a file of ours into the trained parameters of `model`, in place. Raises SafetensorError,
-    KeyError (a parameter is not in the file), ValueError (it has another shape)."""
-    tensors = load_file(path, device=str(device))
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            if tensors[name].shape != parameter.shape:
-                raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}, not {tuple(parameter.shape)}")
-            parameter.copy_(tensors[name])
-
-
-def trained_weights(model: Any) -> dict[str, torch.Tensor]:
-    """Return the parameters that are trained, by their names; those shared by two modules once."""
-    return _contiguous({name: value for name, value in model.named_parameters() if value.requires_grad})
 
 
 def find_checkpoint(folder: Path, *, settings_digest: str) -> tuple[Path, TrainingState] | None:
@@ -123,19 +78,16 @@ def find_checkpoint(folder: Path, *, settings_digest: str) -> tuple[Path, Traini
             state = TrainingState.model_validate_json((path / STATE_FILE).read_bytes())
         except (OSError, ValidationError):
             continue
-        files = (WEIGHTS_FILE, OPTIMIZER_FILE, RNG_FILE)
+        files = (ADAPTER_FILE, OPTIMIZER_FILE, RNG_FILE)
         if state.settings_digest == settings_digest and all((path / file).is_file() for file in files):
             return path, state
     return None
 
 
 def restore_checkpoint(path: Path, *, model: Any, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
-    """Load weights, optimizer, random state and best weights in place.
-
-    Raises DamagedCheckpointError when a file cannot be read.
-    """
+    """Load adapters, optimizer and random state in place. Raises DamagedCheckpointError when a file cannot be read."""
     try:
-        load_weights(path / WEIGHTS_FILE, model=model, device=device)
+        set_peft_model_state_dict(model, load_file(path / ADAPTER_FILE, device=str(device)))
         _restore_optimizer(optimizer, load_file(path / OPTIMIZER_FILE, device=str(device)))
         rng = load_file(path / RNG_FILE)
     except (SafetensorError, KeyError, ValueError) as error:
@@ -143,21 +95,10 @@ def restore_checkpoint(path: Path, *, model: Any, optimizer: torch.optim.Optimiz
     torch.set_rng_state(rng["cpu"])
     if device.type == "cuda" and "cuda" in rng:
         torch.cuda.set_rng_state(rng["cuda"], device)
-    # A best that came after this checkpoint is found again when its step is made again.
-    (path.parent / BEST_FILE).unlink(missing_ok=True)
-    if (path / BEST_FILE).is_file():
-        _link(path / BEST_FILE, path.parent / BEST_FILE)
 
 
 class DamagedCheckpointError(Exception):
     """A checkpoint that looked complete cannot be read."""
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, target)
 
 
 def _names(folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from playbook.contracts.dataset import Example, read_examples
+from playbook.contracts.dataset import Example, Message, read_examples
 from playbook.contracts.run_spec import InputFile, OverLength
 from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError
@@ -142,10 +142,8 @@ def _shorten(
                 f"{name}, line {numbered.line}: the answer and the chat template alone take "
                 f"{len(encoded.input_ids)} tokens, more than max_length {max_length}; raise it or drop the row.",
             )
-        content = builder.without_tail(messages[at].content, excess)
-        messages[at] = messages[at].model_copy(update={"content": content})
-        shorter = numbered.example.model_copy(update={"messages": tuple(messages)})
-        encoded = builder.encode(shorter, where=f"{name}, line {numbered.line}")
+        messages[at] = Message(role=messages[at].role, content=builder.without_tail(messages[at].content, excess))
+        encoded = builder.encode(Example(messages=tuple(messages)), where=f"{name}, line {numbered.line}")
     return encoded
 
 

@@ -1,12 +1,11 @@
 """Appends events to `RUN_DIR/events.jsonl`, one line each, on disk before the next one is made. Imports no torch."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from playbook.contracts.dataset import Split
 from playbook.contracts.events import (
     CheckpointSaved,
     Configured,
@@ -15,32 +14,23 @@ from playbook.contracts.events import (
     Log,
     LogLevel,
     MetricPoint,
-    Predicted,
-    Preflight,
     Progress,
-    SampleRow,
-    SplitTokens,
     StageFinished,
     StageStarted,
 )
 from playbook.contracts.states import EndReason, Stage
 
-OnEvent = Callable[[Event], None]
-
 
 class Emitter:
     """Writes the events of one run. Each method appends one line, except `stage`, which brackets a block."""
 
-    def __init__(self, path: Path, *, on_event: OnEvent | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         """Open `path` for appending; half a line that a killed trainer left behind is cut off first.
-
-        `on_event` is told each event after it is written, to show progress on a terminal.
 
         The worker forwards whole lines alone, so nothing that left this machine is taken back.
         """
         # Unbuffered: a line is with the operating system when the call returns, whatever happens to this process.
         self._file = path.open("ab", buffering=0)
-        self._on_event = on_event
         _cut_half_line(path)
 
     def close(self) -> None:
@@ -56,22 +46,6 @@ class Emitter:
 
     def configured(self, event: Configured) -> None:
         self._append(event)
-
-    def preflight(
-        self, *, splits: dict[Split, SplitTokens], samples: tuple[SampleRow, ...], memory_bytes: dict[str, int]
-    ) -> None:
-        self._append(Preflight(at=_now(), splits=splits, samples=samples, memory_bytes=memory_bytes))
-
-    def predicted(self, *, after_steps: int, seconds: float, seconds_per_step: float, peak_memory_bytes: int) -> None:
-        self._append(
-            Predicted(
-                at=_now(),
-                after_steps=after_steps,
-                seconds=seconds,
-                seconds_per_step=seconds_per_step,
-                peak_memory_bytes=peak_memory_bytes,
-            )
-        )
 
     def progress(self, stage: Stage, *, done: int, total: int, unit: str, remaining_seconds: float | None) -> None:
         self._append(
@@ -95,8 +69,6 @@ class Emitter:
 
     def _append(self, event: Event) -> None:
         self._file.write(event.model_dump_json().encode() + b"\n")
-        if self._on_event is not None:
-            self._on_event(event)
 
 
 def _now() -> datetime:

@@ -34,11 +34,6 @@ class RunFolder:
         return self.root / "artifacts" / "adapter"
 
     @property
-    def model(self) -> Path:
-        """The whole model that `method: full` leaves behind."""
-        return self.root / "artifacts" / "model"
-
-    @property
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 

@@ -17,11 +17,11 @@ from playbook.contracts.report import Overlap
 from playbook.contracts.run_spec import Arm, RunSpec
 from playbook.contracts.states import EndReason, Stage
 from playbook.scoring.overlap import measure_overlap
-from playbook.trainer.data import NumberedExample, PreparedRows, Row, prepare_rows, read_split
+from playbook.trainer.data import NumberedExample, PreparedRows, prepare_rows, read_split
 from playbook.trainer.emit import Emitter
 from playbook.trainer.errors import RunError
 from playbook.trainer.folder import RunFolder
-from playbook.trainer.model import ModelSource, allow_hub, load_tokenizer, read_config, read_limits, resolve
+from playbook.trainer.model import ModelSource, allow_hub, load_tokenizer, read_limits, resolve
 from playbook.trainer.prompt import PromptBuilder
 from playbook.trainer.questions import Question, build_questions
 from playbook.trainer.stop import Stop
@@ -43,8 +43,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the data stage hands on. `max_length`: the spec's, or the model's context where that is shorter. `config`:
-    the base model's transformers configuration. `test`: the test rows with their answers, for the preflight alone."""
+    """What the data stage hands on. `max_length`: the spec's, or the model's context where that is shorter."""
 
     source: ModelSource
     tokenizer: Any
@@ -55,9 +54,6 @@ class Prepared:
     validation: PreparedRows
     questions: dict[Arm, tuple[Question, ...]]
     overlap: Overlap
-    config: Any
-    builder: PromptBuilder
-    test: tuple[Row, ...]
 
     @property
     def longest(self) -> int:
@@ -82,7 +78,7 @@ def read_spec(folder: RunFolder) -> RunSpec:
 
 def settings_digest(spec: RunSpec) -> str:
     """Return a digest of what training depends on; a checkpoint of other settings is never resumed."""
-    parts = spec.model_dump(mode="json", include={"base_model", "seed", "method", "lora", "training", "inputs"})
+    parts = spec.model_dump(mode="json", include={"base_model", "seed", "lora", "training", "inputs"})
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -119,23 +115,7 @@ def prepare(run: Run) -> Prepared:
             emitter.warn(f"{arm}: {_lines(unasked)} of test.jsonl exceed the context and count as wrong.")
     total = sum(len(examples) for examples in splits.values())
     emitter.progress(Stage.DATA, done=total, total=total, unit="rows", remaining_seconds=None)
-    return Prepared(
-        source=source,
-        tokenizer=tokenizer,
-        end_ids=end_ids,
-        context_length=context_length,
-        max_length=max_length,
-        train=train,
-        validation=validation,
-        questions=questions,
-        overlap=overlap,
-        config=read_config(source),
-        builder=builder,
-        test=tuple(
-            Row(numbered.line, builder.encode(numbered.example, where=f"test.jsonl, line {numbered.line}"))
-            for numbered in splits[Split.TEST]
-        ),
-    )
+    return Prepared(source, tokenizer, end_ids, context_length, max_length, train, validation, questions, overlap)
 
 
 def _measure_overlap(run: Run, splits: dict[Split, tuple[NumberedExample, ...]]) -> Overlap:

@@ -43,7 +43,7 @@ def build_questions(
     questions = []
     for numbered in test:
         messages = few_shot_messages(shots, numbered.example)
-        ids = builder.prompt_ids(messages, where=f"test.jsonl, line {numbered.line}", tools=numbered.example.tools)
+        ids = builder.prompt_ids(messages, where=f"test.jsonl, line {numbered.line}")
         error = None
         if len(ids) > room:
             error = (

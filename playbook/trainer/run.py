@@ -5,69 +5,54 @@ not kept waiting. The import of this module brings torch and peft; `__main__` de
 """
 
 import math
-from dataclasses import dataclass, replace
+import platform
 from datetime import UTC, datetime
-from functools import partial
+from importlib.metadata import version
 
 import torch
 
 from playbook.contracts.events import Configured
 from playbook.contracts.report import ArmReport, Report, TrainingSummary
-from playbook.contracts.run_spec import Arm, Method
+from playbook.contracts.run_spec import Arm
 from playbook.contracts.states import Stage
 from playbook.scoring.compare import compare_all
-from playbook.trainer.artifacts import Description, describe, device_name, save_tuned, versions, write_atomically
+from playbook.trainer.artifacts import merge_saved_adapter, save_adapter, write_atomically
 from playbook.trainer.checkpoint import DamagedCheckpointError, TrainingState, find_checkpoint
-from playbook.trainer.forecast import Foresight
-from playbook.trainer.loss import packs_exactly
-from playbook.trainer.measure import answer_logits, compare_export, evaluation_stage
-from playbook.trainer.model import LoadedModel, compute_activations_twice, load_base, load_for_training
-from playbook.trainer.preflight import Checked, total_bytes
+from playbook.trainer.evaluate import Generator, run_arm
+from playbook.trainer.model import LoadedModel, load_with_adapters
 from playbook.trainer.prepare import Prepared, Run, settings_digest
 from playbook.trainer.schedule import Workload
 from playbook.trainer.train import TrainingJob, train
 
-
-@dataclass(frozen=True)
-class Trained:
-    """What the training stage hands on. `answers`: logits of the model in memory at a few expected answers, float32
-    (positions, vocabulary)."""
-
-    loaded: LoadedModel
-    described: Description
-    answers: torch.Tensor
-    foresight: Foresight
+_LIBRARIES = ("torch", "transformers", "peft", "safetensors", "tokenizers")
 
 
-def train_and_measure(run: Run, prepared: Prepared, checked: Checked, *, started_at: datetime) -> Report:
-    """Run the second and third stage and return the report, which then lies in `RUN_DIR/report.json`."""
+def train_or_load(run: Run, prepared: Prepared) -> tuple[LoadedModel, TrainingState | None]:
+    """Return the model to evaluate, and the final training state; None when no arm of the run needs training."""
     if Arm.LORA in run.spec.evaluation.arms:
         with run.emitter.stage(Stage.TRAINING):
-            trained = _train_stage(run, prepared, checked)
-        with run.emitter.stage(Stage.EVALUATION):
-            arms, exported = evaluation_stage(run, prepared, trained.loaded)
-            described = _measured(run, prepared, trained, arms, exported)
-            return _write_report(run, prepared, exported, described.summary, arms, started_at=started_at)
+            return _train_stage(run, prepared)
     run.emitter.log("No lora arm is asked for, so nothing is trained and no adapter is written.")
-    loaded = _load(run, prepared, compute_dtype=checked.compute_dtype)
-    run.emitter.configured(_configuration(run, prepared, loaded, checked, packing=False))
-    with run.emitter.stage(Stage.EVALUATION):
-        arms, loaded = evaluation_stage(run, prepared, loaded)
-        return _write_report(run, prepared, loaded, None, arms, started_at=started_at)
+    loaded = load_with_adapters(prepared.source, run.spec.lora, seed=run.spec.seed, longest=prepared.longest)
+    run.emitter.configured(_configuration(run, prepared, loaded))
+    return loaded, None
 
 
-def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
-    """Load the base model, train, save what was tuned, and return what the measurement needs."""
+def _train_stage(run: Run, prepared: Prepared) -> tuple[LoadedModel, TrainingState]:
+    """Load the base model, train the adapters, save them, and return both."""
     digest = settings_digest(run.spec)
     found = find_checkpoint(run.folder.checkpoints, settings_digest=digest)
-    loaded = _load(run, prepared, compute_dtype=found[1].compute_dtype if found else checked.compute_dtype)
-    if checked.checkpointing:
-        compute_activations_twice(loaded.model)
+    loaded = load_with_adapters(
+        prepared.source,
+        run.spec.lora,
+        seed=run.spec.seed,
+        longest=prepared.longest,
+        compute_dtype=found[1].compute_dtype if found else None,
+    )
     run.stop.check()
-    packing = _may_pack(run, prepared, loaded)
-    run.emitter.configured(_configuration(run, prepared, loaded, checked, packing=packing))
+    run.emitter.configured(_configuration(run, prepared, loaded))
     _log_plan(run, prepared)
-    job = _training_job(run, prepared, loaded, checked, digest=digest, packing=packing)
+    job = _training_job(run, prepared, loaded, digest)
     if found is not None:
         run.emitter.log(f"Going on from {found[0].name}; {run.spec.training.max_steps - found[1].step} steps are left.")
     try:
@@ -75,52 +60,11 @@ def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
     except DamagedCheckpointError as error:
         run.emitter.warn(f"{error}. Training starts again from step 0.")
         state = train(job, resume=None)
-    answers = answer_logits(prepared, loaded)
-    described = Description(
-        spec=run.spec,
-        source=prepared.source,
-        commit_of_base=getattr(prepared.config, "_commit_hash", None),
-        loaded=loaded,
-        summary=_training_summary(run, loaded, state),
-    )
-    saved_dtype = prepared.config.dtype or torch.float32
-    save_tuned(run.folder, tokenizer=prepared.tokenizer, described=described, saved_dtype=saved_dtype)
-    if loaded.method is Method.FULL:
-        # The base arms need the untuned weights, which full tuning has overwritten.
-        base = load_base(prepared.source, device=loaded.device, dtype=loaded.compute_dtype, attention=loaded.attention)
-        loaded = replace(loaded, model=base)
-        described = replace(described, loaded=loaded)
-    return Trained(loaded, described, answers, job.foresight)
+    save_adapter(run.folder, model=loaded.model, tokenizer=prepared.tokenizer, spec=run.spec, state=state)
+    return loaded, state
 
 
-def _load(run: Run, prepared: Prepared, *, compute_dtype: str) -> LoadedModel:
-    return load_for_training(
-        prepared.source,
-        run.spec.lora,
-        seed=run.spec.seed,
-        longest=prepared.longest,
-        compute_dtype=compute_dtype,
-        method=run.spec.method,
-        use_liger_kernel=run.spec.training.use_liger_kernel,
-    )
-
-
-def _may_pack(run: Run, prepared: Prepared, loaded: LoadedModel) -> bool:
-    """Tell whether rows are packed: when the spec asks for it and no logit of this model changes by it."""
-    if not run.spec.training.packing:
-        return False
-    if packs_exactly(loaded, prepared.train.rows, pad_id=prepared.tokenizer.pad_token_id):
-        return True
-    run.emitter.warn(
-        "packing is switched off: in this model packed rows would see each other. Rows are padded instead."
-    )
-    return False
-
-
-def _training_job(
-    run: Run, prepared: Prepared, loaded: LoadedModel, checked: Checked, *, digest: str, packing: bool
-) -> TrainingJob:
-    workload = _workload(run, prepared)
+def _training_job(run: Run, prepared: Prepared, loaded: LoadedModel, digest: str) -> TrainingJob:
     return TrainingJob(
         loaded=loaded,
         settings=run.spec.training,
@@ -131,34 +75,20 @@ def _training_job(
         folder=run.folder,
         emitter=run.emitter,
         stop=run.stop,
-        workload=workload,
+        workload=_workload(run, prepared),
         process_start=run.process_start,
         settings_digest=digest,
-        foresight=Foresight(
-            workload=workload,
-            settings=run.spec.training,
-            emitter=run.emitter,
-            process_start=run.process_start,
-            bytes_of=partial(total_bytes, run, prepared, checked),
-            largest=checked.largest,
-        ),
-        packing=packing,
     )
 
 
 def _workload(run: Run, prepared: Prepared) -> Workload:
-    """Return the work of the run. The tuned model's answers are as long as those expected, which it was taught; an
-    untuned one goes on until it is cut."""
     training, evaluation = run.spec.training, run.spec.evaluation
     lengths = [len(row.encoded.input_ids) for row in prepared.train.rows]
-    answer = max(len(row.encoded.input_ids) - row.encoded.prompt_length for row in prepared.test)
-    per_answer = dict.fromkeys(Arm, evaluation.max_new_tokens) | {Arm.LORA: min(answer, evaluation.max_new_tokens)}
     return Workload(
         training_step=_rows_per_step(run) * sum(lengths) / len(lengths),
         validation=sum(len(row.encoded.input_ids) for row in prepared.validation.rows),
         validations=math.ceil(training.max_steps / training.eval_steps),
-        generated_tokens=sum(len(asked) * per_answer[arm] for arm, asked in prepared.questions.items()),
-        prompt_tokens=sum(len(question.prompt_ids) for asked in prepared.questions.values() for question in asked),
+        generated_tokens=sum(len(asked) for asked in prepared.questions.values()) * evaluation.max_new_tokens,
     )
 
 
@@ -166,16 +96,15 @@ def _rows_per_step(run: Run) -> int:
     return run.spec.training.per_device_train_batch_size * run.spec.training.gradient_accumulation_steps
 
 
-def _configuration(run: Run, prepared: Prepared, loaded: LoadedModel, checked: Checked, *, packing: bool) -> Configured:
+def _configuration(run: Run, prepared: Prepared, loaded: LoadedModel) -> Configured:
     spec = run.spec
     effective: dict[str, str | int | float | bool | None] = {
         "base_model": spec.base_model.id,
         "seed": spec.seed,
-        "method": str(spec.method),
         "device": device_name(loaded.device),
         "compute_dtype": loaded.compute_dtype,
         "attention": loaded.attention,
-        "trained_dtype": "float32",
+        "adapter_dtype": "float32",
         "optimizer": "adamw (fused)",
         "context_length": prepared.context_length,
         "train_rows": len(prepared.train.rows),
@@ -185,17 +114,10 @@ def _configuration(run: Run, prepared: Prepared, loaded: LoadedModel, checked: C
         "rows_per_step": _rows_per_step(run),
         "epochs": round(spec.training.max_steps * _rows_per_step(run) / len(prepared.train.rows), 3),
     }
-    parts = (
-        (spec.training, spec.evaluation) if spec.method is Method.FULL else (spec.lora, spec.training, spec.evaluation)
-    )
-    for part in parts:
+    for part in (spec.lora, spec.training, spec.evaluation):
         for name, value in part.model_dump(mode="json").items():
             effective[name] = ", ".join(value) if isinstance(value, list) else value
     effective["max_length"] = prepared.max_length
-    effective["gradient_checkpointing"] = checked.checkpointing
-    effective["packing"] = packing
-    effective["use_liger_kernel"] = loaded.liger
-    effective["torch_compile"] = spec.training.torch_compile and loaded.device.type == "cuda"
     return Configured(
         at=datetime.now(UTC),
         effective=effective,
@@ -217,43 +139,81 @@ def _log_plan(run: Run, prepared: Prepared) -> None:
         )
 
 
-def _measured(
-    run: Run, prepared: Prepared, trained: Trained, arms: tuple[ArmReport, ...], exported: LoadedModel
-) -> Description:
-    """Hold the artifact against the model in memory, write what was measured into its card and manifest, return it."""
-    check = compare_export(prepared, trained.answers, answer_logits(prepared, exported))
-    run.emitter.log(
-        f"The exported artifact, read back, gives another most likely token in {check.rows_differing} of {check.rows} "
-        f"rows than the model in memory; the largest difference of a logit is {check.largest_logit_difference:.3f}."
+def evaluation_stage(run: Run, prepared: Prepared, loaded: LoadedModel) -> tuple[ArmReport, ...]:
+    """Answer the test split with every arm and return their reports in the order of the spec.
+
+    Base arms run first, with the adapters switched off; merging them into the weights comes after and stays.
+    """
+    wanted = run.spec.evaluation.arms
+    generator = Generator(
+        model=loaded.model,
+        tokenizer=prepared.tokenizer,
+        device=loaded.device,
+        end_ids=prepared.end_ids,
+        settings=run.spec.evaluation,
+        stop=run.stop,
     )
-    summary = trained.described.summary
-    forecast = trained.foresight.forecast(peak_memory_bytes=summary.peak_memory_bytes)
-    described = replace(
-        trained.described,
-        summary=summary.model_copy(update={"export": check, "forecast": forecast}),
-        arm=next(arm for arm in arms if arm.arm is Arm.LORA),
-    )
-    describe(run.folder, described)
-    return described
+    loaded.model.eval()
+    progress = _ArmProgress(run, total=sum(len(prepared.questions[arm]) for arm in wanted))
+    reports: dict[Arm, ArmReport] = {}
+    with loaded.model.disable_adapter():
+        for arm in (arm for arm in wanted if arm is not Arm.LORA):
+            reports[arm] = run_arm(arm, prepared.questions[arm], generator, on_rows_done=progress.rows_done)
+            progress.arm_done(reports[arm])
+    if Arm.LORA in wanted:
+        merge_saved_adapter(run.folder, model=loaded.model, device=loaded.device)
+        reports[Arm.LORA] = run_arm(Arm.LORA, prepared.questions[Arm.LORA], generator, on_rows_done=progress.rows_done)
+        progress.arm_done(reports[Arm.LORA])
+    return tuple(reports[arm] for arm in wanted)
 
 
-def _write_report(
+class _ArmProgress:
+    """Turns "rows of this arm" into progress of the stage, and says how each arm did."""
+
+    def __init__(self, run: Run, *, total: int) -> None:
+        self._run = run
+        self._total = total
+        self._before = 0
+        self._start = datetime.now(UTC)
+
+    def rows_done(self, rows: int) -> None:
+        done = self._before + rows
+        elapsed = (datetime.now(UTC) - self._start).total_seconds()
+        self._run.emitter.progress(
+            Stage.EVALUATION,
+            done=done,
+            total=self._total,
+            unit="rows",
+            remaining_seconds=elapsed / done * (self._total - done),
+        )
+
+    def arm_done(self, report: ArmReport) -> None:
+        self._before += len(report.items)
+        score = report.scores[0]
+        self._run.emitter.log(
+            f"{report.arm}: {score.metric} {score.successes} of {score.n} "
+            f"(95 % interval {score.low:.2f} to {score.high:.2f}), {report.seconds:.1f} s."
+        )
+
+
+def build_report(
     run: Run,
     prepared: Prepared,
     loaded: LoadedModel,
-    summary: TrainingSummary | None,
+    state: TrainingState | None,
     arms: tuple[ArmReport, ...],
     *,
     started_at: datetime,
 ) -> Report:
+    """Return the report and write it to `RUN_DIR/report.json`."""
     report = Report(
         spec=run.spec,
         arms=arms,
         comparisons=compare_all(arms),
-        training=summary,
+        training=None if state is None else _training_summary(loaded, state),
         overlap=prepared.overlap,
         device=device_name(loaded.device),
-        versions=versions(),
+        versions={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
         started_at=started_at,
         finished_at=datetime.now(UTC),
     )
@@ -261,8 +221,7 @@ def _write_report(
     return report
 
 
-def _training_summary(run: Run, loaded: LoadedModel, state: TrainingState) -> TrainingSummary:
-    best = run.spec.training.load_best_model_at_end and state.best_step != state.step
+def _training_summary(loaded: LoadedModel, state: TrainingState) -> TrainingSummary:
     return TrainingSummary(
         steps=state.step,
         seconds=state.seconds,
@@ -274,6 +233,10 @@ def _training_summary(run: Run, loaded: LoadedModel, state: TrainingState) -> Tr
         trainable_parameters=loaded.trainable_parameters,
         total_parameters=loaded.total_parameters,
         peak_memory_bytes=state.peak_memory_bytes,
-        stopped_early=state.stopped_early,
-        best_step=state.best_step if best else None,
     )
+
+
+def device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"

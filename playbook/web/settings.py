@@ -5,10 +5,8 @@ The README lists them; a test fails when one is missing there. A wrong value sto
 
 import contextlib
 import os
-import re
 import secrets
 import tempfile
-from decimal import Decimal
 from pathlib import Path
 
 import dj_database_url
@@ -30,13 +28,6 @@ def _number(name: str, *, default: int) -> int:
     if not value.isdigit() or int(value) == 0:
         raise ImproperlyConfigured(f"{name}={value!r} is not a whole number above 0")
     return int(value)
-
-
-def _amount(name: str, *, default: str) -> Decimal:
-    value = os.environ.get(name, default)
-    if not re.fullmatch(r"[0-9]{1,8}([.][0-9]{1,4})?", value):
-        raise ImproperlyConfigured(f"{name}={value!r} is not an amount; write it as 2 or 2.35")
-    return Decimal(value)
 
 
 def _words(name: str, default: str) -> list[str]:
@@ -65,10 +56,6 @@ PLAYBOOK_CONTENT_DIR = Path(os.environ.get("PLAYBOOK_CONTENT_DIR", BASE_DIR / "c
 if not PLAYBOOK_CONTENT_DIR.is_dir():
     raise ImproperlyConfigured(f"PLAYBOOK_CONTENT_DIR={str(PLAYBOOK_CONTENT_DIR)!r} is not a folder")
 PLAYBOOK_LEASE_SECONDS = _number("PLAYBOOK_LEASE_SECONDS", default=60)
-PLAYBOOK_GPU_HOUR_RATE = _amount("PLAYBOOK_GPU_HOUR_RATE", default="0")
-PLAYBOOK_CURRENCY = os.environ.get("PLAYBOOK_CURRENCY", "EUR")
-if not 1 <= len(PLAYBOOK_CURRENCY) <= 10:
-    raise ImproperlyConfigured(f"PLAYBOOK_CURRENCY={PLAYBOOK_CURRENCY!r} is not one to ten characters, such as EUR")
 PLAYBOOK_MAX_UPLOAD_MB = _number("PLAYBOOK_MAX_UPLOAD_MB", default=50)
 
 DEBUG = _flag("PLAYBOOK_DEBUG", default=False)

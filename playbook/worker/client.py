@@ -27,7 +27,6 @@ from playbook.contracts.protocol import (
     InputLocation,
     Offset,
     ReleaseRequest,
-    Telemetry,
 )
 
 API = "/api/worker/v1"
@@ -109,8 +108,8 @@ class Client:
                 _raise_for(response)
             yield response.iter_bytes()
 
-    def heartbeat(self, key: JobKey, telemetry: Telemetry | None = None) -> HeartbeatResponse:
-        body = HeartbeatRequest(attempt=key.attempt, telemetry=telemetry)
+    def heartbeat(self, key: JobKey) -> HeartbeatResponse:
+        body = HeartbeatRequest(attempt=key.attempt)
         response = self._call("POST", f"/jobs/{key.job_id}/heartbeat", token=key.token, json=body.model_dump())
         return _read(HeartbeatResponse, response)
 

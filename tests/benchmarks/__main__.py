@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tests.benchmarks import bench_check, bench_jobs, bench_search, bench_trainer, bench_wiki
+from tests.benchmarks import bench_check, bench_search, bench_trainer, bench_wiki
 from tests.benchmarks.table import write_readme, write_results
 
 BENCHMARKS = {
@@ -11,7 +11,6 @@ BENCHMARKS = {
     "check": bench_check.measure,
     "search": bench_search.measure,
     "wiki": bench_wiki.measure,
-    "jobs": bench_jobs.measure,
 }
 
 

@@ -53,19 +53,25 @@ def write_results(name: str, rows: Sequence[Row], details: dict[str, object]) ->
 
 
 def measured_table() -> str:
-    """Return the newest result of each benchmark as one Markdown table: what was measured, and what we promise."""
+    """Return the newest result of each benchmark as one Markdown table: what was measured, and what we promise.
+
+    A `note` among the details of a result file says what disturbed it, and stands below the table.
+    """
     newest = {path.stem.split("-", 3)[3]: path for path in sorted(RESULTS.glob("*.json"))}
+    notes = []
     lines = ["| measured | value | promise | on |", "|---|---|---|---|"]
     for path in newest.values():
         content = json.loads(path.read_text(encoding="utf-8"))
         day = content["measured_at"][:10]
+        if note := content["details"].get("note"):
+            notes.append(f"\nOn {path.name}: {note}")
         for row in (Row(**{key: row[key] for key in Row.__dataclass_fields__}) for row in content["rows"]):
             limits = (("at most", row.at_most), ("at least", row.at_least))
             promise = ", ".join(f"{words} {limit:.3g}" for words, limit in limits if limit is not None)
             missed = "" if row.holds else " (missed)"
             value = f"{row.value:,.4g} {row.unit}".strip()
             lines.append(f"| {row.name} | {value} | {promise}{missed} | {day} |")
-    return "\n".join(line.replace(" |  |", " | |") for line in lines) + "\n"
+    return "\n".join(line.replace(" |  |", " | |") for line in lines + notes) + "\n"
 
 
 def write_readme() -> None:

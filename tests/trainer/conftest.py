@@ -2,21 +2,17 @@
 
 import hashlib
 import json
-import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from playbook.contracts.dataset import Split
-from playbook.contracts.events import EVENT, Ended, Event, Log, LogLevel
-from playbook.contracts.report import Report
+from playbook.contracts.events import EVENT, Event
 from playbook.contracts.run_spec import InputFile, RunSpec
-from playbook.trainer.__main__ import main
 from playbook.trainer.folder import default_models_dir
 from playbook.trainer.sample_model import SAMPLE_MODEL_ID
 
@@ -29,7 +25,6 @@ TEMPLATE = (
 
 Rows = Sequence[dict[str, Any]]
 MakeRun = Callable[..., Path]
-Train = Callable[..., int]
 
 
 @pytest.fixture(scope="session")
@@ -148,41 +143,4 @@ def sample_model() -> Path:
     )
     assert done.returncode == 0, done.stderr
     assert (models_dir / SAMPLE_MODEL_ID / "config.json").is_file()
-    return models_dir
-
-
-@pytest.fixture
-def train(monkeypatch: pytest.MonkeyPatch, tiny_models_dir: Path) -> Iterator[Train]:
-    """Run the command in this process; its signal handlers and environment do not outlive the test."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    for name in ("OMP_WAIT_POLICY", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TOKENIZERS_PARALLELISM"):
-        monkeypatch.setenv(name, "1")
-
-    def run(folder: Path, *options: str, models_dir: Path = tiny_models_dir) -> int:
-        return main([str(folder), "--models-dir", str(models_dir), *options])
-
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-
-
-def ended(folder: Path) -> Ended:
-    last = events_of(folder)[-1]
-    assert isinstance(last, Ended)
-    return last
-
-
-def warnings_of(folder: Path) -> list[str]:
-    return [event.message for event in events_of(folder) if isinstance(event, Log) and event.level is LogLevel.WARNING]
-
-
-def report_of(folder: Path) -> Report:
-    return Report.model_validate_json((folder / "report.json").read_bytes())
-
-
-@pytest.fixture
-def own_models_dir(tiny_models_dir: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny model that a test may damage."""
-    models_dir = tmp_path / "own-models"
-    shutil.copytree(tiny_models_dir, models_dir)
     return models_dir

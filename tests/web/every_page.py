@@ -16,7 +16,7 @@ from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
 from playbook.web.assessments.actions import start_assessment
 from playbook.web.common.content import library
-from playbook.web.datasets.actions import Card, add_version, create_dataset
+from playbook.web.datasets.actions import Card, create_dataset
 from playbook.web.datasets.reading import read_three_files
 from playbook.web.decisions import actions as decisions
 from playbook.web.outcomes.actions import record_outcome
@@ -25,8 +25,7 @@ from playbook.web.search.actions import record_missed
 from playbook.web.usecases.actions import create_use_case
 from playbook.web.wiki.actions import flag_article
 from tests.web import decided
-from tests.web.datasets.conftest import CARD, jsonl, read_import
-from tests.web.jobs.busy import busy_job, predicted_job
+from tests.web.datasets.conftest import CARD, jsonl
 from tests.web.jobs.ended import claimed_job, succeeded_job
 from tests.web.jobs.factories import make_job
 from tests.web.wiki.every_block import ARTICLE, BLOCKS, PICTURE
@@ -52,9 +51,6 @@ POSTS = frozenset(
         "accounts:logout",
         "assessments:answer",
         "assessments:start",
-        "datasets:change_import",
-        "datasets:discard_import",
-        "datasets:store_import",
         "decisions:deprecate",
         "decisions:draft",
         "decisions:propose",
@@ -131,9 +127,7 @@ def make_rows(erin: User, bob: User, charlie: User) -> tuple[Row, ...]:
     assessment = start_assessment(
         use_case=full, checklist=library().checklists["should-we-fine-tune"], article="", created_by=erin
     )
-    running, starting = busy_job(full, erin), claimed_job(full, erin).job
-    for seconds in (90.0, 110.0, 160.0):
-        predicted_job(full, erin, seconds=seconds)
+    running = claimed_job(full, erin).job
     reported, recorded = (succeeded_job(full, erin, decision=accepted) for _ in range(2))
     make_job(full, erin)
     record_outcome(
@@ -141,8 +135,6 @@ def make_rows(erin: User, bob: User, charlie: User) -> tuple[Row, ...]:
     )
     splits = {split: jsonl(f"{split} row") for split in Split}
     dataset = create_dataset(use_case=full, card=Card(**CARD), splits=read_three_files(splits), created_by=erin)
-    add_version(dataset, splits=read_three_files({**splits, Split.TRAIN: jsonl("a", "b", "b")}), created_by=erin)
-    good, bad = read_import(full, erin, jsonl(*"abcdefgaa")), read_import(full, erin, jsonl("a") + b"oops\n")
     article = library().articles[ARTICLE]
     flag_article(article, comment="The price in the second section is last year's.", by=bob)
     record_missed("zebra unicorn")
@@ -180,14 +172,8 @@ def make_rows(erin: User, bob: User, charlie: User) -> tuple[Row, ...]:
         Row("jobs:index", "/jobs/"),
         Row("jobs:choose", "/jobs/choose/"),
         Row("jobs:new", f"/jobs/new/?decision={accepted.number}"),
-        Row("jobs:new", f"/jobs/new/?clone={reported.pk}&max_steps=7"),
         Row("jobs:workers", "/jobs/workers/"),
-        Row("jobs:predictions", "/jobs/predictions/"),
-        Row("jobs:compare", f"/jobs/compare/?jobs={running.pk},{reported.pk},{recorded.pk}"),
-        Row("jobs:compare", "/jobs/compare/"),
-        Row("jobs:samples", reverse("jobs:samples", args=[running.pk])),
         Row("jobs:detail", running.get_absolute_url()),
-        Row("jobs:detail", starting.get_absolute_url()),
         Row("jobs:detail", reported.get_absolute_url()),
         Row("jobs:rows", reverse("jobs:rows", args=[reported.pk])),
         Row("outcomes:index", "/outcomes/"),
@@ -195,12 +181,6 @@ def make_rows(erin: User, bob: User, charlie: User) -> tuple[Row, ...]:
         Row("datasets:index", "/datasets/"),
         Row("datasets:new", reverse("datasets:new", args=[full.slug])),
         Row("datasets:detail", dataset.get_absolute_url()),
-        Row("datasets:detail", f"{dataset.get_absolute_url()}?q=nothing"),
-        Row("datasets:check", reverse("datasets:check", args=[dataset.pk, "duplicate"])),
-        Row("datasets:changes", reverse("datasets:changes", args=[dataset.pk])),
-        Row("datasets:import", good.get_absolute_url()),
-        Row("datasets:import", bad.get_absolute_url()),
-        Row("datasets:import_check", reverse("datasets:import_check", args=[good.pk, "duplicate"])),
         Row("datasets:new_version", reverse("datasets:new_version", args=[dataset.pk])),
         Row("usecases:index", "/use-cases/"),
         Row("usecases:new", "/use-cases/new/"),

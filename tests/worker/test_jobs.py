@@ -16,8 +16,7 @@ from django.utils import timezone
 from playbook.contracts.protocol import ClaimRequest
 from playbook.contracts.states import EndReason, JobState
 from playbook.web.common import blobs
-from playbook.web.jobs import actions, curves, queries
-from playbook.web.jobs.levels import Point
+from playbook.web.jobs import actions, queries
 from playbook.web.jobs.models import Artifact, Attempt, Job
 from playbook.worker.client import Client
 from tests.web.jobs.factories import make_capabilities
@@ -38,13 +37,9 @@ def ended(job: Job) -> tuple[str, str]:
     return job.state, job.end_reason
 
 
-def train_curve(job: Job) -> list[Point]:
-    return curves.of_jobs([job], ["train_loss"])[job.pk]["train_loss"]
-
-
 def at_step(job: Job, step: int) -> None:
     """Wait until the site has the loss of this step."""
-    wait_for(lambda: any(point[0] == step for point in train_curve(job)))
+    wait_for(lambda: any(point[0] == step for point in queries.curve(job, ["train_loss"])["train_loss"]))
 
 
 def gate(work_dir: Path, step: int) -> Path:
@@ -67,7 +62,7 @@ def test_job_succeeds_and_hands_over_events_report_and_adapter(launch: Launch, s
     run_dir = worker.run_dir(job.pk)
     assert job.end_message == "done"
     assert queries.event_file(job) == (run_dir / "events.jsonl").read_bytes()
-    assert [step for step, _ in train_curve(job)] == [1, 2, 3, 4, 5]
+    assert [step for step, _ in queries.curve(job, ["train_loss"])["train_loss"]] == [1, 2, 3, 4, 5]
     assert job.first_step_at is not None
     stored = {artifact.name: blobs.path_of(artifact.sha256) for artifact in queries.downloads(job)}
     assert stored["report.json"].read_bytes() == (run_dir / "report.json").read_bytes()
@@ -135,7 +130,7 @@ def test_stale_attempt_is_stopped_and_the_other_worker_finishes(launch: Launch, 
         (2, "gpu-2", "finished"),
     ]
     assert "from step 11" in [line.text for line in queries.log_tail(job) if line.attempt == 2]
-    assert [step for step, _ in train_curve(job)] == list(range(1, 26))
+    assert [step for step, _ in queries.curve(job, ["train_loss"])["train_loss"]] == list(range(1, 26))
     assert (second.run_dir(job.pk, 2) / "checkpoints" / "step-000010" / "state.json").exists()
 
     first.process.send_signal(signal.SIGCONT)
@@ -258,7 +253,7 @@ def test_site_restart_in_mid_job_loses_nothing(site: Site, launch: Launch, start
     assert ended(job) == (JobState.SUCCEEDED, EndReason.COMPLETED)
     assert list(job.attempts.values_list("number", "end")) == [(1, "finished")]
     assert queries.event_file(job) == (worker.run_dir(job.pk) / "events.jsonl").read_bytes()
-    assert [step for step, _ in train_curve(job)] == list(range(1, 41))
+    assert [step for step, _ in queries.curve(job, ["train_loss"])["train_loss"]] == list(range(1, 41))
 
 
 def test_input_that_changed_on_the_site_ends_the_job(launch: Launch, start_worker: Start) -> None:

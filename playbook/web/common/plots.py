@@ -4,7 +4,7 @@ All positions are in the units of the SVG's viewBox. Colours are classes, so a p
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 WIDTH = 720
@@ -21,15 +21,13 @@ class Tick:
 
 @dataclass(frozen=True)
 class Series:
-    """One drawn line. `number` (from 1) picks its colour; `end` is where its label goes. `last_y`: where its last
-    point lies, for a line of one point is drawn as a dot."""
+    """One drawn line. `number` (from 1) picks its colour; `end` is where its label goes."""
 
     name: str
     number: int
     path: str
     end_x: float
     end_y: float
-    last_y: float
     last: str
     points: tuple[tuple[float, float], ...]
 
@@ -133,13 +131,7 @@ def number_text(value: float) -> str:
 
 
 def line_plot(
-    title: str,
-    curves: Mapping[str, Sequence[tuple[float, float]]],
-    *,
-    x_label: str,
-    x_max: float | None = None,
-    width: int = WIDTH,
-    height: int = LINE_HEIGHT,
+    title: str, curves: dict[str, Sequence[tuple[float, float]]], *, x_label: str, x_max: float | None = None
 ) -> LinePlot | None:
     """Return the plot of the named curves of (x, y) points, y from zero; None when there is no point yet.
 
@@ -159,7 +151,7 @@ def line_plot(
     if x_high == x_low:
         x_high = x_low + 1
     y_high = y_high * 1.05 if y_high > y_low else y_low + 1
-    right, bottom = width - RIGHT, height - BOTTOM
+    right, bottom = WIDTH - RIGHT, LINE_HEIGHT - BOTTOM
 
     def place_x(x: float) -> float:
         return round(LEFT + (x - x_low) / (x_high - x_low) * (right - LEFT), 1)
@@ -179,7 +171,6 @@ def line_plot(
                 path="M" + "L".join(f"{x} {y}" for x, y in placed),
                 end_x=placed[-1][0],
                 end_y=placed[-1][1],
-                last_y=placed[-1][1],
                 last=number_text(sorted(points)[-1][1]),
                 points=tuple(sorted(points)),
             )
@@ -187,15 +178,15 @@ def line_plot(
     return LinePlot(
         title=title,
         x_label=x_label,
-        width=width,
-        height=height,
+        width=WIDTH,
+        height=LINE_HEIGHT,
         left=LEFT,
         right=right,
         top=TOP,
         bottom=bottom,
         x_ticks=tuple(Tick(place_x(x), number_text(x)) for x in nice_ticks(x_low, x_high) if x.is_integer()),
         y_ticks=tuple(Tick(place_y(y), number_text(y)) for y in nice_ticks(y_low, y_high)),
-        series=_spread_labels(series, bottom=bottom),
+        series=_spread_labels(series),
         summary=f"{title} by {x_label}. "
         + " ".join(
             f"{line.name}: from {number_text(line.points[0][1])} at {number_text(line.points[0][0])} "
@@ -205,14 +196,14 @@ def line_plot(
     )
 
 
-def _spread_labels(series: list[Series], *, bottom: float, gap: float = 15) -> tuple[Series, ...]:
+def _spread_labels(series: list[Series], *, gap: float = 15) -> tuple[Series, ...]:
     """Move the end labels apart, downwards in order, so that lines that end together stay readable."""
     moved: list[Series] = []
     lowest = -math.inf
     for line in sorted(series, key=lambda line: line.end_y):
         lowest = max(line.end_y, lowest + gap)
         moved.append(replace(line, end_y=lowest))
-    overshoot = max((line.end_y for line in moved), default=0) - bottom
+    overshoot = max((line.end_y for line in moved), default=0) - (LINE_HEIGHT - BOTTOM)
     if overshoot > 0:
         moved = [replace(line, end_y=line.end_y - overshoot) for line in moved]
     return tuple(moved)

@@ -1,7 +1,6 @@
 """Datasets: validated examples in three splits, named by their content. Versions are added, never edited.
 
-Above use cases, below assessments and jobs. Rows come in through a `DatasetImport`; a job takes
-`DatasetVersion.inputs()` into its run spec.
+Above use cases, below assessments and jobs. A job takes `DatasetVersion.inputs()` into its run spec.
 """
 
 from typing import Self
@@ -80,8 +79,6 @@ class DatasetVersion(models.Model):
     #: Templates (metadata.template) that train and test share, and that test has; null when rows name none.
     shared_templates = models.PositiveIntegerField(null=True)
     test_templates = models.PositiveIntegerField(null=True)
-    #: What the import found (a `datasets.spec.Report` among the blobs); "" for versions made before it was kept.
-    report_sha256 = models.CharField(max_length=64, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -104,37 +101,6 @@ class DatasetVersion(models.Model):
     def test_set_sha256(self) -> str:
         """The hash that locks the test set: jobs with the same one may be compared."""
         return next(file.sha256 for file in self.files.all() if file.split == Split.TEST)
-
-
-class DatasetImport(models.Model):
-    """Files that somebody brought, until they become a version. How it stands is told by its folder (`imports`).
-
-    `dataset` null: the rows of a new dataset, whose `card` waits here. `order`: `datasets.spec.Order`; its files are
-    blobs.
-    """
-
-    use_case = models.ForeignKey(UseCase, on_delete=models.PROTECT, related_name="+")
-    dataset = models.ForeignKey(Dataset, null=True, blank=True, on_delete=models.PROTECT, related_name="imports")
-    card = models.JSONField(default=dict)
-    order = models.JSONField()
-    version = models.OneToOneField(DatasetVersion, null=True, blank=True, on_delete=models.PROTECT)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["-id"]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(version__isnull=True) | Q(ended_at__isnull=False), name="dataset_import_stored_is_ended"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return str(self.dataset or self.card.get("name", ""))
-
-    def get_absolute_url(self) -> str:
-        return reverse("datasets:import", args=[self.pk])
 
 
 class SplitFile(models.Model):

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from playbook.contracts.protocol import Capabilities, Telemetry
+from playbook.contracts.protocol import Capabilities
 from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import ENDED_STATES, TRANSITIONS, EndReason, JobState
 from playbook.web.accounts.models import User
@@ -23,7 +23,7 @@ from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict
 from playbook.web.decisions.actions import lock_criterion
 from playbook.web.decisions.models import Decision
-from playbook.web.jobs import curves, predictions, tokens, uploads
+from playbook.web.jobs import tokens, uploads
 from playbook.web.jobs.errors import Refused, StaleAttempt
 from playbook.web.jobs.models import Attempt, AttemptEnd, Job, Worker
 from playbook.web.usecases.models import UseCase
@@ -66,9 +66,8 @@ def launch_job(
     decision: Decision | None = None,
     priority: int = 0,
     estimated_seconds: int | None = None,
-    cloned_from: Job | None = None,
 ) -> Job:
-    """Queue a job; the criterion of its decision is fixed from now on. A higher `priority` is claimed first.
+    """Queue a job; the criterion of its decision is fixed from now on.
 
     Raises Conflict when the decision is another use case's or is not accepted, or an input file is not on this site.
     Who may launch is the view's question.
@@ -94,7 +93,6 @@ def launch_job(
             recipe=recipe,
             priority=priority,
             estimated_seconds=estimated_seconds,
-            cloned_from=cloned_from,
         )
         record("launched", job, actor=created_by, recipe=recipe, base_model=job.base_model)
     return job
@@ -145,16 +143,11 @@ def _claim(job_pk: int, worker: Worker) -> Claim | None:
     return Claim(attempt=attempt, job_token=token)
 
 
-def heartbeat(attempt: Attempt, telemetry: Telemetry | None = None) -> bool:
-    """Extend the lease, keep the telemetry, return whether the job is to be cancelled. Raises StaleAttempt."""
-    now = timezone.now()
-    with transaction.atomic():
-        extended = Attempt.objects.live().filter(pk=attempt.pk).update(lease_expires_at=now + lease())
-        if extended != 1:
-            raise StaleAttempt
-        if telemetry is not None:
-            second = int((now - attempt.claimed_at).total_seconds())
-            curves.keep(attempt, ((name, second, value) for name, value in telemetry.values().items()), at=now)
+def heartbeat(attempt: Attempt) -> bool:
+    """Extend the lease and return whether the job is to be cancelled. Raises StaleAttempt."""
+    extended = Attempt.objects.live().filter(pk=attempt.pk).update(lease_expires_at=timezone.now() + lease())
+    if extended != 1:
+        raise StaleAttempt
     see_worker(attempt.worker)
     return Job.objects.filter(pk=attempt.job_id, state=JobState.CANCELLING).exists()
 
@@ -171,11 +164,10 @@ def finish(attempt: Attempt, *, state: JobState, reason: EndReason, message: str
 
     Raises StaleAttempt; Refused when it succeeded without a valid report, or cancelled what nobody cancelled.
     """
-    report = uploads.read_report(attempt) if state is JobState.SUCCEEDED else None
+    if state is JobState.SUCCEEDED and (problem := uploads.report_problem(attempt)):
+        raise Refused(problem)
     with transaction.atomic():
         _end_attempt(attempt, AttemptEnd.FINISHED)
-        if report is not None:
-            predictions.settle(attempt, report)
         if not _end_job(attempt.job_id, state, reason=reason, message=message):
             raise Refused(f"job {attempt.job_id} cannot become {state}: nobody asked to cancel it; report failed")
         record(state, attempt.job, actor=None, worker=attempt.worker.name, attempt=attempt.number, reason=reason)

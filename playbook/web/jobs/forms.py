@@ -1,55 +1,19 @@
-"""The launch form: a dataset, a recipe or a job to clone, and every setting of the run spec."""
+"""The launch form: a dataset, a recipe, and the few settings that people change."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError as FieldError
 from pydantic import ValidationError
 
-from playbook.contracts.dataset import Split
-from playbook.contracts.run_spec import InputFile, Recipe, RunSettings, RunSpec
+from playbook.contracts.run_spec import OverLength, Recipe, RunSpec
 from playbook.web.datasets.models import Dataset
-from playbook.web.jobs import launch_checks
-from playbook.web.jobs.models import MAX_PRIORITY, MIN_PRIORITY, Job, Worker
-from playbook.web.jobs.setting_fields import TITLES, UNCHANGED, form_field, run_settings, setting_text, setting_value
 from playbook.web.usecases.models import UseCase
-
-SETTINGS = {setting.name: setting for setting in run_settings()}
-
-
-@dataclass(frozen=True)
-class Change:
-    """A setting that differs from the recipe's, or from that of the cloned job."""
-
-    name: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True)
-class SettingRow:
-    """One field as the form shows it. `before`: what it is left at when empty."""
-
-    field: forms.BoundField
-    before: str
-    changed: bool
-
-
-@dataclass(frozen=True)
-class SettingGroup:
-    title: str
-    rows: tuple[SettingRow, ...]
-    changed: int
-    open: bool
 
 
 class LaunchForm(forms.Form):
-    """Recipes are content files, datasets are rows; the form joins the two into a validated run spec.
+    """Recipes are content files, datasets are rows; `spec()` joins the two into a validated run spec.
 
-    A setting left empty is the recipe's own. With `source`, a job to clone, it is that job's, and so are recipe and,
-    when no dataset is chosen, the files.
+    A setting left empty is the recipe's own.
     """
 
     title = forms.CharField(max_length=200)
@@ -59,20 +23,19 @@ class LaunchForm(forms.Form):
         empty_label=None,
         help_text="Three splits. The test split is locked: it measures, it never trains.",
     )
-    priority = forms.IntegerField(
+    max_steps = forms.IntegerField(required=False, min_value=1, max_value=100_000, label="Training steps")
+    learning_rate = forms.FloatField(required=False, min_value=1e-7, max_value=1, label="Learning rate")
+    over_length = forms.ChoiceField(
         required=False,
-        min_value=MIN_PRIORITY,
-        max_value=MAX_PRIORITY,
-        help_text=f"Higher runs first, {MIN_PRIORITY} to {MAX_PRIORITY}; empty is 0. All use cases share one queue.",
+        label="Rows over the maximum length",
+        choices=[("", "As the recipe says")] + [(choice.value, choice.value.capitalize()) for choice in OverLength],
+        help_text="Never cut in silence: the log counts what was dropped or truncated.",
     )
+    seed = forms.IntegerField(required=False, min_value=0, max_value=2**32 - 1, label="Seed")
 
-    def __init__(
-        self, *args: Any, use_case: UseCase, recipes: dict[str, Recipe], source: Job | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, use_case: UseCase, recipes: dict[str, Recipe], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.recipes = recipes
-        self.source = source
-        self.warning = ""
         recipe_field, dataset_field = self.fields["recipe"], self.fields["dataset"]
         assert isinstance(recipe_field, forms.ChoiceField)  # noqa: S101 - declared above
         assert isinstance(dataset_field, forms.ModelChoiceField)  # noqa: S101 - declared above
@@ -83,123 +46,29 @@ class LaunchForm(forms.Form):
             .distinct()
             .prefetch_related("versions__files")
         )
-        if source is not None:
-            del self.fields["recipe"]
-            dataset_field.required = False
-            dataset_field.empty_label = f"The same files as job {source.pk}"
-        before = self.before
-        for name, setting in SETTINGS.items():
-            field = form_field(setting)
-            old = setting_text(setting.value_in(before)) if before else ""
-            if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.MultipleChoiceField):
-                field.choices = [("", f"{old} (unchanged)" if old else "Unchanged"), *field.choices]
-            elif not isinstance(field, forms.MultipleChoiceField):
-                field.widget.attrs["placeholder"] = old
-            self.fields[name] = field
 
     @property
-    def before(self) -> dict[str, Any]:
-        """The settings that empty fields leave as they are, as a dumped `RunSettings`; empty without a recipe."""
-        if self.source is not None:
-            return self.source.run_spec.model_dump(mode="json", include=set(RunSettings.model_fields))
-        recipe = self.recipes.get(self.data.get("recipe", ""))
-        return recipe.settings.model_dump(mode="json") if recipe else {}
-
-    @property
-    def changes(self) -> list[Change]:
-        """The settings that were changed, once the form has been validated."""
-        return list(self._changes())
-
-    def _changes(self) -> Iterator[Change]:
-        before = self.before
-        for name, setting in SETTINGS.items():
-            value = setting_value(setting, getattr(self, "cleaned_data", {}).get(name))
-            old = setting_text(setting.value_in(before)) if before else ""
-            if value is not UNCHANGED and setting_text(value) != old:
-                yield Change(name, old, setting_text(value))
-
-    @property
-    def groups(self) -> list[SettingGroup]:
-        """Every setting, in the groups of the contract; a group with a change or an error is open."""
-        before = self.before
-        changed = {change.name for change in self.changes}
-        rows: dict[str, list[SettingRow]] = {}
-        for name, setting in SETTINGS.items():
-            old = setting_text(setting.value_in(before)) if before else ""
-            rows.setdefault(setting.group, []).append(SettingRow(self[name], old, name in changed))
-        return [
-            SettingGroup(
-                title=TITLES.get(group, group.replace("_", " ").capitalize()),
-                rows=tuple(found),
-                changed=sum(row.changed for row in found),
-                open=any(row.changed or row.field.errors for row in found),
-            )
-            for group, found in rows.items()
-        ]
-
-    def clean_dataset(self) -> Dataset | None:
-        dataset: Dataset | None = self.cleaned_data["dataset"]
-        version = dataset.latest if dataset else None
-        if version is None:
-            return dataset
-        missing = [split.value for split in Split if split not in {file.split for file in version.files.all()}]
-        if missing:
-            named = "locked test" if Split.TEST in missing else missing[0]
-            raise FieldError(
-                f"“{version}” has no {named} split, and a job cannot start without one: nothing could be measured. "
-                "Import it again with all three splits, or choose another dataset."
-            )
-        return dataset
+    def adjustable(self) -> list[forms.BoundField]:
+        """The fields behind “Change the recipe's settings”."""
+        return [self[name] for name in ("max_steps", "learning_rate", "over_length", "seed")]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        if self.errors:
-            return cleaned
-        try:
-            spec = self._spec(cleaned)
-        except ValidationError as error:
-            self._add_problems(error)
-            return cleaned
-        if problem := launch_checks.unknown_base_model(spec):
-            self.add_error("base_model", problem)
-        if found := launch_checks.gpu_problem(spec, list(Worker.objects.filter(disabled_at=None))):
-            self.warning, refuses = found
-            if refuses:
-                self.add_error(None, self.warning)
         if not self.errors:
-            cleaned["spec"] = spec
+            try:
+                cleaned["spec"] = self._spec(cleaned)
+            except ValidationError as error:
+                for problem in error.errors():
+                    self.add_error(None, f"{'.'.join(map(str, problem['loc'])) or 'run spec'}: {problem['msg']}")
         return cleaned
 
     def _spec(self, cleaned: dict[str, Any]) -> RunSpec:
-        settings = self.before
-        for name, setting in SETTINGS.items():
-            value = setting_value(setting, cleaned.get(name))
-            if value is not UNCHANGED:
-                setting.put_into(settings, value)
-        if cleaned.get("warmup_steps") is None:
-            # A recipe's warm-up is meant for its own number of steps.
-            training = settings["training"]
-            training["warmup_steps"] = min(training["warmup_steps"], max(training["max_steps"], 0))
-        return RunSpec.model_validate(settings | {"inputs": self._inputs(cleaned)})
-
-    def _inputs(self, cleaned: dict[str, Any]) -> tuple[InputFile, ...]:
-        dataset: Dataset | None = cleaned["dataset"]
-        if dataset is not None and dataset.latest is not None:
-            return dataset.latest.inputs()
-        assert self.source is not None  # noqa: S101 - without one a dataset is required
-        return self.source.run_spec.inputs
-
-    def _add_problems(self, error: ValidationError) -> None:
-        """Turn what the contract refuses into sentences beside their fields."""
-        fields = {setting.path: name for name, setting in SETTINGS.items()}
-        for problem in error.errors():
-            path = tuple(str(part) for part in problem["loc"])
-            name = next((fields[path[:length]] for length in (2, 1) if path[:length] in fields), None)
-            if name is None:
-                self.add_error(None, f"{'.'.join(path) or 'run spec'}: {problem['msg']}.")
-                continue
-            allowed = SETTINGS[name].range_text
-            given = setting_text(problem["input"])
-            if name not in self.errors:
-                what = f"it must be {allowed}" if allowed else problem["msg"]
-                self.add_error(name, f"{name} is {given}; {what}.")
+        settings = self.recipes[cleaned["recipe"]].settings.model_dump()
+        for name in ("max_steps", "learning_rate", "over_length"):
+            if cleaned[name] not in (None, ""):
+                settings["training"][name] = cleaned[name]
+        steps = settings["training"]["max_steps"]
+        settings["training"]["warmup_steps"] = min(settings["training"]["warmup_steps"], steps)
+        if cleaned["seed"] is not None:
+            settings["seed"] = cleaned["seed"]
+        return RunSpec(**settings, inputs=cleaned["dataset"].latest.inputs())

@@ -1,7 +1,6 @@
 """Workers, jobs, their attempts, and what an attempt sends: event bytes, metric points, artifacts.
 
 Rows change through `actions`, `ingest` and `uploads` alone. The states and their transitions are `contracts.states`.
-What ingest reads out of the events is kept in the models of `records`.
 """
 
 from datetime import datetime, timedelta
@@ -17,28 +16,10 @@ from django.utils import timezone
 from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import ACTIVE_STATES, ENDED_STATES, EndReason, JobState, Stage
 from playbook.web.accounts.models import User
-from playbook.web.jobs.records import Announcement, Curve, CurveBucket, LogEntry, Prediction
 from playbook.web.usecases.models import Membership, UseCase
-
-__all__ = [
-    "Announcement",
-    "Artifact",
-    "Attempt",
-    "AttemptEnd",
-    "Curve",
-    "CurveBucket",
-    "EventChunk",
-    "Job",
-    "LogEntry",
-    "MetricPoint",
-    "Prediction",
-    "Worker",
-]
 
 #: A worker polls each second and beats every few; after this silence it is shown as away.
 ONLINE_SECONDS = 30
-#: What a launcher may give. Higher runs first; everybody's jobs wait in one queue, so the range is small.
-MIN_PRIORITY, MAX_PRIORITY = -10, 10
 # Plain values, so that migrations need not import the contracts.
 _STATES = [state.value for state in JobState]
 _ENDED = sorted(state.value for state in ENDED_STATES)
@@ -76,11 +57,6 @@ class Worker(models.Model):
         """As `WorkerQuerySet.online`, for one that is loaded already."""
         since = timezone.now() - timedelta(seconds=ONLINE_SECONDS)
         return self.disabled_at is None and self.last_seen_at is not None and self.last_seen_at >= since
-
-    @property
-    def has_gpu(self) -> bool:
-        """True when the worker reported a GPU; all are NVIDIA, since only their driver is asked."""
-        return bool(self.capabilities.get("gpus"))
 
     @property
     def base_models(self) -> list[str]:
@@ -154,7 +130,6 @@ class Job(models.Model):
     first_step_at = models.DateTimeField(null=True, help_text="first training step of the first attempt")
     ended_at = models.DateTimeField(null=True)
     estimated_seconds = models.PositiveIntegerField(null=True)
-    cloned_from = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="clones")
     max_attempts = models.PositiveSmallIntegerField(default=3, help_text="lost leases after which the job fails")
 
     objects = JobQuerySet.as_manager()
@@ -165,9 +140,6 @@ class Job(models.Model):
         indexes = [models.Index(fields=["state", "-priority", "id"], name="job_queue")]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=_STATES), name="job_known_state"),
-            models.CheckConstraint(
-                condition=Q(priority__gte=MIN_PRIORITY, priority__lte=MAX_PRIORITY), name="job_priority_in_bounds"
-            ),
             models.CheckConstraint(
                 condition=Q(state__in=_ENDED, ended_at__isnull=False, end_reason__in=_REASONS)
                 | (~Q(state__in=_ENDED) & Q(ended_at__isnull=True, end_reason="")),
@@ -251,7 +223,6 @@ class Attempt(models.Model):
     progress_unit = models.CharField(max_length=30, blank=True)
     remaining_seconds = models.FloatField(null=True, help_text="of the whole job, at `progress_at`")
     progress_at = models.DateTimeField(null=True)
-    not_finite_step = models.BigIntegerField(null=True, help_text="first step with a metric that was NaN or infinite")
 
     objects = AttemptQuerySet.as_manager()
 

@@ -110,9 +110,9 @@ def get_input(request: HttpRequest, job_id: int, name: str) -> FileResponse:
     response={200: HeartbeatResponse, 401: Refusal, 404: Refusal, 409: Refusal},
 )
 def heartbeat(request: HttpRequest, job_id: int, body: HeartbeatRequest) -> HeartbeatResponse:
-    """Extend the lease and report how the machine does; learn whether to cancel."""
+    """Extend the lease; learn whether to cancel."""
     attempt = _attempt(request, job_id, number=body.attempt)
-    cancel = actions.heartbeat(attempt, body.telemetry)
+    cancel = actions.heartbeat(attempt)
     return HeartbeatResponse(lease_seconds=int(actions.lease().total_seconds()), cancel=cancel)
 
 

@@ -4,7 +4,7 @@ A report is an artifact: a file whose digest the site recorded. Here it is read,
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -31,23 +31,6 @@ def report_of(job: Job) -> tuple[Artifact, Report] | None:
     """Return the newest report of the job with its artifact, or None. Raises ReportDamaged."""
     artifact = job.artifacts.filter(name="report.json").order_by("-attempt__number").first()
     return (artifact, _load(artifact.sha256)) if artifact else None
-
-
-def reports_of(jobs: Collection[Job]) -> tuple[dict[int, Report], list[str]]:
-    """Return the newest report of each job that has one, by job, and what is wrong with those that cannot be read.
-
-    One query.
-    """
-    found: dict[int, Report] = {}
-    problems: dict[int, str] = {}
-    for artifact in Artifact.objects.filter(job__in=jobs, name="report.json").order_by("attempt__number"):
-        found.pop(artifact.job_id, None)
-        problems.pop(artifact.job_id, None)
-        try:
-            found[artifact.job_id] = _load(artifact.sha256)
-        except ReportDamaged as damaged:
-            problems[artifact.job_id] = f"Job {artifact.job_id}: {damaged}"
-    return found, list(problems.values())
 
 
 def _load(sha256: str) -> Report:

@@ -1,11 +1,8 @@
 """Pages of jobs: the list, the launch form with its estimate, one job live and with its report, its files."""
 
-from dataclasses import dataclass
-from typing import Any
-
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseStopPolling
@@ -17,17 +14,14 @@ from playbook.web.common.permissions import Conflict
 from playbook.web.common.requests import HtmxRequest, wants_fragment
 from playbook.web.datasets.models import Dataset
 from playbook.web.decisions.models import Decision, Status
-from playbook.web.jobs import actions, compare, live, predictions, preflight, queries, reports
-from playbook.web.jobs.compare import is_number
+from playbook.web.jobs import actions, live, queries, reports
 from playbook.web.jobs.estimate import Estimate, estimate
-from playbook.web.jobs.forms import SETTINGS, LaunchForm
+from playbook.web.jobs.forms import LaunchForm
 from playbook.web.jobs.models import EventChunk, Job, Worker
-from playbook.web.jobs.setting_fields import typed_value
 from playbook.web.usecases.models import UseCase
 from playbook.web.usecases.permissions import get_use_case, get_visible, require_role, signed_in
 
 ROWS_PER_PAGE = 20
-TARGETS = ("decision", "use_case", "clone")
 
 
 @require_safe
@@ -60,33 +54,28 @@ def choose(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HtmxRequest) -> HttpResponse:
-    """The launch form, for a decision, a use case, or with `?clone=` a job to repeat with changes."""
-    target = _launch_target(request)
-    require_role(signed_in(request), target.use_case)
+    use_case, decision = _launch_target(request)
+    user = signed_in(request)
+    require_role(user, use_case)
     launching = request.method == "POST"
     form = LaunchForm(
-        request.POST if launching else _initial(request, target),
-        use_case=target.use_case,
+        request.POST if launching else _initial(request, use_case, decision),
+        use_case=use_case,
         recipes=dict(library().recipes),
-        source=target.source,
     )
     if form.is_valid() and launching:
         try:
-            return redirect(_launch(request, form, target))
+            return redirect(_launch(request, form, use_case, decision))
         except Conflict as conflict:
             form.add_error(None, str(conflict))
     context = {
         "form": form,
-        "target": target,
-        "use_case": target.use_case,
-        "decision": target.decision,
-        "source": target.source,
+        "use_case": use_case,
+        "decision": decision,
         "estimate": _estimate(form),
         "online_workers": Worker.objects.online(),
     }
-    template = "jobs/job_form.html"
-    if wants_fragment(request) and not launching:
-        template = "jobs/_settings.html" if request.htmx.target == "settings" else "jobs/_estimate.html"
+    template = "jobs/_estimate.html" if wants_fragment(request) and not launching else "jobs/job_form.html"
     return render(request, template, context, status=422 if launching else 200)
 
 
@@ -95,42 +84,9 @@ def detail(request: HtmxRequest, pk: int) -> HttpResponse:
     actions.reap_expired_leases()
     job = _job(request, pk)
     if wants_fragment(request):
-        return _fragment(request, job)
-    context = live.context(job, request) | live.log_context(job, request)
-    return render(request, "jobs/job_detail.html", context)
-
-
-def _fragment(request: HtmxRequest, job: Job) -> HttpResponse:
-    """Answer one of the two parts of the job page that poll; the last answer after the end stops the polling."""
-    if request.htmx.target == "log-lines":
-        response = render(request, "jobs/_log.html", live.log_context(job, request))
-    else:
         response = render(request, "jobs/_live.html", live.context(job, request))
-    return HttpResponseStopPolling(response.content) if job.is_ended else response
-
-
-@require_safe
-def samples(request: HttpRequest, pk: int) -> HttpResponse:
-    """Every sample row of the preflight, token by token, with what the loss sees."""
-    job = _job(request, pk)
-    found = queries.announced(job.latest_attempt).preflight
-    if found is None:
-        raise Http404("this job has no preflight yet")
-    view = preflight.view_of(found, rows=len(found.samples))
-    return render(request, "jobs/job_samples.html", {"job": job, "preflight": view})
-
-
-@require_safe
-def foretold(request: HttpRequest) -> HttpResponse:
-    """Predicted against actual time and memory, over all jobs that the reader may see."""
-    rows = predictions.settled(signed_in(request))
-    context = {
-        "page": Paginator(rows, ROWS_PER_PAGE).get_page(request.GET.get("page")),
-        "plots": [plot for plot in (predictions.time_plot(rows), predictions.memory_plot(rows)) if plot],
-        "time": predictions.tally([row.time for row in rows], predictions.TIME_TOLERANCE),
-        "memory": predictions.tally([row.memory for row in rows], predictions.MEMORY_TOLERANCE),
-    }
-    return render(request, "jobs/job_predictions.html", context)
+        return HttpResponseStopPolling(response.content) if job.is_ended else response
+    return render(request, "jobs/job_detail.html", live.context(job, request))
 
 
 @require_POST
@@ -180,22 +136,6 @@ def events(request: HttpRequest, pk: int) -> StreamingHttpResponse:
 
 
 @require_safe
-def comparison(request: HttpRequest) -> HttpResponse:
-    """Curves, settings and scores of the jobs in `?jobs=1,2,3` beside each other, and a list to choose them from."""
-    jobs = Job.objects.for_member(signed_in(request)).select_related("use_case")
-    wanted = compare.numbers(request.GET.getlist("jobs"))
-    chosen = sorted(jobs.filter(pk__in=wanted), key=lambda job: wanted.index(job.pk))
-    context = {
-        "chosen": chosen,
-        "missing": len(wanted) - len(chosen),
-        "compared": compare.compare(chosen) if chosen else None,
-        "offered": [*chosen, *jobs.exclude(pk__in=wanted).order_by("-pk")[: compare.OFFERED]],
-        "limit": compare.LIMIT,
-    }
-    return render(request, "jobs/job_compare.html", context)
-
-
-@require_safe
 def workers(request: HttpRequest) -> HttpResponse:
     return render(request, "jobs/worker_list.html", {"workers": Worker.objects.all()})
 
@@ -215,56 +155,26 @@ def _report_or_404(job: Job) -> Report:
     return found[1]
 
 
-@dataclass(frozen=True)
-class LaunchTarget:
-    """What a job is launched for. `query`: how the address names it."""
-
-    query: str
-    use_case: UseCase
-    decision: Decision | None = None
-    source: Job | None = None
-
-
-def _launch_target(request: HttpRequest) -> LaunchTarget:
-    """Return what the address names: `?decision=<number>`, `?use_case=<slug>` or `?clone=<job>`. Raises Http404."""
+def _launch_target(request: HttpRequest) -> tuple[UseCase, Decision | None]:
+    """Return what the address names: `?decision=<number>` or `?use_case=<slug>`. Raises Http404."""
     user = signed_in(request)
-    given = {name: request.GET.get(name, "") for name in TARGETS}
-    if is_number(given["clone"]):
-        source = get_visible(user, Job.objects.select_related("use_case", "decision"), pk=int(given["clone"]))
-        decision = source.decision if source.decision and source.decision.status == Status.ACCEPTED else None
-        return LaunchTarget(f"clone={source.pk}", source.use_case, decision, source)
-    if is_number(given["decision"]):
-        decision = get_visible(user, Decision.objects.select_related("use_case"), number=int(given["decision"]))
-        return LaunchTarget(f"decision={decision.number}", decision.use_case, decision)
-    if not given["use_case"]:
+    number, slug = request.GET.get("decision", ""), request.GET.get("use_case", "")
+    if number.isdigit():
+        decision = get_visible(user, Decision.objects.select_related("use_case"), number=int(number))
+        return decision.use_case, decision
+    if not slug:
         raise Http404("a job belongs to a decision or to a use case; name one")
-    use_case = get_use_case(user, given["use_case"])
-    return LaunchTarget(f"use_case={use_case.slug}", use_case)
+    return get_use_case(user, slug), None
 
 
-def _initial(request: HttpRequest, target: LaunchTarget) -> QueryDict:
+def _initial(request: HttpRequest, use_case: UseCase, decision: Decision | None) -> dict[str, str]:
     """Data for a form that is valid at once, so that the estimate is there before anything is changed."""
-    data = request.GET.copy()
-    for name in TARGETS:
-        data.pop(name, None)
-    for name, value in (_of_source(target.source) if target.source else _defaults(target)).items():
-        if name not in data:
-            data.setlist(name, value if isinstance(value, list) else [value])
-    return data
-
-
-def _defaults(target: LaunchTarget) -> dict[str, Any]:
     recipes = list(library().recipes)
-    first = Dataset.objects.for_use_case(target.use_case).filter(versions__isnull=False).first()
-    title = f"LoRA for {target.decision.title if target.decision else target.use_case.name}"[:200]
-    return {"title": title, "recipe": recipes[0] if recipes else "", "dataset": str(first.pk) if first else ""}
-
-
-def _of_source(source: Job) -> dict[str, Any]:
-    """Every setting of the job to clone, so that each can be changed from what it was."""
-    spec = source.run_spec.model_dump(mode="json")
-    typed = {name: typed_value(setting, setting.value_in(spec)) for name, setting in SETTINGS.items()}
-    return {"title": f"{source.title[:190]} (clone)", "dataset": "", "priority": str(source.priority), **typed}
+    first = Dataset.objects.for_use_case(use_case).filter(versions__isnull=False).first()
+    title = f"LoRA for {decision.title if decision else use_case.name}"[:200]
+    defaults = {"title": title, "recipe": recipes[0] if recipes else "", "dataset": str(first.pk) if first else ""}
+    given = {key: request.GET[key] for key in request.GET if key not in ("decision", "use_case")}
+    return defaults | given
 
 
 def _estimate(form: LaunchForm) -> Estimate | None:
@@ -275,16 +185,14 @@ def _estimate(form: LaunchForm) -> Estimate | None:
     return estimate(spec, parameters=model.parameters) if model else None
 
 
-def _launch(request: HttpRequest, form: LaunchForm, target: LaunchTarget) -> Job:
+def _launch(request: HttpRequest, form: LaunchForm, use_case: UseCase, decision: Decision | None) -> Job:
     estimated = _estimate(form)
     return actions.launch_job(
-        use_case=target.use_case,
+        use_case=use_case,
         created_by=signed_in(request),
         title=form.cleaned_data["title"],
         spec=form.cleaned_data["spec"],
-        recipe=target.source.recipe if target.source else form.cleaned_data["recipe"],
-        decision=target.decision,
-        priority=form.cleaned_data["priority"] or 0,
+        recipe=form.cleaned_data["recipe"],
+        decision=decision,
         estimated_seconds=round(estimated.seconds) if estimated else None,
-        cloned_from=target.source,
     )

@@ -12,7 +12,7 @@ from playbook.contracts.events import Event
 from playbook.contracts.protocol import MAX_EVENT_CHUNK_BYTES
 from playbook.contracts.states import EndReason, Stage
 from playbook.web.accounts.models import User
-from playbook.web.jobs import actions, curves, queries
+from playbook.web.jobs import actions, queries
 from playbook.web.jobs.models import Attempt, Job, MetricPoint, Worker
 from tests.web.jobs.conftest import Caller
 from tests.web.jobs.factories import AT, make_report, sha256, split_bytes
@@ -224,7 +224,7 @@ def test_values_that_are_not_finite_stay_in_the_log_and_out_of_the_curve(caller:
     claim = caller.claimed()
     data = lines(metric(1, train_loss=2.0), metric(2, train_loss=float("nan")), metric(3, train_loss=float("inf")))
     assert caller.events(claim, data).status_code == 200
-    assert curves.of_jobs([job], ["train_loss"])[job.pk] == {"train_loss": [(1, 2.0)]}
+    assert queries.curve(job, ["train_loss"]) == {"train_loss": [(1, 2.0)]}
     assert queries.event_file(job) == data
 
 
