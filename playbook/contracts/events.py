@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
 
 from playbook.contracts.dataset import Split
 from playbook.contracts.model import Frozen
+from playbook.contracts.playground import MAX_TURNS, Side
 from playbook.contracts.states import EndReason, Stage
 
 #: A whole number that every database column and every JSON reader keeps exactly.
@@ -145,6 +146,31 @@ class CheckpointSaved(_Event):
     name: str = Field(pattern=CHECKPOINT_NAME)
 
 
+class Ready(_Event):
+    """The model of a playground session is loaded and waits for turns; `seconds` from the start of the trainer."""
+
+    kind: Literal["ready"] = "ready"
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+
+
+class Said(_Event):
+    """A piece of an answer in a playground session, from character `at` on. `done` comes with the last one.
+
+    `tokens`: generated so far. `natural_stop`: the model ended its turn; False: it was cut. `error`: why there is no
+    answer.
+    """
+
+    kind: Literal["said"] = "said"
+    turn: int = Field(ge=1, le=MAX_TURNS)
+    side: Side
+    at_character: Count
+    text: str = Field(max_length=100_000)
+    tokens: Count
+    done: bool = False
+    natural_stop: bool = True
+    error: str | None = Field(default=None, max_length=2000)
+
+
 class Ended(_Event):
     """The last line. A trainer that ended without it was killed."""
 
@@ -163,6 +189,8 @@ Event = Annotated[
     | MetricPoint
     | Log
     | CheckpointSaved
+    | Ready
+    | Said
     | Ended,
     Field(discriminator="kind"),
 ]

@@ -11,6 +11,7 @@ All paths start with `/api/worker/v1`; `claim` takes the worker token, everythin
 | `GET  /jobs/{id}/artifacts/{name}?attempt=` | → Offset: bytes received so far | |
 | `PUT  /jobs/{id}/artifacts/{name}?attempt=&offset=` | a chunk, raw → Offset | 413, 416 |
 | `POST /jobs/{id}/artifacts/{name}/complete` | ArtifactComplete → ArtifactStored | 416, 422 digest or content |
+| `GET  /jobs/{id}/turns?attempt=` | → Turns: what waits for an answer in a playground session | |
 | `POST /jobs/{id}/finish` | FinishRequest → FinishResponse | 422 report |
 | `POST /jobs/{id}/release` | ReleaseRequest → FinishResponse | |
 
@@ -25,22 +26,26 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from playbook.contracts.model import Frozen
-from playbook.contracts.run_spec import RunSpec, Sha256
+from playbook.contracts.events import Count
+from playbook.contracts.model import Frozen, Sha256
+from playbook.contracts.playground import PlaygroundSpec
+from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import EndReason, JobState
 
-PROTOCOL_VERSION = 1
+#: 2: a claim may give a playground session, which a worker of version 1 cannot read.
+PROTOCOL_VERSION = 2
 MAX_CHUNK_BYTES = 8 * 1024 * 1024
 MAX_ARTIFACT_BYTES = 4 * 1024**3
 MAX_REPORT_BYTES = 64 * 1024 * 1024
 MAX_EVENT_CHUNK_BYTES = 1024 * 1024
-#: The allow-list. `adapter.zip` and `checkpoint.zip` hold what `ZIP_SUFFIXES` says.
-ARTIFACT_NAMES = ("report.json", "adapter.zip", "checkpoint.zip")
+#: The allow-list. The zip files hold what `ZIP_SUFFIXES` says; `model.zip` is the whole model of `method: full`.
+ARTIFACT_NAMES = ("report.json", "adapter.zip", "model.zip", "checkpoint.zip")
 ARTIFACT_NAME = re.compile("|".join(re.escape(name) for name in ARTIFACT_NAMES))
 #: What may lie in a zip artifact, by suffix. No pickle: loading one runs whatever it says. `.model` is a SentencePiece
 #: vocabulary, which is data.
 ZIP_SUFFIXES: dict[str, frozenset[str]] = {
     "adapter.zip": frozenset({".safetensors", ".json", ".jinja", ".md", ".model", ".txt"}),
+    "model.zip": frozenset({".safetensors", ".json", ".jinja", ".md", ".model", ".txt"}),
     "checkpoint.zip": frozenset({".safetensors", ".json"}),
 }
 #: Text that every database keeps: PostgreSQL refuses the NUL character.
@@ -79,12 +84,40 @@ class ClaimResponse(Frozen):
     attempt: int = Field(ge=1)
     lease_seconds: int
     job_token: str
-    spec: RunSpec
+    spec: RunSpec | PlaygroundSpec
     inputs: tuple[InputLocation, ...]
 
 
+class GpuTelemetry(Frozen):
+    """One GPU at one moment. None: the driver does not say."""
+
+    index: int = Field(ge=0, lt=64)
+    memory_used_bytes: Count
+    utilisation_percent: float | None = Field(default=None, ge=0, le=100)
+    temperature_celsius: float | None = Field(default=None, ge=-100, le=300)
+
+
+class Telemetry(Frozen):
+    """How the worker's machine does while a job runs, all of the machine, not of the job alone."""
+
+    memory_used_bytes: Count
+    cpu_percent: float = Field(ge=0, le=100)
+    gpus: tuple[GpuTelemetry, ...] = Field(default=(), max_length=16)
+
+    def values(self) -> dict[str, float]:
+        """Return each figure under the name of its curve: `machine.cpu_percent`, `gpu0.memory_used_bytes`."""
+        found = {"machine.memory_used_bytes": float(self.memory_used_bytes), "machine.cpu_percent": self.cpu_percent}
+        for gpu in self.gpus:
+            for name, value in gpu.model_dump(exclude={"index"}, exclude_none=True).items():
+                found[f"gpu{gpu.index}.{name}"] = float(value)
+        return found
+
+
 class HeartbeatRequest(Frozen):
+    """`telemetry` may be left out: a worker without it beats as before."""
+
     attempt: int
+    telemetry: Telemetry | None = None
 
 
 class HeartbeatResponse(Frozen):

@@ -50,6 +50,10 @@ CHECKS = {
     "conflict": About(
         "Conflicting answers", "One prompt with different answers: the model can only learn their average."
     ),
+    "empty_answer": About(
+        "Empty answers",
+        "The answer says nothing: a dash, “n/a”, “null”, “TODO”. A row without any answer is refused as a problem.",
+    ),
     "refusal": About("Refusals", "The answer declines. A few percent can make a model decline what it should do."),
     "secret": About(
         "Secrets",

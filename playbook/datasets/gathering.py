@@ -21,14 +21,22 @@ MAX_CLASSES = 50
 _MAX_FIELDS = 8
 MAX_FINDS = 1_000
 _BATCH = 2_000
+#: A batch ends sooner when its rows are long: words in memory take some hundred bytes each.
+_BATCH_WORDS = 100_000
 #: About 8,000 tokens at 4 characters each: the whole context of the sample base model.
 LONG_ROW_CHARS = 32_000
+_FINDS = ("empty_answer", "refusal", "secret", "personal", "long_row", "formula", "tools")
 TEMPLATE_KEY = "template"
 _REFUSAL = re.compile(
     r"(?:i['’]?m (?:very |really )?sorry,? but|i apologi[sz]e,? but|sorry,? (?:but )?i|"
     r"i (?:can(?:no|['’])t|am (?:unable|not able) to|['’]m (?:unable|not able) to|won['’]t) "
     r"(?:help|assist|provide|answer|do|comply|fulfil|fulfill|create|generate|continue|with)|as an ai\b|"
     r"as a (?:large )?language model|i['’]?m (?:just |only )?an ai\b)",
+    re.IGNORECASE,
+)
+#: Words that stand for a missing answer; “none” is not among them, for it is a class of many tasks.
+_SAYS_NOTHING = re.compile(
+    r"[\s().…?*\"'\[\]{}–—-]*(?:(?:n\s*/\s*a|nan|null|nil|undefined|todo|tbd|empty)[\s().…?*\"'\[\]{}–—-]*)?",
     re.IGNORECASE,
 )
 _FORMULA = re.compile(r"^[=@][A-Za-z_]+[!(|]|^=[A-Z]{1,3}\d+|^[=+-]cmd\|", re.IGNORECASE)
@@ -73,11 +81,12 @@ class Gathering:
         self._words = (folder / "words").open("w+b")
         self._word_counts: array[int] = array("I")
         self._waiting: list[list[str]] = []
+        self._waiting_words = 0
         self._columns = {name: array("Q") for name in ("row", "prompt", "answer", "group", "template")}
         self._lines: array[int] = array("I")
         self._sources: array[int] = array("B")
         self._sizes = {"prompt": array("I"), "answer": array("I")}
-        self.finds = {code: Finds() for code in ("refusal", "secret", "personal", "long_row", "formula", "tools")}
+        self.finds = {code: Finds() for code in _FINDS}
         self.metadata: Counter[str] = Counter()
         self.classes: dict[str, ClassField] = {}
         self._given_up: set[str] = set()
@@ -94,8 +103,8 @@ class Gathering:
         said = " ".join(answer.lower().split()) or json.dumps(example.messages[-1].tool_calls)
         self._columns["answer"].append(hash64(said))
         self._columns["row"].append(hash64(f"{before}\x1d{said}"))
-        self._columns["group"].append(_metadata_hash(example, self._group_field))
-        self._columns["template"].append(_metadata_hash(example, TEMPLATE_KEY))
+        self._keep_if_any("group", _metadata_hash(example, self._group_field), row)
+        self._keep_if_any("template", _metadata_hash(example, TEMPLATE_KEY), row)
         self._lines.append(line)
         self._sources.append(source)
         sizes = [len(message.content) for message in example.messages]
@@ -104,16 +113,31 @@ class Gathering:
         self.metadata.update(example.metadata.keys())
         self._note_finds(row, example, sum(sizes), is_csv=is_csv)
         self._note_classes(row, answer)
-        self._waiting.append(spoken_words(example.messages))
-        if len(self._waiting) >= _BATCH:
+        words = spoken_words(example.messages)
+        self._waiting.append(words)
+        self._waiting_words += len(words)
+        if len(self._waiting) >= _BATCH or self._waiting_words >= _BATCH_WORDS:
             self._take_batch()
+
+    def _keep_if_any(self, name: str, value: int, row: int) -> None:
+        """Keep a value that few files have at all: a column without any takes no memory."""
+        column = self._columns[name]
+        if value and len(column) < row:
+            column.frombytes(bytes(8 * (row - len(column))))
+        if value or (len(column) == row and row):
+            column.append(value)
 
     def finish(self) -> "Gathered":
         """Return the arrays. Nothing can be added afterwards."""
         self._take_batch()
         self._words.flush()
         return Gathered(
-            columns={name: np.frombuffer(column, dtype=np.uint64) for name, column in self._columns.items()},
+            columns={
+                name: np.frombuffer(column, dtype=np.uint64)
+                if len(column) == len(self)
+                else np.zeros(len(self), np.uint64)
+                for name, column in self._columns.items()
+            },
             lines=np.frombuffer(self._lines, dtype=np.uint32),
             sources=np.frombuffer(self._sources, dtype=np.uint8),
             sizes={name: np.frombuffer(size, dtype=np.uint32) for name, size in self._sizes.items()},
@@ -131,7 +155,7 @@ class Gathering:
         if not self._waiting:
             return
         words = Words(self._waiting)
-        self._waiting = []
+        self._waiting, self._waiting_words = [], 0
         self._near.add(words)
         self._words.write(words.hashes.astype(np.uint32).tobytes())
         self._word_counts.extend(words.lengths.tolist())
@@ -139,6 +163,8 @@ class Gathering:
     def _note_finds(self, row: int, example: Example, size: int, *, is_csv: bool) -> None:
         if size > LONG_ROW_CHARS:
             self.finds["long_row"].add(row, f"{size:,} characters, some {size // 4:,} tokens")
+        if _SAYS_NOTHING.fullmatch(example.answer[:60]) and not example.messages[-1].tool_calls:
+            self.finds["empty_answer"].add(row, example.answer[:40])
         if match := _REFUSAL.search(example.answer[:300]):
             self.finds["refusal"].add(row, match.group())
         if example.tools or any(message.tool_calls for message in example.messages):

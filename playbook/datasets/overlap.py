@@ -12,6 +12,7 @@ from playbook.datasets.text import Hashes, Words
 
 RUN = 13
 _ROWS_AT_ONCE = 4_000
+_WORDS_AT_ONCE = 200_000
 _RUNS_AT_ONCE = 2_000_000
 
 
@@ -49,12 +50,24 @@ def _blocks(rows: Gathered, wanted: NDArray[np.bool_]) -> Iterator[tuple[Hashes,
 
 def _runs_of(rows: Gathered, wanted: NDArray[np.bool_]) -> Iterator[tuple[Hashes, NDArray[np.int64]]]:
     with rows.words.open("rb") as file:
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            counts = rows.word_counts[start : start + _ROWS_AT_ONCE]
+        for start, end in _stretches(rows.word_counts):
+            counts = rows.word_counts[start:end]
             hashes = np.fromfile(file, dtype=np.uint32, count=int(counts.sum()))
-            here = wanted[start : start + _ROWS_AT_ONCE]
+            here = wanted[start:end]
             if not here.any():
                 continue
             words = Words.of_hashes(hashes[np.repeat(here, counts)], counts[here])
             runs, per_row = words.runs(RUN)
             yield runs, np.repeat(np.flatnonzero(here) + start, per_row)
+
+
+def _stretches(word_counts: NDArray[np.uint32]) -> Iterator[tuple[int, int]]:
+    """Yield (first, end) of rows to look at together: some thousand short ones, few long ones, one at least."""
+    start, words = 0, 0
+    for row, count in enumerate(word_counts.tolist()):
+        if row > start and (row - start >= _ROWS_AT_ONCE or words + count > _WORDS_AT_ONCE):
+            yield start, row
+            start, words = row, 0
+        words += count
+    if start < len(word_counts):
+        yield start, len(word_counts)

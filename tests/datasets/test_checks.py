@@ -86,6 +86,21 @@ def test_conflicting_answers_show_one_row_of_each_answer(importing: Importing) -
     assert check(report, "conflict").groups[0].note == "2 different answers in 3 rows"
 
 
+@pytest.mark.parametrize("answer", ["-", "…", "n/a", "N / A.", "null", "TODO", "(empty)", "???"])
+def test_answers_that_say_nothing_are_warned_of(importing: Importing, answer: str) -> None:
+    report = importing(("rows.jsonl", jsonl([*rows_of(20), chat("what is it?", answer)])))
+
+    assert check(report, "empty_answer").rows == 1
+    assert check(report, "empty_answer").groups[0].note == answer
+
+
+@pytest.mark.parametrize("answer", ["none", "no", "0", "7", "null pointer", "{}x", "да", "东", "👍", "+"])
+def test_short_answers_that_say_something_are_not(importing: Importing, answer: str) -> None:
+    report = importing(("rows.jsonl", jsonl([*rows_of(20), chat("what is it?", answer)])))
+
+    assert check(report, "empty_answer").rows == 0
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -4,8 +4,11 @@ import math
 
 import pytest
 from scipy.stats import binomtest
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
-from playbook.scoring.statistics import mcnemar_exact, wilson_interval
+from playbook.scoring.statistics import holm, mcnemar_exact, wilson_interval, wilson_of_share
 
 
 @pytest.mark.parametrize(
@@ -55,3 +58,47 @@ def test_mcnemar_survives_more_rows_than_a_float_can_count() -> None:
 def test_mcnemar_refuses_a_negative_count() -> None:
     with pytest.raises(ValueError, match="gained=-1"):
         mcnemar_exact(-1, 3)
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.0, 3.5), (0.25, 17.3), (1.0, 8.1), (0.6, 200)])
+def test_wilson_of_a_share_equals_statsmodels_for_any_effective_number_of_rows(share: float, n: float) -> None:
+    expected = proportion_confint(share * n, n, method="wilson")
+
+    assert list(wilson_of_share(share, n)) == pytest.approx(list(expected), abs=1e-9)
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.5, 0), (1.1, 5), (-0.1, 5)])
+def test_wilson_of_a_share_refuses_what_is_none(share: float, n: float) -> None:
+    with pytest.raises(ValueError, match="a proportion needs"):
+        wilson_of_share(share, n)
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(9, 1), (15, 4), (33, 59)])
+def test_mcnemar_equals_statsmodels(gained: int, lost: int) -> None:
+    expected = mcnemar([[20, gained], [lost, 20]], exact=True).pvalue
+
+    assert mcnemar_exact(gained, lost) == pytest.approx(expected, rel=1e-9)
+
+
+def test_mcnemar_gives_the_published_value_for_approval_of_the_prime_minister() -> None:
+    """Agresti, Categorical Data Analysis, approval ratings; the exact p-value as R's exact2x2 prints it."""
+    assert float(f"{mcnemar_exact(150, 86):.3e}") == 3.716e-05
+
+
+@pytest.mark.parametrize(
+    "p_values", [[0.01], [0.01, 0.02, 0.03, 0.04], [0.04, 0.001, 0.03], [0.5, 0.9, 0.6], [1.0, 0.0, 0.2, 0.2]]
+)
+def test_holm_equals_statsmodels(p_values: list[float]) -> None:
+    assert list(holm(p_values)) == pytest.approx(list(multipletests(p_values, method="holm")[1]))
+
+
+def test_holm_gives_the_published_adjustment() -> None:
+    """The worked example of the article on the Holm-Bonferroni method in Wikipedia: .01, .04, .03, .005."""
+    adjusted = holm([0.01, 0.04, 0.03, 0.005])
+
+    assert adjusted == pytest.approx((0.03, 0.06, 0.06, 0.02))
+    assert [p <= 0.05 for p in adjusted] == [True, False, False, True]
+
+
+def test_holm_of_nothing_is_nothing() -> None:
+    assert holm([]) == ()

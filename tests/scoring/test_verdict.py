@@ -1,0 +1,221 @@
+"""The verdict in one sentence: what it says when something helps, when nothing does, and when nobody can tell."""
+
+from math import exp
+
+import pytest
+
+from playbook.contracts.metrics import Metric, MetricSettings
+from playbook.contracts.report import Estimate, Repeat, RetentionItem, RetentionSummary
+from playbook.contracts.run_spec import Arm
+from playbook.scoring.compare import scores_of
+from playbook.scoring.table import table_of
+from playbook.scoring.verdict import Advice, Verdict, verdict_of
+from tests.scoring.factories import arm_of, item, report_of
+
+
+def right(count: int, rows: int) -> list[int]:
+    return [1] * count + [0] * (rows - count)
+
+
+def verdict(*arms: object, noun: str = "held-out rows", **more: object) -> Verdict:
+    report = report_of(*arms, **more)  # type: ignore[arg-type]
+    return verdict_of(table_of(report), report=report, noun=noun)
+
+
+def test_tuning_that_helps() -> None:
+    found = verdict(
+        arm_of(Arm.ZERO_SHOT, right(0, 200)),
+        arm_of(Arm.FEW_SHOT, right(10, 200)),
+        arm_of(Arm.LORA, right(186, 200)),
+        noun="tickets",
+    )
+
+    assert (found.advice, found.sentence) == (
+        Advice.TUNE,
+        "On 200 tickets LoRA is right on 93 % (89–96), few-shot on 5 % (3–9): tune.",
+    )
+    assert found.notes[1] == (
+        "LoRA against few-shot: +88 points (95 % interval +83 to +92), p < 0.001 after Holm; 176 rows gained, 0 lost."
+    )
+
+
+def test_retrieval_that_helps_as_much_as_tuning_is_preferred() -> None:
+    arms = [
+        arm_of(Arm.ZERO_SHOT, right(20, 100)),
+        arm_of(Arm.RAG, right(88, 100)),
+        arm_of(Arm.LORA, right(90, 100)),
+        arm_of(Arm.RAG_LORA, right(91, 100)),
+    ]
+
+    assert (
+        verdict(*arms).sentence
+        == "On 100 held-out rows RAG is right on 88 % (80–93), zero-shot on 20 % (13–29): retrieve."
+    )
+    assert verdict(*arms[:3], arm_of(Arm.RAG_LORA, right(100, 100))).advice is Advice.TUNE_AND_RETRIEVE
+
+
+def test_where_the_prompt_is_as_good_it_stays() -> None:
+    few = arm_of(Arm.FEW_SHOT, right(170, 200))
+    found = verdict(arm_of(Arm.ZERO_SHOT, right(100, 200)), few, arm_of(Arm.LORA, right(172, 200)))
+
+    assert found.advice is Advice.PROMPT
+    assert found.sentence == (
+        "On 200 held-out rows LoRA is right on 86 % (81–90), few-shot on 85 % (79–89), and no difference shows "
+        "(p = 0.5): keep the prompt."
+    )
+
+
+def test_overlapping_intervals_are_told_where_the_rows_still_differ() -> None:
+    found = verdict(arm_of(Arm.ZERO_SHOT, right(100, 200)), arm_of(Arm.LORA, right(112, 200)))
+
+    assert (found.advice, found.sentence) == (
+        Advice.TUNE,
+        "On 200 held-out rows LoRA is right on 56 % (49–63), zero-shot on 50 % (43–57); the intervals overlap, but row "
+        "by row the difference shows (p < 0.001): tune.",
+    )
+
+
+def test_where_tuning_is_worse_the_prompt_stays() -> None:
+    found = verdict(arm_of(Arm.ZERO_SHOT, right(90, 100)), arm_of(Arm.LORA, right(50, 100)))
+
+    assert found.advice is Advice.PROMPT
+    assert found.sentence.endswith("zero-shot on 90 % (83–94): keep the prompt, everything else measured is worse.")
+
+
+def test_where_nothing_helps_it_says_so() -> None:
+    found = verdict(arm_of(Arm.ZERO_SHOT, right(5, 100)), arm_of(Arm.LORA, right(8, 100)))
+
+    assert found.advice is Advice.NOTHING
+    assert found.sentence.endswith("and no difference shows (p = 0.25): nothing measured here helps enough.")
+
+
+@pytest.mark.parametrize(
+    ("zero", "lora", "advice", "ending"),
+    [
+        (0, 38, Advice.TUNE, "This points to: tune."),
+        (38, 5, Advice.PROMPT, "This points to: keep the prompt."),
+        (20, 22, Advice.MEASURE_MORE, "and no difference shows. Measure on more rows before you decide."),
+    ],
+)
+def test_few_rows_only_indicate(zero: int, lora: int, advice: Advice, ending: str) -> None:
+    found = verdict(arm_of(Arm.ZERO_SHOT, right(zero, 40)), arm_of(Arm.LORA, right(lora, 40)))
+
+    assert found.advice is advice
+    assert found.sentence.startswith("Indicative only, with fewer than 50 rows: on 40 held-out rows LoRA is right on ")
+    assert found.sentence.endswith(ending)
+
+
+def test_one_row_decides_nothing() -> None:
+    found = verdict(arm_of(Arm.ZERO_SHOT, [0]), arm_of(Arm.LORA, [1]))
+
+    assert found.advice is Advice.MEASURE_MORE
+    assert "on 1 row LoRA is right on 100 % (21–100), zero-shot on 0 % (0–79)" in found.sentence
+    assert "With fewer than 6 rows, or groups of rows, no difference can show at all." in found.notes
+
+
+def test_a_difference_within_run_to_run_noise_is_none() -> None:
+    lora = arm_of(Arm.LORA, right(60, 100), repeats=(Repeat(seed=1, scores=(0.0,) * 60 + (1.0,) * 40, seconds=1),))
+    found = verdict(arm_of(Arm.ZERO_SHOT, right(50, 100)), lora)
+
+    assert found.advice is Advice.PROMPT
+    assert "that is no more than the same arm moves from run to run" in found.sentence
+    assert (
+        "LoRA was measured 2 times: between two runs its score moves by up to 39 points, and 100 rows changed."
+        in found.notes
+    )
+
+
+def test_a_score_of_parts_of_a_point_reads_as_one() -> None:
+    f1 = MetricSettings(metric=Metric.FIELD_F1)
+    arms = [arm_of(Arm.FEW_SHOT, [0.2, 0.4] * 50, settings=f1), arm_of(Arm.LORA, [0.9, 0.7] * 50, settings=f1)]
+
+    assert verdict(*arms, settings={"metric": "field_f1"}).sentence == (
+        "On 100 held-out rows LoRA reaches 80 % (78–82) field F1, few-shot 30 % (28–32): tune."
+    )
+
+
+def test_lower_perplexity_is_better() -> None:
+    settings = MetricSettings(metric=Metric.PERPLEXITY, secondary_metrics=())
+
+    def arm(name: Arm, nats: float) -> object:
+        each = [nats + at / 100 for at in range(60)]
+        items = tuple(item(at, exp(-one), expected_nats=10 * one, expected_tokens=10) for at, one in enumerate(each))
+        return arm_of(name, [1] * 60).model_copy(update={"items": items, "scores": scores_of(items, settings)})
+
+    found = verdict(arm(Arm.ZERO_SHOT, 3), arm(Arm.LORA, 1), settings={"metric": "perplexity", "secondary_metrics": ()})
+
+    assert found.advice is Advice.TUNE
+    assert found.sentence.startswith("On 60 held-out rows LoRA has a perplexity of 3.65 (3.4")
+    assert not [note for note in found.notes if "points" in note]
+
+
+def test_without_a_prompt_nobody_knows_whether_more_was_needed() -> None:
+    found = verdict(arm_of(Arm.LORA, right(90, 100)))
+
+    assert found.advice is Advice.MEASURE_MORE
+    assert "but no prompt was measured beside it: measure zero-shot and few-shot" in found.sentence
+
+
+def test_prompts_alone_are_compared_with_each_other() -> None:
+    zero = arm_of(Arm.ZERO_SHOT, right(20, 100))
+
+    better = verdict(zero, arm_of(Arm.FEW_SHOT, right(80, 100)))
+    same = verdict(zero, arm_of(Arm.FEW_SHOT, right(21, 100)))
+    assert better.sentence.endswith(
+        "few-shot is right on 80 % (71–87), zero-shot on 20 % (13–29): the better prompt is few-shot."
+    )
+    assert same.sentence.endswith("and no difference shows: take the shorter prompt.")
+    assert verdict(zero).sentence.endswith("zero-shot is right on 20 % (13–29); nothing was measured beside it.")
+
+
+def test_a_cancelled_job_says_what_is_missing() -> None:
+    zero, part = arm_of(Arm.ZERO_SHOT, right(20, 100)), arm_of(Arm.FEW_SHOT, [1] * 30, partial=True)
+    found = verdict(zero, part, partial=True)
+
+    assert found.notes[:2] == (
+        "The job was cancelled during evaluation; 1 arm was not begun.",
+        "Few-shot was cancelled after 30 rows. Long rows come first, so these are no fair sample: its figures are shown"
+        " and not compared.",
+    )
+    none = verdict(part, partial=True)
+    assert none.sentence == "No arm has answered all rows, so there is no verdict."
+    assert none.advice is Advice.MEASURE_MORE
+
+
+def test_failed_and_cut_rows_are_told() -> None:
+    zero = arm_of(Arm.ZERO_SHOT, right(20, 100))
+    items = (item(0, 0, error="too long"), item(1, 0, cut=True), *zero.items[2:])
+    found = verdict(zero.model_copy(update={"items": items}))
+
+    assert found.notes == (
+        "Zero-shot: 1 of 100 rows failed; they count as wrong.",
+        "Zero-shot: 1 of 100 answers were cut at the longest length allowed.",
+    )
+
+
+def test_a_loss_of_general_ability_is_told_first() -> None:
+    row = RetentionItem(index=0, tokens=5, nats_before=1, nats_after=5, correct_before=True, correct_after=False)
+    change = Estimate(value=0.8, low=0.5, high=1)
+    retention = RetentionSummary(
+        set_sha256="e" * 64,
+        items=(row,),
+        loss_before=0.2,
+        loss_after=1,
+        loss_change=change,
+        accuracy_before=1,
+        accuracy_after=0,
+        accuracy_change=Estimate(value=-1, low=-1, high=0),
+        loss_limit=0.1,
+        accuracy_limit=0.05,
+        warning="Tuning cost general ability.",
+    )
+    found = verdict(arm_of(Arm.ZERO_SHOT, right(2, 100)), arm_of(Arm.LORA, right(90, 100)), retention=retention)
+
+    assert found.notes[0] == "Tuning cost general ability."
+    assert found.advice is Advice.TUNE
+
+
+def test_what_would_stay_hidden_is_told() -> None:
+    found = verdict(arm_of(Arm.ZERO_SHOT, right(40, 100)), arm_of(Arm.LORA, [0] * 20 + [1] * 40 + [0] * 40))
+
+    assert found.notes[-1].startswith("These 100 rows show a difference of 17 points or more (4 times in 5)")
