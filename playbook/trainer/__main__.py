@@ -6,7 +6,6 @@ PROCESS_START = time.monotonic()
 
 import argparse  # noqa: E402 - the clock above must start before anything is imported
 import contextlib  # noqa: E402
-import os  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
 from datetime import UTC, datetime  # noqa: E402
@@ -17,34 +16,46 @@ from playbook.contracts.states import EndReason, Stage  # noqa: E402
 from playbook.trainer.emit import Emitter  # noqa: E402
 from playbook.trainer.errors import ending_of  # noqa: E402
 from playbook.trainer.folder import RunFolder, default_models_dir  # noqa: E402
+from playbook.trainer.preflight import check  # noqa: E402
 from playbook.trainer.prepare import Run, prepare, read_spec  # noqa: E402
 from playbook.trainer.stop import Stop  # noqa: E402
+from playbook.trainer.terminal import ProgressBar  # noqa: E402
+from playbook.trainer.threads import choose_waiting  # noqa: E402
 
 HELP = """\
-Train LoRA adapters on a base model and measure them on a test split.
+Tune a base model on the train split of a dataset and measure it on the locked test split. Works without the site.
 
 RUN_DIR holds what is read:
-  spec.json                 the run spec (playbook/contracts/run_spec.py)
+  spec.json                 what to do: base model, method, settings, and the three splits with their SHA-256
+                            (playbook/contracts/run_spec.py describes every field, its range and its default)
   inputs/train.jsonl        one {"messages": [...]} object a line; validation.jsonl and test.jsonl likewise
   lease                     optional; see --max-lease-age
 and gets what is written:
   events.jsonl              one event a line, appended while it runs; the last one is "ended" with a reason
-  checkpoints/step-NNNNNN/  the newest one; the same command continues from it
-  artifacts/adapter/        the adapter in PEFT's format, with tokenizer and model card
+  checkpoints/step-NNNNNN/  the newest one, in safetensors and JSON; the same command continues from it
+  artifacts/adapter/        the adapter in PEFT's format, with tokenizer, chat template, model card and manifest.json
+  artifacts/model/          the whole model instead, with method: full
   report.json               every answer of every arm, scores with intervals, comparisons
 
-Exit code: 0 when the run completed, 1 when it ended for another reason (see the last event), 2 for a wrong command.
-SIGTERM ends the run after the current step. No network is used unless the base model has to come from the Hub.
+Three stages follow each other: data (rows checked and tokenised, memory estimated), training, evaluation. After three
+steps the time and memory of the whole run are foretold. On a terminal a bar shows stage, loss and remaining time.
+
+Examples:
+  python -m playbook.trainer runs/first
+  python -m playbook.trainer runs/first --models-dir /srv/models
+  python -m playbook.trainer.merge runs/first      afterwards: adapter and base as one model
+
+Exit code: 0 when the run completed, 1 when it ended for another reason (printed, and in the last event), 2 for a wrong
+command. SIGTERM and Ctrl-C end the run after the current step; killed in any other way it loses at most save_steps
+steps. No network is used unless the base model has to come from the Hub.
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
-    # Read when torch is imported. Threads that spin while they wait lose a busy machine most of its time: with the
-    # site and a browser beside it on 2 cores, steps took over 15 s instead of 7.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     folder = RunFolder(options.run_dir)
-    with contextlib.closing(Emitter(folder.events)) as emitter:
+    bar = ProgressBar(sys.stderr) if sys.stderr.isatty() else None
+    with contextlib.closing(Emitter(folder.events, on_event=bar)) as emitter:
         return _run_to_its_end(folder, emitter, options)
 
 
@@ -53,6 +64,8 @@ def _run_to_its_end(folder: RunFolder, emitter: Emitter, options: argparse.Names
     stop = Stop(lease=folder.lease, max_lease_age_seconds=options.max_lease_age)
     stop.listen()
     try:
+        # Before torch is imported, which reads it once.
+        emitter.log(f"Waiting threads: {choose_waiting()} (OpenMP; chosen by how busy the machine is).")
         message = _execute(folder, emitter, stop, models_dir=options.models_dir)
     except BaseException as error:
         ending = ending_of(error)
@@ -71,7 +84,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m playbook.trainer", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a folder with spec.json and inputs/")
     parser.add_argument(
         "--models-dir",
         type=Path,
@@ -92,6 +105,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _execute(folder: RunFolder, emitter: Emitter, stop: Stop, *, models_dir: Path) -> str:
     """Run the three stages and return one sentence about the result."""
+    if folder.is_playground:
+        # Brings torch and peft; a run must not wait for them before its data are checked.
+        from playbook.trainer.playground import serve
+
+        message = serve(folder, emitter, stop, models_dir=models_dir, process_start=PROCESS_START)
+        emitter.ended(EndReason.COMPLETED, message)
+        return message
     started_at = datetime.now(UTC)
     run = Run(
         folder=folder,
@@ -103,14 +123,12 @@ def _execute(folder: RunFolder, emitter: Emitter, stop: Stop, *, models_dir: Pat
     )
     with emitter.stage(Stage.DATA):
         prepared = prepare(run)
-    # Brings torch and peft, which take seconds: bad data has been refused by now.
-    from playbook.trainer.run import build_report, evaluation_stage, train_or_load
+        checked = check(run, prepared)
+    # Brings peft, which takes seconds: bad data has been refused by now.
+    from playbook.trainer.run import train_and_measure
 
-    loaded, state = train_or_load(run, prepared)
-    with emitter.stage(Stage.EVALUATION):
-        arms = evaluation_stage(run, prepared, loaded)
-        build_report(run, prepared, loaded, state, arms, started_at=started_at)
-    scores = "; ".join(f"{arm.arm} {arm.scores[0].successes} of {arm.scores[0].n}" for arm in arms)
+    report = train_and_measure(run, prepared, checked, started_at=started_at)
+    scores = "; ".join(f"{arm.arm} {arm.scores[0].successes} of {arm.scores[0].n}" for arm in report.arms)
     message = f"The run is complete. {run.spec.evaluation.metric}: {scores}."
     emitter.ended(EndReason.COMPLETED, message)
     return message

@@ -1,84 +1,273 @@
-"""Writes what a run leaves behind: the adapter in PEFT's format, and the report.
+"""Writes what a run leaves behind: the adapter in PEFT's format or the whole model, its card and manifest.
 
-A folder is filled beside its final name and renamed, so whoever finds `artifacts/adapter` finds it whole.
+A folder is filled beside its final name and renamed, so whoever finds `artifacts/adapter` finds it whole. Card and
+manifest are written with it, and once more when the evaluation has measured what they can then say.
 """
 
 import hashlib
 import json
+import os
+import platform
 import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+import yaml
 from peft import set_peft_model_state_dict
 from safetensors.torch import load_file
 
 from playbook.contracts.dataset import Split
-from playbook.contracts.run_spec import RunSpec
-from playbook.trainer.checkpoint import ADAPTER_FILE, TrainingState
+from playbook.contracts.report import ArmReport, TrainingSummary
+from playbook.contracts.run_spec import Method, RunSpec
 from playbook.trainer.folder import RunFolder
+from playbook.trainer.model import LoadedModel, ModelSource
 
-_CARD = """\
----
-base_model: {base_model}
-library_name: peft
-tags: [lora]
----
+ADAPTER_FILE = "adapter_model.safetensors"
+_LIBRARIES = ("torch", "transformers", "peft", "safetensors", "tokenizers")
+_PROJECT = Path(__file__).resolve().parents[2]
 
-# LoRA adapter for {base_model}
-
-Rank {r}, alpha {alpha:g}, target modules {targets}. Trained for {steps} steps on {rows} rows, seed {seed}; final train
-loss {train_loss:.4f}, validation loss {validation_loss}. The report of the run says how well it answers.
-
+_USE = {
+    True: """\
+```python
+from transformers import AutoModelForCausalLM
+model = AutoModelForCausalLM.from_pretrained("path/to/this/folder")
+```
+""",
+    False: """\
 ```python
 from peft import AutoPeftModelForCausalLM
 model = AutoPeftModelForCausalLM.from_pretrained("path/to/this/folder")
 ```
-"""
+
+The base model is found by its id: on the Hub, or in a folder of that name where the program is started.
+""",
+}
 
 
-def save_adapter(folder: RunFolder, *, model: Any, tokenizer: Any, spec: RunSpec, state: TrainingState) -> None:
-    """Write `RUN_DIR/artifacts/adapter/`: adapter, its configuration, tokenizer, chat template, card, manifest."""
-    partial = folder.adapter.with_name(".adapter.partial")
+@dataclass(frozen=True)
+class Description:
+    """What card and manifest say. `arm`: how the tuned model did, None until it was measured. `commit_of_base`: of a
+    model from the Hub."""
+
+    spec: RunSpec
+    source: ModelSource
+    commit_of_base: str | None
+    loaded: LoadedModel
+    summary: TrainingSummary
+    arm: ArmReport | None = None
+
+
+def tuned_folder(folder: RunFolder, method: Method) -> Path:
+    """Return where the tuned weights of a run lie: an adapter, or a whole model."""
+    return folder.model if method is Method.FULL else folder.adapter
+
+
+def save_tuned(folder: RunFolder, *, tokenizer: Any, described: Description, saved_dtype: torch.dtype) -> None:
+    """Write `RUN_DIR/artifacts/adapter/` or `artifacts/model/`: weights, configuration, tokenizer, template, card,
+    manifest. A whole model is saved in `saved_dtype`, that of the base model's files."""
+    spec, model = described.spec, described.loaded.model
+    target = tuned_folder(folder, spec.method)
+    partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    # The id, not the folder on this machine: the adapter travels.
-    model.peft_config["default"].base_model_name_or_path = spec.base_model.id
-    model.save_pretrained(partial, safe_serialization=True, save_embedding_layers=False)
-    tokenizer.save_pretrained(partial)
-    (partial / "README.md").write_text(_card(spec, state), encoding="utf-8")
-    manifest = {
-        "base_model": spec.base_model.model_dump(),
-        "spec_sha256": hashlib.sha256(spec.model_dump_json().encode()).hexdigest(),
-        "inputs": {str(file.split): file.sha256 for file in spec.inputs},
-        "steps": state.step,
-        "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(partial.iterdir())},
+    try:
+        if spec.method is Method.FULL:
+            model.to(saved_dtype).save_pretrained(partial)
+        else:
+            # The id, not the folder on this machine: the adapter travels.
+            model.peft_config["default"].base_model_name_or_path = spec.base_model.id
+            model.peft_config["default"].revision = spec.base_model.revision
+            model.save_pretrained(partial, safe_serialization=True, save_embedding_layers=False)
+        tokenizer.save_pretrained(partial)
+        _describe(partial, described)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+
+
+def describe(folder: RunFolder, described: Description) -> None:
+    """Write card and manifest of the artifact anew, now that it has been measured."""
+    _describe(tuned_folder(folder, described.spec.method), described)
+
+
+def _describe(target: Path, described: Description) -> None:
+    write_atomically(target / "README.md", _card(described))
+    manifest = _manifest(described) | {
+        "files": {
+            file.name: sha256_of(file)
+            for file in sorted(target.iterdir())
+            if file.name != "manifest.json" and file.is_file()
+        }
     }
-    (partial / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    shutil.rmtree(folder.adapter, ignore_errors=True)
-    partial.rename(folder.adapter)
+    write_atomically(target / "manifest.json", json.dumps(manifest, indent=2) + "\n")
 
 
-def _card(spec: RunSpec, state: TrainingState) -> str:
+def _manifest(described: Description) -> dict[str, Any]:
+    spec, summary = described.spec, described.summary
+    return {
+        "spec": spec.model_dump(mode="json"),
+        "spec_sha256": hashlib.sha256(spec.model_dump_json().encode()).hexdigest(),
+        "seeds": {"adapter_initialisation": spec.seed, "data_order": spec.seed, "few_shot_choice": spec.seed},
+        "base_model": spec.base_model.model_dump()
+        | {"commit": described.commit_of_base, "files": _base_hashes(described.source)},
+        "inputs": {str(file.split): file.sha256 for file in spec.inputs},
+        "versions": versions(),
+        "commit": project_commit(),
+        "hardware": hardware(described.loaded.device),
+        "compute_dtype": described.loaded.compute_dtype,
+        "attention": described.loaded.attention,
+        "training": summary.model_dump(mode="json", exclude={"forecast"}),
+        "predicted_and_actual": None if summary.forecast is None else summary.forecast.model_dump(mode="json"),
+        "scores": [] if described.arm is None else [score.model_dump(mode="json") for score in described.arm.scores],
+    }
+
+
+@cache
+def _base_hashes(source: ModelSource) -> dict[str, str]:
+    """Return the SHA-256 of the base model's weights and configuration; of a Hub model its commit says as much."""
+    if not source.is_local:
+        return {}
+    folder = Path(source.location)
+    return {file.name: sha256_of(file) for file in (folder / "config.json", *sorted(folder.glob("*.safetensors")))}
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES}
+
+
+def project_commit() -> str | None:
+    """Return the commit of this project's checkout, or None outside a git repository."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(_PROJECT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def hardware(device: torch.device) -> dict[str, str | int]:
+    found: dict[str, str | int] = {
+        "device": device_name(device),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu_cores": os.cpu_count() or 1,
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    }
+    if device.type == "cuda":
+        found["gpu_memory_bytes"] = torch.cuda.get_device_properties(device).total_memory
+    return found
+
+
+def device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def _card(described: Description) -> str:
+    """Return the model card: front matter as the Hub reads it, then what a person wants to know."""
+    spec, summary = described.spec, described.summary
+    whole = spec.method is Method.FULL
+    front = yaml.safe_dump(_metadata(described), sort_keys=False, allow_unicode=True)
     targets = spec.lora.target_modules
-    return _CARD.format(
-        base_model=spec.base_model.id,
-        r=spec.lora.r,
-        alpha=spec.lora.lora_alpha,
-        targets=targets if isinstance(targets, str) else ", ".join(targets),
-        steps=state.step,
-        rows=spec.input(Split.TRAIN).rows,
-        seed=spec.seed,
-        train_loss=state.final_train_loss,
-        validation_loss=f"{state.validation_losses[-1]:.4f}",
+    kind = [name for name, used in (("rsLoRA", spec.lora.use_rslora), ("DoRA", spec.lora.use_dora)) if used]
+    how = (
+        "All weights were trained."
+        if whole
+        else f"{' and '.join(kind) or 'LoRA'}, rank {spec.lora.r}, alpha {spec.lora.lora_alpha:g}, target modules "
+        f"{targets if isinstance(targets, str) else ', '.join(targets)}"
+        + (", base model in 4 bits." if spec.method is Method.QLORA else ".")
     )
+    steps = f"{summary.steps} steps" + (
+        f" (stopped early of {spec.training.max_steps})" if summary.stopped_early else ""
+    )
+    best = "" if summary.best_step is None else f" The weights are those of step {summary.best_step}, the best one."
+    measured = "\n".join(
+        f"- {score.metric}: {score.successes} of {score.n} test rows ({score.value:.3f}, 95 % interval {score.low:.3f} "
+        f"to {score.high:.3f})"
+        for score in (described.arm.scores if described.arm else ())
+    )
+    title = f"# {'Model tuned from' if whole else 'LoRA adapter for'} {spec.base_model.id}"
+    body = (
+        f"{how} Trained for {steps} on {spec.input(Split.TRAIN).rows} rows, seed {spec.seed}; final train loss "
+        f"{summary.final_train_loss:.4f}, validation loss {summary.final_validation_loss:.4f}.{best}"
+    )
+    parts = [f"---\n{front}---", title, body, measured, _USE[whole].strip(), "`manifest.json` holds everything else."]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def merge_saved_adapter(folder: RunFolder, *, model: Any, device: Any) -> None:
-    """Read the adapter back from its file and merge it into the base weights of `model`.
+def _metadata(described: Description) -> dict[str, Any]:
+    spec, arm = described.spec, described.arm
+    whole = spec.method is Method.FULL
+    metadata: dict[str, Any] = {
+        "base_model": spec.base_model.id,
+        "base_model_relation": "finetune" if whole else "adapter",
+        "library_name": "transformers" if whole else "peft",
+        "pipeline_tag": "text-generation",
+        "tags": [str(spec.method), "playbook"],
+    }
+    license_name = _license_of(described.source)
+    if license_name is not None:
+        metadata = {"license": license_name} | metadata
+    if arm is not None:
+        test = spec.input(Split.TEST)
+        metadata["model-index"] = [
+            {
+                "name": f"{spec.base_model.id}-{spec.method}",
+                "results": [
+                    {
+                        "task": {"type": "text-generation"},
+                        "dataset": {
+                            "type": "playbook",
+                            "name": f"test split {test.sha256[:12]}",
+                            "split": str(Split.TEST),
+                            "revision": test.sha256,
+                        },
+                        "metrics": [
+                            {"type": str(score.metric), "name": str(score.metric), "value": round(score.value, 6)}
+                            for score in arm.scores
+                        ],
+                    }
+                ],
+            }
+        ]
+    return metadata
+
+
+def _license_of(source: ModelSource) -> str | None:
+    """Return the license that the base model's own card names; what is tuned from it stands under it."""
+    card = Path(source.location) / "README.md"
+    if not source.is_local or not card.is_file():
+        return None
+    parts = card.read_text(encoding="utf-8", errors="replace").split("---\n", 2)
+    try:
+        front = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
+    except yaml.YAMLError:
+        return None
+    named = front.get("license") if isinstance(front, Mapping) else None
+    return named if isinstance(named, str) else None
+
+
+def read_back_adapter(path: Path, *, model: Any, device: torch.device, merge: bool) -> None:
+    """Read the adapter back from its file, and merge it into the base weights of `model` where these are no 4-bit.
 
     The tuned arm then measures the exported file, not the tensors in memory (peft issue 2321: the two can differ).
     """
-    set_peft_model_state_dict(model, load_file(folder.adapter / ADAPTER_FILE, device=str(device)))
-    model.merge_adapter(safe_merge=True)
+    set_peft_model_state_dict(model, load_file(path / ADAPTER_FILE, device=str(device)))
+    if merge:
+        model.merge_adapter(safe_merge=True)
 
 
 def write_atomically(path: Path, text: str) -> None:

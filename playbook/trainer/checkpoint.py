@@ -8,17 +8,18 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
-from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from playbook.contracts.model import Frozen
 
-ADAPTER_FILE = "adapter_model.safetensors"
+WEIGHTS_FILE = "weights.safetensors"
+BEST_FILE = "best.safetensors"
 OPTIMIZER_FILE = "optimizer.safetensors"
 RNG_FILE = "rng.safetensors"
 STATE_FILE = "state.json"
@@ -28,7 +29,9 @@ KEPT = 1
 class TrainingState(Frozen):
     """Everything about a run's progress that is not a tensor. Sums cover all attempts.
 
-    `train_losses`: those since the last validation. `train_means`: their mean at each validation.
+    `train_losses`: those since the last validation. `train_means`: their mean at each validation. `recent_losses` and
+    `lowest_recent_mean` belong to `watch`, as do the names in `warned`. `best_step` is that of the lowest validation
+    loss, whose weights lie in `best.safetensors` when they are to be kept.
     """
 
     settings_digest: str
@@ -36,6 +39,7 @@ class TrainingState(Frozen):
     step: int = 0
     seconds: float = 0.0
     seconds_to_first_step: float = 0.0
+    save_seconds: float = 0.0
     tokens: int = 0
     supervised_tokens: int = 0
     final_train_loss: float = 0.0
@@ -43,28 +47,109 @@ class TrainingState(Frozen):
     train_means: tuple[float, ...] = ()
     validation_losses: tuple[float, ...] = ()
     peak_memory_bytes: int = 0
+    recent_losses: tuple[float, ...] = ()
+    lowest_recent_mean: float | None = None
+    warned: tuple[str, ...] = ()
+    best_loss: float | None = None
+    best_step: int = 0
+    checks_without_gain: int = 0
+    stopped_early: bool = False
 
 
-def save_checkpoint(
-    folder: Path, *, state: TrainingState, model: Any, optimizer: torch.optim.Optimizer, device: torch.device
-) -> str:
-    """Write `folder/step-NNNNNN`, remove older ones, and return the name. Raises OSError when the disk is full."""
-    name = f"step-{state.step:06d}"
-    partial = folder / f".{name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_file(_contiguous(get_peft_model_state_dict(model, save_embedding_layers=False)), partial / ADAPTER_FILE)
-    save_file(_optimizer_tensors(optimizer), partial / OPTIMIZER_FILE)
-    save_file(_rng_tensors(device), partial / RNG_FILE)
-    (partial / STATE_FILE).write_text(state.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    for file in partial.iterdir():
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
-    shutil.rmtree(folder / name, ignore_errors=True)
-    partial.rename(folder / name)
-    for old in _names(folder)[KEPT:]:
-        shutil.rmtree(folder / old)
-    return name
+class CheckpointWriter:
+    """Saves checkpoints into one folder. Waiting until the disk has one happens beside the next steps.
+
+    `save` writes the files; a thread then makes sure that they lie on the disk, gives the folder its final name and
+    removes the older one. So at every moment there is a whole checkpoint, the one before if not the newest.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._thread: Thread | None = None
+        self._finished: list[tuple[int, str]] = []
+        self._error: BaseException | None = None
+
+    def save(self, *, state: TrainingState, model: Any, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+        """Write `folder/step-NNNNNN`; `finished` tells when it is complete.
+
+        Raises OSError or SafetensorError when the disk is full, also for the one before; what was half written is gone
+        then, what was saved before is not. The best weights so far are in each checkpoint too (as a link): one folder
+        is all that a resume needs.
+        """
+        self.wait()
+        name = f"step-{state.step:06d}"
+        partial = self._folder / f".{name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            save_file(trained_weights(model), partial / WEIGHTS_FILE)
+            save_file(_optimizer_tensors(optimizer), partial / OPTIMIZER_FILE)
+            save_file(_rng_tensors(device), partial / RNG_FILE)
+            (partial / STATE_FILE).write_text(state.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            if (self._folder / BEST_FILE).is_file():
+                _link(self._folder / BEST_FILE, partial / BEST_FILE)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        self._thread = Thread(target=self._finish, args=(partial, state.step, name), name="checkpoint")
+        self._thread.start()
+
+    def finished(self) -> list[tuple[int, str]]:
+        """Return (step, name) of the checkpoints that are complete since this was last asked. Raises as `save`."""
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        found = []
+        while self._finished:  # popped one by one: the thread may append meanwhile
+            found.append(self._finished.pop(0))
+        return found
+
+    def wait(self) -> None:
+        """Return once nothing is being written. What went wrong is raised by the next `finished`."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _finish(self, partial: Path, step: int, name: str) -> None:
+        try:
+            for file in partial.iterdir():
+                with file.open("rb") as handle:
+                    os.fsync(handle.fileno())
+            shutil.rmtree(self._folder / name, ignore_errors=True)
+            partial.rename(self._folder / name)
+            for old in _names(self._folder)[KEPT:]:
+                shutil.rmtree(self._folder / old)
+        except BaseException as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            self._error = error
+        else:
+            self._finished.append((step, name))
+
+
+def save_best(folder: Path, *, model: Any) -> None:
+    """Write `folder/best.safetensors` anew, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{BEST_FILE}.partial"
+    save_file(trained_weights(model), partial)
+    partial.replace(folder / BEST_FILE)
+
+
+def load_weights(path: Path, *, model: Any, device: torch.device) -> None:
+    """Put the tensors of a file of ours into the trained parameters of `model`, in place. Raises SafetensorError,
+    KeyError (a parameter is not in the file), ValueError (it has another shape)."""
+    tensors = load_file(path, device=str(device))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            if tensors[name].shape != parameter.shape:
+                raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}, not {tuple(parameter.shape)}")
+            parameter.copy_(tensors[name])
+
+
+def trained_weights(model: Any) -> dict[str, torch.Tensor]:
+    """Return the parameters that are trained, by their names; those shared by two modules once."""
+    return _contiguous({name: value for name, value in model.named_parameters() if value.requires_grad})
 
 
 def find_checkpoint(folder: Path, *, settings_digest: str) -> tuple[Path, TrainingState] | None:
@@ -78,16 +163,19 @@ def find_checkpoint(folder: Path, *, settings_digest: str) -> tuple[Path, Traini
             state = TrainingState.model_validate_json((path / STATE_FILE).read_bytes())
         except (OSError, ValidationError):
             continue
-        files = (ADAPTER_FILE, OPTIMIZER_FILE, RNG_FILE)
+        files = (WEIGHTS_FILE, OPTIMIZER_FILE, RNG_FILE)
         if state.settings_digest == settings_digest and all((path / file).is_file() for file in files):
             return path, state
     return None
 
 
 def restore_checkpoint(path: Path, *, model: Any, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
-    """Load adapters, optimizer and random state in place. Raises DamagedCheckpointError when a file cannot be read."""
+    """Load weights, optimizer, random state and best weights in place.
+
+    Raises DamagedCheckpointError when a file cannot be read.
+    """
     try:
-        set_peft_model_state_dict(model, load_file(path / ADAPTER_FILE, device=str(device)))
+        load_weights(path / WEIGHTS_FILE, model=model, device=device)
         _restore_optimizer(optimizer, load_file(path / OPTIMIZER_FILE, device=str(device)))
         rng = load_file(path / RNG_FILE)
     except (SafetensorError, KeyError, ValueError) as error:
@@ -95,10 +183,21 @@ def restore_checkpoint(path: Path, *, model: Any, optimizer: torch.optim.Optimiz
     torch.set_rng_state(rng["cpu"])
     if device.type == "cuda" and "cuda" in rng:
         torch.cuda.set_rng_state(rng["cuda"], device)
+    # A best that came after this checkpoint is found again when its step is made again.
+    (path.parent / BEST_FILE).unlink(missing_ok=True)
+    if (path / BEST_FILE).is_file():
+        _link(path / BEST_FILE, path.parent / BEST_FILE)
 
 
 class DamagedCheckpointError(Exception):
     """A checkpoint that looked complete cannot be read."""
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, target)
 
 
 def _names(folder: Path) -> list[str]:

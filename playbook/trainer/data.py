@@ -3,13 +3,14 @@
 Pure Python on lists of ids; must not import torch, so that bad data is refused before anything heavy loads.
 """
 
+import contextlib
 import hashlib
 import io
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from playbook.contracts.dataset import Example, Message, read_examples
+from playbook.contracts.dataset import Example, read_examples
 from playbook.contracts.run_spec import InputFile, OverLength
 from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError
@@ -39,12 +40,16 @@ class Row:
 
 @dataclass(frozen=True)
 class PreparedRows:
-    """What is left of a split after the over-length rule, and what the rule did to it."""
+    """What is left of a split after the over-length rule, and what the rule did to it.
+
+    `unshown_lines`: rows with tools or tool calls that the chat template leaves out.
+    """
 
     rows: tuple[Row, ...]
     dropped_lines: tuple[int, ...]
     truncated_lines: tuple[int, ...]
     lost_tokens: int
+    unshown_lines: tuple[int, ...] = ()
 
 
 def read_split(folder: RunFolder, file: InputFile) -> tuple[NumberedExample, ...]:
@@ -91,9 +96,12 @@ def prepare_rows(
     dropped: list[int] = []
     truncated: list[int] = []
     too_long: list[tuple[int, int]] = []
+    unshown: list[int] = []
     lost_tokens = 0
     for numbered in examples:
         encoded = builder.encode(numbered.example, where=f"{name}, line {numbered.line}")
+        if leaves_tools_out(numbered.example, encoded, builder):
+            unshown.append(numbered.line)
         if len(encoded.input_ids) > max_length:
             if over_length is OverLength.REFUSE:
                 too_long.append((numbered.line, len(encoded.input_ids)))
@@ -115,7 +123,26 @@ def prepare_rows(
             f"{name}: every one of its {len(examples)} rows is longer than {max_length} tokens and was dropped; "
             "raise max_length or shorten the rows.",
         )
-    return PreparedRows(tuple(rows), tuple(dropped), tuple(truncated), lost_tokens)
+    return PreparedRows(tuple(rows), tuple(dropped), tuple(truncated), lost_tokens, tuple(unshown))
+
+
+def leaves_tools_out(example: Example, encoded: Encoded, builder: PromptBuilder) -> bool:
+    """Tell whether the chat template renders a row as if it had no tools, or no tool calls: the model never sees them.
+
+    `encoded` is the row with them. Rows without tools cost nothing here.
+    """
+    without: list[Example] = []
+    if example.tools:
+        without.append(example.model_copy(update={"tools": None}))
+    if any(message.tool_calls for message in example.messages):
+        silent = tuple(message.model_copy(update={"tool_calls": None}) for message in example.messages)
+        without.append(example.model_copy(update={"messages": silent}))
+    for plain in without:
+        # A row that cannot be rendered without them shows them.
+        with contextlib.suppress(RunError):
+            if builder.encode(plain, where="a row without its tools").input_ids == encoded.input_ids:
+                return True
+    return False
 
 
 def _refusal(too_long: list[tuple[int, int]], *, name: str, max_length: int) -> RunError:
@@ -131,19 +158,22 @@ def _refusal(too_long: list[tuple[int, int]], *, name: str, max_length: int) -> 
 def _shorten(
     numbered: NumberedExample, builder: PromptBuilder, *, name: str, max_length: int, encoded: Encoded
 ) -> Encoded:
-    """Cut the longest prompt message at its end until the row fits. The answer is never cut: half an answer, or one
-    without its end-of-turn token, is worse than no row."""
+    """Cut the longest message that is not learned at its end until the row fits. What is learned is never cut: half an
+    answer, or one without its end-of-turn token, is worse than no row."""
     messages = list(numbered.example.messages)
+    may_be_cut = [at for at, said in enumerate(messages[:-1]) if said.role != "assistant" or said.weight == 0]
     while (excess := len(encoded.input_ids) - max_length) > 0:
-        at = max(range(len(messages) - 1), key=lambda index: len(messages[index].content), default=0)
-        if len(messages) < 2 or not messages[at].content:
+        at = max(may_be_cut, key=lambda index: len(messages[index].content), default=None)
+        if at is None or not messages[at].content:
             raise RunError(
                 EndReason.ROW_TOO_LONG,
-                f"{name}, line {numbered.line}: the answer and the chat template alone take "
+                f"{name}, line {numbered.line}: what is to be learned and the chat template alone take "
                 f"{len(encoded.input_ids)} tokens, more than max_length {max_length}; raise it or drop the row.",
             )
-        messages[at] = Message(role=messages[at].role, content=builder.without_tail(messages[at].content, excess))
-        encoded = builder.encode(Example(messages=tuple(messages)), where=f"{name}, line {numbered.line}")
+        content = builder.without_tail(messages[at].content, excess)
+        messages[at] = messages[at].model_copy(update={"content": content})
+        shorter = numbered.example.model_copy(update={"messages": tuple(messages)})
+        encoded = builder.encode(shorter, where=f"{name}, line {numbered.line}")
     return encoded
 
 

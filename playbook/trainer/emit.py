@@ -1,11 +1,12 @@
 """Appends events to `RUN_DIR/events.jsonl`, one line each, on disk before the next one is made. Imports no torch."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from playbook.contracts.dataset import Split
 from playbook.contracts.events import (
     CheckpointSaved,
     Configured,
@@ -14,23 +15,38 @@ from playbook.contracts.events import (
     Log,
     LogLevel,
     MetricPoint,
+    Predicted,
+    Preflight,
     Progress,
+    Ready,
+    Said,
+    SampleRow,
+    SplitTokens,
     StageFinished,
     StageStarted,
 )
 from playbook.contracts.states import EndReason, Stage
 
+OnEvent = Callable[[Event], None]
+
 
 class Emitter:
-    """Writes the events of one run. Each method appends one line, except `stage`, which brackets a block."""
+    """Writes the events of one run. Each method appends one line, except `stage`, which brackets a block.
 
-    def __init__(self, path: Path) -> None:
+    `seconds_writing`: what that has cost so far.
+    """
+
+    def __init__(self, path: Path, *, on_event: OnEvent | None = None) -> None:
         """Open `path` for appending; half a line that a killed trainer left behind is cut off first.
+
+        `on_event` is told each event after it is written, to show progress on a terminal.
 
         The worker forwards whole lines alone, so nothing that left this machine is taken back.
         """
         # Unbuffered: a line is with the operating system when the call returns, whatever happens to this process.
         self._file = path.open("ab", buffering=0)
+        self._on_event = on_event
+        self.seconds_writing = 0.0
         _cut_half_line(path)
 
     def close(self) -> None:
@@ -46,6 +62,22 @@ class Emitter:
 
     def configured(self, event: Configured) -> None:
         self._append(event)
+
+    def preflight(
+        self, *, splits: dict[Split, SplitTokens], samples: tuple[SampleRow, ...], memory_bytes: dict[str, int]
+    ) -> None:
+        self._append(Preflight(at=_now(), splits=splits, samples=samples, memory_bytes=memory_bytes))
+
+    def predicted(self, *, after_steps: int, seconds: float, seconds_per_step: float, peak_memory_bytes: int) -> None:
+        self._append(
+            Predicted(
+                at=_now(),
+                after_steps=after_steps,
+                seconds=seconds,
+                seconds_per_step=seconds_per_step,
+                peak_memory_bytes=peak_memory_bytes,
+            )
+        )
 
     def progress(self, stage: Stage, *, done: int, total: int, unit: str, remaining_seconds: float | None) -> None:
         self._append(
@@ -64,11 +96,21 @@ class Emitter:
     def checkpoint_saved(self, step: int, name: str) -> None:
         self._append(CheckpointSaved(at=_now(), step=step, name=name))
 
+    def ready(self, *, seconds: float) -> None:
+        self._append(Ready(at=_now(), seconds=seconds))
+
+    def said(self, piece: Said) -> None:
+        self._append(piece)
+
     def ended(self, reason: EndReason, message: str) -> None:
         self._append(Ended(at=_now(), reason=reason, message=message))
 
     def _append(self, event: Event) -> None:
+        start = time.perf_counter()
         self._file.write(event.model_dump_json().encode() + b"\n")
+        self.seconds_writing += time.perf_counter() - start
+        if self._on_event is not None:
+            self._on_event(event)
 
 
 def _now() -> datetime:

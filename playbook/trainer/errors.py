@@ -8,7 +8,8 @@ import errno
 from playbook.contracts.states import EndReason
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
-_NO_SPACE = "no space left on device"
+#: A file may also grow over what the system lets one process write.
+_NO_SPACE = ("no space left on device", "file too large", "disk quota exceeded")
 
 
 class RunError(Exception):
@@ -25,20 +26,23 @@ def ending_of(error: BaseException) -> RunError:
     if isinstance(error, RunError):
         return error
     text = str(error)
-    if _is_out_of_memory(error, text.lower()):
+    if is_out_of_memory(error):
         first_line = text.splitlines()[0] if text else type(error).__name__
         return RunError(
             EndReason.OUT_OF_MEMORY,
             f"Memory ran out ({first_line}). Halve per_device_train_batch_size and double "
-            "gradient_accumulation_steps, or lower max_length.",
+            "gradient_accumulation_steps, set gradient_checkpointing, or lower max_length.",
         )
-    if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or _NO_SPACE in text.lower():
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if full or any(phrase in text.lower() for phrase in _NO_SPACE):
         return RunError(EndReason.DISK_FULL, f"The disk is full ({text}). Free space on the worker and launch again.")
     return RunError(EndReason.TRAINER_CRASHED, f"{type(error).__name__}: {text}. The traceback is in the log.")
 
 
-def _is_out_of_memory(error: BaseException, text: str) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether the system or the GPU had no memory left."""
     # torch raises OutOfMemoryError on a GPU, and a plain RuntimeError when the CPU allocator fails.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
+    text = str(error).lower()
     return isinstance(error, RuntimeError | OSError) and any(phrase in text for phrase in _NO_MEMORY)

@@ -1,124 +1,121 @@
-"""Third stage: every arm answers every test row, greedily, in batches padded on the left.
+"""Third stage, one arm: its questions answered and judged, row by row.
 
-Nothing but token ids and text is kept of a batch: logits of a whole test split would not fit beside the model.
+An `ArmRun` keeps what it has, so that a run which is cancelled half-way can still report it.
 """
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
-import torch
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
-
-from playbook.contracts.report import ArmReport, ItemResult
-from playbook.contracts.run_spec import Arm, EvaluationSettings
+from playbook.contracts.report import ArmReport, ItemResult, Repeat, Retrieval
+from playbook.contracts.run_spec import Arm, Metric, RunSpec
 from playbook.scoring.compare import scores_of
-from playbook.scoring.metrics import is_correct, json_valid
+from playbook.scoring.metrics import Judge
+from playbook.trainer.data import Row
+from playbook.trainer.generate import Generated, Generator, answer
+from playbook.trainer.likelihood import Likelihood
+from playbook.trainer.prompt import Encoded
 from playbook.trainer.questions import Question
-from playbook.trainer.stop import Stop
+
+#: Returns how likely the model finds the answers of some rows.
+Measure = Callable[[Sequence[Row]], Sequence[Likelihood]]
 
 
-@dataclass(frozen=True)
-class Generated:
-    """What the model said: decoded text without the end of the turn, and how it stopped."""
+@dataclass
+class ArmRun:
+    """One arm on its way through the held-out rows."""
 
-    text: str
-    tokens: int
-    natural_stop: bool
+    arm: Arm
+    spec: RunSpec
+    questions: Sequence[Question]
+    judge: Judge
+    retrieval: Retrieval | None = None
+    answers: dict[int, Generated] = field(default_factory=dict)
+    likelihoods: dict[int, Likelihood] = field(default_factory=dict)
+    repeats: list[Repeat] = field(default_factory=list)
+    seconds: float = 0.0
+    is_done: bool = False
 
+    @property
+    def has_something(self) -> bool:
+        """Whether there is anything to report: all of it, or some answers of a run that was cancelled."""
+        return self.is_done or bool(self.answers)
 
-@dataclass(frozen=True)
-class Generator:
-    """A model ready to answer: adapters merged or disabled by the caller."""
+    def run(self, generator: Generator, *, on_rows_done: Callable[[int], None]) -> None:
+        """Answer every question; `on_rows_done` is called with the rows answered so far.
 
-    model: Any
-    tokenizer: Any
-    device: torch.device
-    end_ids: frozenset[int]
-    settings: EvaluationSettings
-    stop: Stop
+        Raises RunError(cancelled_by_user, lease_lost) between two tokens; what was answered by then is kept.
+        """
+        start = time.monotonic()
+        askable = [question for question in self.questions if question.error is None]
+        try:
+            for batch in answer(generator, [question.prompt_ids for question in askable]):
+                self.answers.update({askable[at].index: said for at, said in batch.items()})
+                on_rows_done(len(self.answers))
+            self.is_done = True
+        finally:
+            self.seconds = time.monotonic() - start
 
+    def weigh(self, measure: Measure) -> None:
+        """Note how likely the expected answers were, when the run's metrics ask for it."""
+        if Metric.PERPLEXITY not in self.spec.evaluation.metrics:
+            return
+        askable = [question for question in self.questions if question.error is None]
+        rows = [Row(q.index + 1, Encoded(q.prompt_ids + q.answer_ids, len(q.prompt_ids))) for q in askable]
+        self.likelihoods = {question.index: one for question, one in zip(askable, measure(rows), strict=True)}
 
-def run_arm(
-    arm: Arm, questions: Sequence[Question], generator: Generator, *, on_rows_done: Callable[[int], None]
-) -> ArmReport:
-    """Return the answers and scores of one arm; `on_rows_done` is called with the rows answered so far.
+    def report(self) -> ArmReport:
+        """Return answers and scores. Rows that were not reached are left out, and the report says that it is partial.
 
-    Raises RunError(cancelled_by_user, lease_lost) between two tokens.
-    """
-    start = time.monotonic()
-    # Longest first: rows of a batch are alike, and a batch too large for the memory fails at once.
-    askable = sorted((q for q in questions if q.error is None), key=lambda q: len(q.prompt_ids), reverse=True)
-    answers: dict[int, Generated] = {}
-    for at in range(0, len(askable), generator.settings.batch_size):
-        batch = askable[at : at + generator.settings.batch_size]
-        generated = generate(generator, [question.prompt_ids for question in batch])
-        answers.update({question.index: answer for question, answer in zip(batch, generated, strict=True)})
-        on_rows_done(len(answers))
-    items = tuple(_item(question, answers.get(question.index), generator.settings) for question in questions)
-    return ArmReport(
-        arm=arm,
-        items=items,
-        scores=scores_of(items, metric=generator.settings.metric),
-        seconds=time.monotonic() - start,
-    )
-
-
-def generate(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> list[Generated]:
-    """Return the greedy continuation of each prompt, at most `max_new_tokens` tokens long."""
-    width = max(len(prompt) for prompt in prompts)
-    pad_id = generator.tokenizer.pad_token_id
-    input_ids = torch.tensor([[pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts])
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    with torch.inference_mode():
-        output = generator.model.generate(
-            input_ids=input_ids.to(generator.device),
-            attention_mask=mask.to(generator.device),
-            generation_config=GenerationConfig(
-                max_new_tokens=generator.settings.max_new_tokens,
-                do_sample=False,
-                eos_token_id=sorted(generator.end_ids),
-                pad_token_id=pad_id,
-            ),
-            stopping_criteria=StoppingCriteriaList([_CheckStop(generator.stop)]),
+        A row that could not be asked or answered is wrong, and never left out.
+        """
+        reached = [q for q in self.questions if self.is_done or q.error is not None or q.index in self.answers]
+        items = tuple(self._item(question) for question in reached)
+        evaluation, prompt = self.spec.evaluation, self.spec.prompt
+        few = self.arm is Arm.FEW_SHOT
+        return ArmReport(
+            arm=self.arm,
+            items=items,
+            scores=scores_of(items, evaluation),
+            seconds=self.seconds,
+            partial=len(reached) < len(self.questions),
+            batch_size=evaluation.batch_size,
+            prompt_sha256=prompt.digest if prompt.changes_rows else None,
+            shots=(len(prompt.examples) or evaluation.few_shot_examples) if few else None,
+            shot_selection=("written" if prompt.examples else str(evaluation.few_shot_choice)) if few else None,
+            retrieval=self.retrieval if self.arm.retrieves else None,
+            repeats=tuple(self.repeats),
         )
-    return [_up_to_end(row, generator) for row in output[:, width:].tolist()]
+
+    def _item(self, question: Question) -> ItemResult:
+        said, likely = self.answers.get(question.index), self.likelihoods.get(question.index)
+        output = "" if said is None else said.text
+        error = question.error or (None if said is None else said.error)
+        nats, tokens = (None, None) if likely is None else (sum(likely.nats), len(likely.nats))
+        judged = self.judge.judge(
+            output=output, expected=question.expected, nats=nats, tokens=tokens, failed=error is not None
+        )
+        return ItemResult(
+            index=question.index,
+            prompt=question.prompt,
+            expected=question.expected,
+            output=output,
+            correct=judged.correct,
+            json_valid=judged.json_valid,
+            prompt_tokens=len(question.prompt_ids),
+            output_tokens=0 if said is None else said.tokens,
+            natural_stop=said is not None and said.natural_stop,
+            error=error or judged.problem,
+            score=judged.score,
+            scores=judged.scores,
+            latency_seconds=None if said is None else said.seconds,
+            group=question.group,
+            expected_nats=nats,
+            expected_tokens=tokens,
+        )
 
 
-class _CheckStop(StoppingCriteria):  # type: ignore[misc]
-    """Never stops a row; asks between tokens whether the run was cancelled."""
-
-    def __init__(self, stop: Stop) -> None:
-        self._stop = stop
-
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        self._stop.check()
-        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
-
-
-def _up_to_end(ids: list[int], generator: Generator) -> Generated:
-    """Cut at the first end-of-turn token. What follows is padding, even where padding and eos are one token."""
-    end = next((at for at, token in enumerate(ids) if token in generator.end_ids), None)
-    said = ids if end is None else ids[:end]
-    return Generated(
-        text=str(generator.tokenizer.decode(said, skip_special_tokens=True)).strip(),
-        tokens=len(ids) if end is None else end + 1,
-        natural_stop=end is not None,
-    )
-
-
-def _item(question: Question, answer: Generated | None, settings: EvaluationSettings) -> ItemResult:
-    output = "" if answer is None else answer.text
-    return ItemResult(
-        index=question.index,
-        prompt=question.prompt,
-        expected=question.expected,
-        output=output,
-        correct=answer is not None and is_correct(settings.metric, output=output, reference=question.expected),
-        json_valid=json_valid(output),
-        prompt_tokens=len(question.prompt_ids),
-        output_tokens=0 if answer is None else answer.tokens,
-        natural_stop=answer is not None and answer.natural_stop,
-        error=question.error,
-    )
+def repeat_of(run: ArmRun, *, seed: int) -> Repeat:
+    """Return a finished measurement of the same arm as what it is: the noise of another seed."""
+    report = run.report()
+    return Repeat(seed=seed, scores=tuple(item.score for item in report.items), seconds=report.seconds)

@@ -1,5 +1,6 @@
 """Where things lie: a run folder, which worker and trainer fill, and the folder of base models."""
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,16 @@ class RunFolder:
         return self.root / "artifacts" / "adapter"
 
     @property
+    def model(self) -> Path:
+        """The whole model that `method: full` leaves behind."""
+        return self.root / "artifacts" / "model"
+
+    @property
+    def merged(self) -> Path:
+        """Adapter and base as one model, where `merge` was asked for it."""
+        return self.root / "artifacts" / "merged"
+
+    @property
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 
@@ -41,6 +52,29 @@ class RunFolder:
     def lease(self) -> Path:
         """Touched by the worker while it holds the lease."""
         return self.root / "lease"
+
+    @property
+    def documents(self) -> Path:
+        """What the arms that retrieve search; there when the spec names it."""
+        return self.root / "inputs" / "documents.jsonl"
+
+    @property
+    def is_playground(self) -> bool:
+        """Whether the spec is that of a playground session. What cannot be read is left to whoever reads all of it."""
+        try:
+            return bool(json.loads(self.spec.read_bytes()).get("kind") == "playground")
+        except (OSError, ValueError, AttributeError):
+            return False
+
+    @property
+    def turns(self) -> Path:
+        """What people wrote in a playground session, one turn a line; the worker appends."""
+        return self.root / "turns.jsonl"
+
+    @property
+    def input_adapter(self) -> Path:
+        """The adapter that a playground session answers with."""
+        return self.root / "inputs" / "adapter"
 
     def input(self, file: InputFile) -> Path:
         return self.root / "inputs" / file.name

@@ -1,18 +1,19 @@
-"""Finds the base model, loads it from safetensors once, and puts LoRA adapters on it.
+"""Finds the base model and loads it from safetensors, ready to be trained; `adapters` puts LoRA on it.
 
 `resolve` runs before torch is imported: whether the Hub may be asked at all is decided here, and transformers reads
 that from the environment at import time.
 """
 
+import json
 import os
 import re
 import time
-import warnings
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from playbook.contracts.run_spec import BaseModelRef, LoraSettings
+from playbook.contracts.run_spec import BaseModelRef, LoraSettings, Method
 from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError
 
@@ -37,13 +38,16 @@ class ModelSource:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """The adapted model. `model` is a peft PeftModelForCausalLM; adapters are fp32, the base is `compute_dtype`.
-    `attention`: the transformers attention implementation in use."""
+    """The model to train. `model` is a peft PeftModelForCausalLM: adapters are fp32, the base is `compute_dtype` (4-bit
+    for qlora). With `method` full it is the base model itself, all of it fp32, computing in `compute_dtype` under
+    autocast. `attention`: the transformers attention implementation in use. `liger`: its kernels are on."""
 
     model: Any
+    method: Method
     device: "torch.device"
     compute_dtype: str
     attention: str
+    liger: bool
     trainable_parameters: int
     total_parameters: int
 
@@ -56,6 +60,8 @@ def resolve(ref: BaseModelRef, models_dir: Path) -> ModelSource:
     for folder in (models_dir / ref.id, Path(ref.id)):
         if (folder / "config.json").is_file():
             _require_safetensors(folder)
+            for name in ("config.json", "tokenizer_config.json"):
+                _refuse_code(folder / name)
             return ModelSource(location=str(folder), revision=None, is_local=True)
     if _HUB_ID.fullmatch(ref.id) and not Path(ref.id).exists():
         return ModelSource(location=ref.id, revision=ref.revision, is_local=False)
@@ -75,6 +81,31 @@ def _require_safetensors(folder: Path) -> None:
     raise RunError(
         EndReason.BASE_MODEL_UNREADABLE,
         f"Base model folder {folder.name} {found}. Only safetensors are read: convert the weights and try again.",
+    )
+
+
+def _refuse_code(path: Path) -> None:
+    """Raise RunError when a configuration file asks for Python code of the model's own, or is no JSON object."""
+    if not path.is_file():
+        return
+    try:
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError("not an object")
+    except ValueError as error:
+        raise RunError(
+            EndReason.BASE_MODEL_UNREADABLE,
+            f"{path.name} of base model {path.parent.name!r} is no JSON ({error}). Fetch the base model again.",
+        ) from error
+    if "auto_map" in content:
+        raise _own_code(path.parent.name, path.name)
+
+
+def _own_code(model: str, file: str) -> RunError:
+    return RunError(
+        EndReason.BASE_MODEL_UNREADABLE,
+        f"Base model {model!r} wants to run Python code of its own (auto_map in {file}, trust_remote_code elsewhere). "
+        "That is always refused: choose a base model that transformers knows by itself.",
     )
 
 
@@ -101,14 +132,24 @@ def load_tokenizer(source: ModelSource) -> Any:
     return tokenizer
 
 
-def read_limits(source: ModelSource, tokenizer: Any) -> tuple[int, frozenset[int]]:
-    """Return the context length in tokens and the ids that end a turn, from the configuration files alone."""
-    from transformers import AutoConfig, GenerationConfig
+def read_config(source: ModelSource) -> Any:
+    """Return the transformers configuration of the text model. Raises RunError as `load_tokenizer`."""
+    from transformers import AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(source.location, revision=source.revision, trust_remote_code=False)
     except Exception as error:
         raise _unreadable(source, "config.json", error) from error
+    if getattr(config, "auto_map", None):
+        raise _own_code(source.location, "config.json")
+    return config.get_text_config()
+
+
+def read_limits(source: ModelSource, tokenizer: Any) -> tuple[int, frozenset[int]]:
+    """Return the context length in tokens and the ids that end a turn, from the configuration files alone."""
+    from transformers import GenerationConfig
+
+    context: int | None = getattr(read_config(source), "max_position_embeddings", None)
     try:
         generation = GenerationConfig.from_pretrained(source.location, revision=source.revision)
         eos = generation.eos_token_id
@@ -117,37 +158,67 @@ def read_limits(source: ModelSource, tokenizer: Any) -> tuple[int, frozenset[int
         eos = None
     declared = eos if isinstance(eos, list) else [eos]
     end_ids = frozenset(token for token in (*declared, tokenizer.eos_token_id) if token is not None)
-    text_config = config.get_text_config()
-    context: int | None = getattr(text_config, "max_position_embeddings", None)
     return context or tokenizer.model_max_length, end_ids
 
 
-def load_with_adapters(
-    source: ModelSource, lora: LoraSettings, *, seed: int, longest: int, compute_dtype: str | None = None
+def load_for_training(
+    source: ModelSource,
+    lora: LoraSettings,
+    *,
+    seed: int,
+    longest: int,
+    compute_dtype: str | None = None,
+    method: Method = Method.LORA,
+    use_liger_kernel: bool = False,
 ) -> LoadedModel:
-    """Return the base model with fresh adapters drawn from `seed`.
+    """Return the base model with fresh adapters drawn from `seed`, or, for `full`, with all weights to be trained.
 
     `longest`: tokens in the longest row, by which attention is chosen.
     `compute_dtype` ("bfloat16", "float32") is measured on this machine unless a resumed run fixes it.
-    Raises RunError: base_model_missing, base_model_unreadable, invalid_spec (unknown target module).
+    Raises RunError: base_model_missing, base_model_unreadable, invalid_spec (unknown target module, no 4-bit here).
     """
+    # Brings peft, which the data stage must not wait for.
+    from playbook.trainer.adapters import apply_liger, quantization, require_method, with_lora
+
+    device = choose_device()
+    require_method(method, device)
+    dtype_name = compute_dtype or faster_dtype(device)
+    attention = choose_attention(device, longest=longest, compute_dtype=dtype_name)
+    base = load_base(
+        source,
+        device=device,
+        dtype="float32" if method is Method.FULL else dtype_name,
+        attention=attention,
+        quantization_config=quantization(dtype_name) if method is Method.QLORA else None,
+    )
+    liger = use_liger_kernel and apply_liger(base, device)
+    model = base if method is Method.FULL else with_lora(base, lora, seed=seed)
+    if method is Method.FULL:
+        base.requires_grad_(True)
+    trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    total = sum(parameter.numel() for parameter in model.parameters())
+    return LoadedModel(model, method, device, dtype_name, attention, liger, trainable, total)
+
+
+def load_base(
+    source: ModelSource, *, device: "torch.device", dtype: str, attention: str, quantization_config: Any = None
+) -> Any:
+    """Return the base model on `device`. Raises RunError: base_model_missing, base_model_unreadable."""
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dtype_name = compute_dtype or _faster_dtype(device)
-    attention = "eager" if device.type == "cpu" and longest <= _EAGER_UP_TO else "sdpa"
     try:
         base, info = AutoModelForCausalLM.from_pretrained(
             source.location,
             revision=source.revision,
-            dtype=getattr(torch, dtype_name),
+            dtype=getattr(torch, dtype),
             attn_implementation=attention,
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            **({} if quantization_config is None else {"quantization_config": quantization_config}),
         )
     except (MemoryError, torch.OutOfMemoryError):
         raise
@@ -159,63 +230,66 @@ def load_with_adapters(
             f"The weights of {source.location} lack {len(info['missing_keys'])} tensors, first "
             f"{min(info['missing_keys'])!r}; they would be random. Fetch the base model again.",
         )
-    model = _with_lora(base.to(device), lora, seed=seed)
-    trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    total = sum(parameter.numel() for parameter in model.parameters())
-    return LoadedModel(model, device, dtype_name, attention, trainable, total)
+    # A 4-bit model is placed while it loads.
+    return base if quantization_config is not None else base.to(device)
 
 
-def _with_lora(base: Any, lora: LoraSettings, *, seed: int) -> Any:
+def compile_layers(model: Any) -> None:
+    """Have torch.compile replace each decoder layer, for any length of rows. The first call after it takes long."""
+    for module in model.modules():
+        if type(module).__name__.endswith("DecoderLayer"):
+            module.compile(dynamic=True)
+
+
+def compute_activations_twice(model: Any) -> None:
+    """Switch on gradient checkpointing: a layer keeps its input alone and computes the rest again when going back."""
+    model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+
+
+def choose_device() -> "torch.device":
     import torch
-    from peft import LoraConfig, get_peft_model
 
-    torch.manual_seed(seed)
-    targets = _targets(base, lora)
-    config = LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.lora_alpha,
-        lora_dropout=lora.lora_dropout,
-        target_modules=targets,
-        task_type="CAUSAL_LM",
-    )
-    try:
-        with warnings.catch_warnings():
-            # peft asks transformers for a name that transformers has just deprecated; nothing a reader can act on.
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
-            return get_peft_model(base, config)
-    except ValueError as error:
-        raise RunError(EndReason.INVALID_SPEC, f"lora.target_modules {targets!r} cannot be adapted: {error}") from error
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _targets(base: Any, lora: LoraSettings) -> str | list[str]:
-    """Return what peft takes. A name that fits no linear module would be skipped in silence, so it is refused."""
-    from torch import nn
+def choose_attention(device: "torch.device", *, longest: int, compute_dtype: str) -> str:
+    """Return the transformers attention implementation that is quickest here and installed."""
+    from transformers.utils import is_flash_attn_2_available
 
-    if lora.target_modules == "all-linear":
-        return "all-linear"
-    wanted = [lora.target_modules] if isinstance(lora.target_modules, str) else list(lora.target_modules)
-    linear = [name for name, module in base.named_modules() if isinstance(module, nn.Linear)]
-    unknown = [name for name in wanted if not any(path == name or path.endswith(f".{name}") for path in linear)]
-    if unknown or not wanted:
-        known = sorted({path.rsplit(".", 1)[-1] for path in linear})
-        raise RunError(
-            EndReason.INVALID_SPEC,
-            f"lora.target_modules names {unknown or 'nothing'}, which this base model does not have. "
-            f"Use all-linear, or names from: {', '.join(known)}.",
-        )
-    return wanted
+    if device.type == "cpu":
+        return "eager" if longest <= _EAGER_UP_TO else "sdpa"
+    return "flash_attention_2" if compute_dtype == "bfloat16" and is_flash_attn_2_available() else "sdpa"
 
 
-def _faster_dtype(device: "torch.device") -> str:
-    """Measure a few matrix products in bfloat16 and float32 and return the faster one's name.
+def attend_to(loaded: LoadedModel, *, longest: int) -> None:
+    """Switch to fused attention where prompts are longer than the rows that training chose its attention by.
 
-    CPUs without bfloat16 instructions emulate it at a tenth of the speed, so the right answer depends on the machine.
+    Plain products hold scores of every token for every other: 20 prompts of 2,000 tokens take gigabytes a layer.
     """
+    if loaded.attention == "eager" and longest > _EAGER_UP_TO:
+        loaded.model.set_attn_implementation("sdpa")
+
+
+def faster_dtype(device: "torch.device") -> str:
+    """Return "bfloat16" or "float32", whichever `probe_products` finds quicker here; on a GPU what it was built for."""
     import torch
 
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    seconds: dict[str, float] = {}
+    probed = probe_products()
+    return max(probed, key=lambda name: probed[name])
+
+
+@cache
+def probe_products() -> dict[str, float]:
+    """Measure a few matrix products on the CPU and return floating-point operations a second by number format.
+
+    CPUs without bfloat16 instructions emulate it at a tenth of the speed, so the right choice depends on the machine.
+    Measured once a process; the effective configuration records it.
+    """
+    import torch
+
+    found: dict[str, float] = {}
     for name in ("bfloat16", "float32"):
         left = torch.ones(512, 576, dtype=getattr(torch, name))
         right = torch.ones(576, 1536, dtype=getattr(torch, name))
@@ -226,12 +300,18 @@ def _faster_dtype(device: "torch.device") -> str:
             left @ right
             trials.append(time.perf_counter() - start)
         # The shortest trial is the one that no other process disturbed.
-        seconds[name] = min(trials)
-    return min(seconds, key=lambda name: seconds[name])
+        found[name] = 2 * 512 * 576 * 1536 / min(trials)
+    return found
 
 
 def _unreadable(source: ModelSource, part: str, error: Exception) -> RunError:
     first_line = (str(error).splitlines() or [type(error).__name__])[0]
+    if _is_gated(error):
+        return RunError(
+            EndReason.BASE_MODEL_MISSING,
+            f"Base model {source.location!r} is gated: its owner wants the license accepted first. Accept it on the "
+            "model's page and set HF_TOKEN on the worker, or place the files in the models folder.",
+        )
     if not source.is_local and isinstance(error, OSError):
         return RunError(
             EndReason.BASE_MODEL_MISSING,
@@ -243,3 +323,13 @@ def _unreadable(source: ModelSource, part: str, error: Exception) -> RunError:
         f"The {part} of base model {Path(source.location).name!r} cannot be read ({type(error).__name__}: "
         f"{first_line}). Fetch the base model again.",
     )
+
+
+def _is_gated(error: BaseException | None) -> bool:
+    """Tell whether the Hub refused for want of an accepted license; transformers wraps its answer."""
+    while error is not None:
+        # Not by the text: the answer about a model that does not exist speaks of gated ones too.
+        if type(error).__name__ == "GatedRepoError":
+            return True
+        error = error.__cause__ or error.__context__
+    return False

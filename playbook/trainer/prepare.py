@@ -6,24 +6,27 @@ Must not import torch, and imports transformers only after the spec, the base mo
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from playbook.contracts.asking import Asker
 from playbook.contracts.dataset import Split
-from playbook.contracts.report import Overlap
-from playbook.contracts.run_spec import Arm, RunSpec
+from playbook.contracts.report import Overlap, Retrieval
+from playbook.contracts.run_spec import Arm, ExampleChoice, RunSpec
 from playbook.contracts.states import EndReason, Stage
 from playbook.scoring.overlap import measure_overlap
-from playbook.trainer.data import NumberedExample, PreparedRows, prepare_rows, read_split
+from playbook.scoring.settings import misfits_of, problems_of
+from playbook.trainer.data import NumberedExample, PreparedRows, Row, prepare_rows, read_split
 from playbook.trainer.emit import Emitter
 from playbook.trainer.errors import RunError
 from playbook.trainer.folder import RunFolder
-from playbook.trainer.model import ModelSource, allow_hub, load_tokenizer, read_limits, resolve
+from playbook.trainer.model import ModelSource, allow_hub, load_tokenizer, read_config, read_limits, resolve
 from playbook.trainer.prompt import PromptBuilder
-from playbook.trainer.questions import Question, build_questions
+from playbook.trainer.questions import Held, Question, build_questions
+from playbook.trainer.retrieve import open_documents
 from playbook.trainer.stop import Stop
 
 _SHOWN_LINES = 10
@@ -43,7 +46,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the data stage hands on. `max_length`: the spec's, or the model's context where that is shorter."""
+    """What the data stage hands on. `max_length`: the spec's, or the model's context where that is shorter. `config`:
+    the base model's transformers configuration. `held`: the rows that are measured, with their answers, as training
+    would read them. `repeated`: questions of the few-shot arm with examples of other seeds."""
 
     source: ModelSource
     tokenizer: Any
@@ -53,12 +58,23 @@ class Prepared:
     train: PreparedRows
     validation: PreparedRows
     questions: dict[Arm, tuple[Question, ...]]
+    repeated: tuple[tuple[Question, ...], ...]
     overlap: Overlap
+    config: Any
+    builder: PromptBuilder
+    held: tuple[Row, ...]
+    retrieval: Retrieval | None
 
     @property
     def longest(self) -> int:
         """Tokens in the longest train or validation row."""
         return max(len(row.encoded.input_ids) for split in (self.train, self.validation) for row in split.rows)
+
+    @property
+    def longest_prompt(self) -> int:
+        """Tokens in the longest prompt that is asked."""
+        asked = [*self.questions.values(), *self.repeated]
+        return max(len(question.prompt_ids) for found in asked for question in found)
 
 
 def read_spec(folder: RunFolder) -> RunSpec:
@@ -78,7 +94,10 @@ def read_spec(folder: RunFolder) -> RunSpec:
 
 def settings_digest(spec: RunSpec) -> str:
     """Return a digest of what training depends on; a checkpoint of other settings is never resumed."""
-    parts = spec.model_dump(mode="json", include={"base_model", "seed", "lora", "training", "inputs"})
+    parts = spec.model_dump(mode="json", include={"base_model", "seed", "method", "lora", "training", "inputs"})
+    parts |= {"system": spec.prompt.system, "user_template": spec.prompt.user_template}
+    if spec.retrieval.in_training:
+        parts |= spec.model_dump(mode="json", include={"retrieval", "documents"})
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -86,45 +105,100 @@ def prepare(run: Run) -> Prepared:
     """Check and encode everything the run needs. Raises RunError."""
     spec, emitter = run.spec, run.emitter
     source = resolve(spec.base_model, run.models_dir)
-    splits = {split: read_split(run.folder, spec.input(split)) for split in Split}
+    # Work on a prompt must not even see the locked test rows.
+    needed = [split for split in Split if split is not Split.TEST or spec.evaluation.split is Split.TEST]
+    splits = {split: read_split(run.folder, spec.input(split)) for split in needed}
+    _check_metric(run, splits[spec.evaluation.split])
     overlap = _measure_overlap(run, splits)
     allow_hub(source)
     tokenizer = load_tokenizer(source)
     context_length, end_ids = read_limits(source, tokenizer)
     builder = PromptBuilder(tokenizer, end_ids=end_ids)
+    find, retrieval = open_documents(run.folder, spec, run.emitter, models_dir=run.models_dir)
+    asker = Asker(spec.prompt, spec.retrieval, find)
+    asked = {split: _as_trained(run, asker, rows) for split, rows in splits.items()}
     max_length = min(spec.training.max_length, context_length)
     run.stop.check()
     train, validation = (
-        _prepare_split(run, split, splits[split], builder, max_length=max_length)
+        _prepare_split(run, split, asked[split], builder, max_length=max_length)
         for split in (Split.TRAIN, Split.VALIDATION)
     )
-    questions = {
-        arm: build_questions(
-            arm,
-            splits[Split.TEST],
-            train=splits[Split.TRAIN],
-            builder=builder,
-            spec=spec,
-            context_length=context_length,
-        )
-        for arm in spec.evaluation.arms
-    }
-    for arm, asked in questions.items():
-        unasked = [question.index + 1 for question in asked if question.error is not None]
+    measured = spec.evaluation.split
+    held = Held(
+        name=spec.input(measured).name,
+        rows=splits[measured],
+        train=splits[Split.TRAIN],
+        asker=asker,
+        builder=builder,
+        spec=spec,
+        context_length=context_length,
+    )
+    questions = {arm: build_questions(arm, held) for arm in spec.evaluation.arms}
+    for arm, found in questions.items():
+        unasked = [question.index + 1 for question in found if question.error is not None]
         if unasked:
-            emitter.warn(f"{arm}: {_lines(unasked)} of test.jsonl exceed the context and count as wrong.")
+            emitter.warn(f"{arm}: {_lines(unasked)} of {held.name} exceed the context and count as wrong.")
     total = sum(len(examples) for examples in splits.values())
     emitter.progress(Stage.DATA, done=total, total=total, unit="rows", remaining_seconds=None)
-    return Prepared(source, tokenizer, end_ids, context_length, max_length, train, validation, questions, overlap)
+    return Prepared(
+        source=source,
+        tokenizer=tokenizer,
+        end_ids=end_ids,
+        context_length=context_length,
+        max_length=max_length,
+        train=train,
+        validation=validation,
+        questions=questions,
+        repeated=_repeats(run, held),
+        overlap=overlap,
+        config=read_config(source),
+        builder=builder,
+        held=tuple(
+            Row(numbered.line, builder.encode(numbered.example, where=f"{held.name}, line {numbered.line}"))
+            for numbered in asked[measured]
+        ),
+        retrieval=retrieval,
+    )
+
+
+def _check_metric(run: Run, held: Sequence[NumberedExample]) -> None:
+    """Warn where expected answers do not fit the metric. Raises RunError(invalid_spec) when it cannot be used."""
+    evaluation = run.spec.evaluation
+    if problems := problems_of(evaluation):
+        raise RunError(EndReason.INVALID_SPEC, " ".join(problems))
+    for misfit in misfits_of(evaluation, [numbered.example.answer for numbered in held]):
+        run.emitter.warn(f"{run.spec.input(evaluation.split).name}: {misfit}")
+
+
+def _as_trained(run: Run, asker: Asker, rows: Sequence[NumberedExample]) -> tuple[NumberedExample, ...]:
+    """Return the rows as training shows them: with the prompt, and with passages where the spec asks for that."""
+    retrieve = run.spec.retrieval.in_training and asker.find is not None
+    return tuple(replace(row, example=asker.asked(row.example, retrieve=retrieve)) for row in rows)
+
+
+def _repeats(run: Run, held: Held) -> tuple[tuple[Question, ...], ...]:
+    """Return the questions of the repeated measurements: the few-shot arm with examples of other seeds."""
+    evaluation = run.spec.evaluation
+    if evaluation.repeats == 1:
+        return ()
+    drawn = evaluation.few_shot_choice is ExampleChoice.SEED and not run.spec.prompt.examples
+    if Arm.FEW_SHOT not in evaluation.arms or not drawn:
+        run.emitter.warn(
+            f"repeats: {evaluation.repeats} has no effect: answers are greedy, so only a few_shot arm whose examples "
+            "are drawn by seed can come out differently. Each arm is measured once."
+        )
+        return ()
+    return tuple(build_questions(Arm.FEW_SHOT, held, repeat=number) for number in range(1, evaluation.repeats))
 
 
 def _measure_overlap(run: Run, splits: dict[Split, tuple[NumberedExample, ...]]) -> Overlap:
-    train, test = ([numbered.example for numbered in splits[split]] for split in (Split.TRAIN, Split.TEST))
-    overlap = measure_overlap(train, test)
+    held = run.spec.evaluation.split
+    train, measured = ([numbered.example for numbered in splits[split]] for split in (Split.TRAIN, held))
+    overlap = measure_overlap(train, measured)
     if overlap.shared_rows:
         run.emitter.warn(
-            f"{overlap.shared_rows} of {len(test)} test rows are in the train split too: the score of the tuned arm is "
-            "partly memory. Remove them from one of the splits."
+            f"{overlap.shared_rows} of {len(measured)} {held} rows are in the train split too: the score of a tuned "
+            "arm is partly memory. Remove them from one of the splits."
         )
     return overlap
 

@@ -12,17 +12,29 @@ from playbook.contracts.dataset import Example, Message
 from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError
 
+#: The functions that a row offers the assistant, as OpenAI writes them.
+Tools = tuple[dict[str, Any], ...] | None
+
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of a row. `input_ids[:prompt_length]` is context, the rest is learned and ends the turn."""
+    """Token ids of a row. `input_ids[:prompt_length]` is context, the rest is learned and ends the turn.
+
+    `earlier`: (start, end) of what is learned inside the context too, the assistant's earlier turns.
+    """
 
     input_ids: tuple[int, ...]
     prompt_length: int
+    earlier: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def learned(self) -> tuple[tuple[int, int], ...]:
+        """Return (start, end) of every learned stretch, in order."""
+        return (*self.earlier, (self.prompt_length, len(self.input_ids)))
 
     @property
     def supervised_tokens(self) -> int:
-        return len(self.input_ids) - self.prompt_length
+        return sum(end - start for start, end in self.learned)
 
 
 class PromptBuilder:
@@ -46,12 +58,17 @@ class PromptBuilder:
         self._tokenizer = tokenizer
         self._end_ids = end_ids
 
-    def prompt_ids(self, messages: Sequence[Message], *, where: str) -> tuple[int, ...]:
+    @property
+    def end_ids(self) -> frozenset[int]:
+        return self._end_ids
+
+    def prompt_ids(self, messages: Sequence[Message], *, where: str, tools: Tools = None) -> tuple[int, ...]:
         """Return the ids of a conversation that ends with the header of the answer to come.
 
-        `where` names the row in messages. Raises RunError(invalid_dataset) when the template refuses the roles.
+        `where` names the row in messages, `tools` are those the row offers. Raises RunError(invalid_dataset) when the
+        template refuses the roles.
         """
-        ids = self._ids(self._render(messages, add_generation_prompt=True, where=where))
+        ids = self.ids(self._render(messages, add_generation_prompt=True, where=where, tools=tools))
         bos = self._tokenizer.bos_token_id
         if bos is not None and ids[:2] == (bos, bos):
             raise RunError(
@@ -64,30 +81,78 @@ class PromptBuilder:
     def encode(self, example: Example, *, where: str) -> Encoded:
         """Return the ids of a training row; the last one is the end-of-turn token.
 
+        Learned are the answer and every earlier assistant message whose weight is not 0.
+
         Raises RunError: invalid_dataset (the template refuses the roles), base_model_unreadable (the template shows a
-        prompt differently once an answer follows), nothing_to_learn (the template leaves the answer out).
+        prompt or an earlier answer differently once more follows), nothing_to_learn (it leaves the answer out).
         """
-        prompt = self.prompt_ids(example.prompt, where=where)
-        before = self._render(example.prompt, add_generation_prompt=True, where=where)
-        full = self._render(example.messages, add_generation_prompt=False, where=where)
+        tools = example.tools
+        prompt = self.prompt_ids(example.prompt, where=where, tools=tools)
+        before = self._render(example.prompt, add_generation_prompt=True, where=where, tools=tools)
+        full = self._render(example.messages, add_generation_prompt=False, where=where, tools=tools)
         if not full.startswith(before):
             raise RunError(
                 EndReason.BASE_MODEL_UNREADABLE,
                 f"{where}: the chat template renders the prompt differently once an answer follows, so training and "
                 "evaluation would not match; choose a base model with a plain template.",
             )
-        answer = self._up_to_end_of_turn(self._ids(full[len(before) :]))
+        answer = self._up_to_end_of_turn(self.ids(full[len(before) :]))
         if len(answer) < 2:
             raise RunError(
                 EndReason.NOTHING_TO_LEARN,
                 f"{where}: the chat template leaves no token of the answer {example.answer!r}; write a longer answer.",
             )
-        return Encoded(input_ids=prompt + answer, prompt_length=len(prompt))
+        earlier = self._earlier_turns(example, before, prompt, where=where)
+        return Encoded(input_ids=prompt + answer, prompt_length=len(prompt), earlier=earlier)
+
+    def text_of(self, token: int) -> str:
+        """Return one token as text, special ones by name."""
+        return str(self._tokenizer.decode([token]))
 
     def without_tail(self, text: str, tokens: int) -> str:
         """Return `text` without its last `tokens` tokens; empty when it has no more than that."""
-        ids = self._ids(text)
+        ids = self.ids(text)
         return str(self._tokenizer.decode(ids[:-tokens])) if tokens < len(ids) else ""
+
+    def _earlier_turns(
+        self, example: Example, before: str, prompt: tuple[int, ...], *, where: str
+    ) -> tuple[tuple[int, int], ...]:
+        """Return where in `prompt` the assistant's earlier turns lie that are to be learned, each with its end.
+
+        The ids are those of the whole prompt, as evaluation asks it; a token that reaches over a border is not learned.
+        """
+        turns = [at for at, said in enumerate(example.prompt) if said.role == "assistant" and said.weight in (None, 1)]
+        if not turns:
+            return ()
+        offsets = self._offsets(before, where=where)
+        spans = []
+        for at in turns:
+            header, turn = (
+                self._render(part, add_generation_prompt=asks, where=where, tools=example.tools)
+                for part, asks in ((example.messages[:at], True), (example.messages[: at + 1], False))
+            )
+            if not (before.startswith(turn) and turn.startswith(header)):
+                raise RunError(
+                    EndReason.BASE_MODEL_UNREADABLE,
+                    f"{where}, messages[{at}]: the chat template renders an earlier answer differently once more turns "
+                    "follow, so it cannot be learned where it stands; give that message weight 0.",
+                )
+            inside = [n for n, (first, last) in enumerate(offsets) if len(header) <= first < last <= len(turn)]
+            ends = [n for n in inside if prompt[n] in self._end_ids]
+            if inside:
+                # What the template writes after the end of the turn is nobody's to say.
+                spans.append((inside[0], (ends or inside)[-1] + 1))
+        return tuple(spans)
+
+    def _offsets(self, text: str, *, where: str) -> list[tuple[int, int]]:
+        if not self._tokenizer.is_fast:
+            raise RunError(
+                EndReason.INVALID_DATASET,
+                f"{where}: this base model's tokenizer does not say where a token begins, so earlier answers cannot be "
+                "learned; give all assistant messages but the last weight 0.",
+            )
+        encoding = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return [tuple(pair) for pair in encoding["offset_mapping"]]
 
     def _up_to_end_of_turn(self, ids: tuple[int, ...]) -> tuple[int, ...]:
         ends = [at for at, token in enumerate(ids) if token in self._end_ids]
@@ -96,14 +161,17 @@ class PromptBuilder:
             return ids[: ends[-1] + 1]
         return (*ids, self._tokenizer.eos_token_id if self._tokenizer.eos_token_id is not None else min(self._end_ids))
 
-    def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool, where: str) -> str:
+    def _render(
+        self, messages: Sequence[Message], *, add_generation_prompt: bool, where: str, tools: Tools = None
+    ) -> str:
         # jinja2 comes with transformers; its import is deferred until a template is really rendered.
         from jinja2 import TemplateError
 
         try:
             return str(
                 self._tokenizer.apply_chat_template(
-                    [message.model_dump() for message in messages],
+                    [message.model_dump(exclude={"weight"}) for message in messages],
+                    tools=None if tools is None else list(tools),
                     tokenize=False,
                     add_generation_prompt=add_generation_prompt,
                 )
@@ -115,13 +183,6 @@ class PromptBuilder:
                 f"{[message.role for message in messages]} ({error}); reorder or remove messages.",
             ) from error
 
-    def _ids(self, text: str) -> tuple[int, ...]:
+    def ids(self, text: str) -> tuple[int, ...]:
+        """Return the tokens of plain text, without a chat template or special tokens."""
         return tuple(self._tokenizer(text, add_special_tokens=False).input_ids)
-
-
-def few_shot_messages(shots: Sequence[Example], example: Example) -> tuple[Message, ...]:
-    """Return the prompt of `example` with solved examples before it: its system message, the shots, its own turns."""
-    prompt = example.prompt
-    system = tuple(message for message in prompt[:1] if message.role == "system")
-    turns = tuple(message for shot in shots for message in shot.messages if message.role != "system")
-    return system + turns + prompt[len(system) :]

@@ -1,65 +1,131 @@
-"""What each arm asks: the test rows as prompts, with solved examples before them for the few-shot arm. No torch."""
+"""What each arm asks: the held-out rows as prompts, with solved examples or retrieved passages where the arm has them.
+
+No torch.
+"""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from playbook.contracts.asking import Asker, few_shot_messages, question_of
 from playbook.contracts.dataset import Example, Message
-from playbook.contracts.run_spec import Arm, OverLength, RunSpec
+from playbook.contracts.run_spec import Arm, ExampleChoice, OverLength, RunSpec
 from playbook.contracts.states import EndReason
+from playbook.scoring.overlap import fingerprint
 from playbook.trainer.data import NumberedExample
 from playbook.trainer.errors import RunError
-from playbook.trainer.prompt import PromptBuilder, few_shot_messages
+from playbook.trainer.prompt import PromptBuilder
+from playbook.trainer.retrieve import WordIndex
+
+#: Names in a row's metadata what it belongs to; rows of one group vary together.
+GROUP_KEY = "group"
+#: Returns the solved examples to show with a row.
+ChooseShots = Callable[[Example], tuple[Example, ...]]
 
 
 @dataclass(frozen=True)
 class Question:
-    """One test row as one arm asks it. `error` is set when it cannot be asked; it then counts as wrong."""
+    """One held-out row as one arm asks it. `error` is set when it cannot be asked; it then counts as wrong.
+    `answer_ids`: the expected answer with its end of turn."""
 
     index: int
     prompt: tuple[Message, ...]
     prompt_ids: tuple[int, ...]
+    answer_ids: tuple[int, ...]
     expected: str
+    group: str | None = None
     error: str | None = None
 
 
-def build_questions(
-    arm: Arm,
-    test: Sequence[NumberedExample],
-    *,
-    train: Sequence[NumberedExample],
-    builder: PromptBuilder,
-    spec: RunSpec,
-    context_length: int,
-) -> tuple[Question, ...]:
-    """Return one question per test row, in file order.
+@dataclass(frozen=True)
+class Held:
+    """The rows that are measured, and what questions are made from. `name`: of their file, for messages."""
 
-    A prompt must leave room for `max_new_tokens` in the context. A row that does not is refused (RunError
-    row_too_long) under over_length: refuse. Otherwise it stays in the report as a wrong answer with its error: rows
-    are never dropped from a test.
+    name: str
+    rows: Sequence[NumberedExample]
+    train: Sequence[NumberedExample]
+    asker: Asker
+    builder: PromptBuilder
+    spec: RunSpec
+    context_length: int
+
+
+def build_questions(arm: Arm, held: Held, *, repeat: int = 0) -> tuple[Question, ...]:
+    """Return one question per held-out row, in file order. `repeat`: 0 is the measurement itself, each other number
+    draws other examples.
+
+    A prompt must leave room for `max_new_tokens` in the context. One that does not stays in the report as a wrong
+    answer with its error: rows are never dropped from a test. A row that is too long by itself is refused (RunError
+    row_too_long) under over_length: refuse.
     """
-    shots = choose_shots(train, spec) if arm is Arm.FEW_SHOT else ()
-    room = context_length - spec.evaluation.max_new_tokens
-    questions = []
-    for numbered in test:
-        messages = few_shot_messages(shots, numbered.example)
-        ids = builder.prompt_ids(messages, where=f"test.jsonl, line {numbered.line}")
-        error = None
-        if len(ids) > room:
-            error = (
-                f"test.jsonl, line {numbered.line}: the {arm} prompt has {len(ids)} tokens; the model's context of "
-                f"{context_length} leaves {room} beside max_new_tokens {spec.evaluation.max_new_tokens}."
+    shots = shots_for(held, repeat=repeat) if arm is Arm.FEW_SHOT else None
+    return tuple(_question(arm, held, numbered, shots) for numbered in held.rows)
+
+
+def _question(arm: Arm, held: Held, numbered: NumberedExample, shots: ChooseShots | None) -> Question:
+    spec, where = held.spec, f"{held.name}, line {numbered.line}"
+    asked = held.asker.asked(numbered.example, retrieve=arm.retrieves)
+    messages = asked.prompt if shots is None else few_shot_messages(shots(numbered.example), asked)
+    ids = held.builder.prompt_ids(messages, where=where, tools=asked.tools)
+    room = held.context_length - spec.evaluation.max_new_tokens
+    error = None
+    if len(ids) > room:
+        error = (
+            f"{where}: the {arm} prompt has {len(ids)} tokens; the model's context of {held.context_length} leaves "
+            f"{room} beside max_new_tokens {spec.evaluation.max_new_tokens}."
+        )
+        alone = shots is None and not arm.retrieves
+        if alone and spec.training.over_length is OverLength.REFUSE:
+            raise RunError(EndReason.ROW_TOO_LONG, f"{error} Shorten the row, or lower max_new_tokens.")
+    encoded = held.builder.encode(asked, where=where)
+    return Question(
+        index=numbered.line - 1,
+        prompt=messages,
+        prompt_ids=ids,
+        answer_ids=encoded.input_ids[encoded.prompt_length :],
+        expected=numbered.example.answer,
+        group=numbered.example.metadata.get(GROUP_KEY),
+        error=error,
+    )
+
+
+def shots_for(held: Held, *, repeat: int = 0) -> ChooseShots:
+    """Return what chooses the solved examples of the few-shot arm, each as the model is shown it.
+
+    Hand-written examples come first; otherwise train rows, drawn once by the seed or nearest to each question. A train
+    row that is held out as well is never shown: it would tell the answer. All are shown when there are fewer.
+
+    Raises RunError(invalid_spec) when a hand-written example repeats a held-out row.
+    """
+    spec, asker = held.spec, held.asker
+    if spec.prompt.examples:
+        _refuse_leaks(held)
+        written = tuple(asker.written(example) for example in spec.prompt.examples)
+        return lambda _: written
+    held_out = {fingerprint(numbered.example) for numbered in held.rows}
+    pool = [numbered.example for numbered in held.train if fingerprint(numbered.example) not in held_out]
+    count = min(spec.evaluation.few_shot_examples, len(pool))
+    if spec.evaluation.few_shot_choice is ExampleChoice.NEAREST:
+        index = WordIndex([question_of(example) or "" for example in pool])
+
+        def nearest(example: Example) -> tuple[Example, ...]:
+            found = index.nearest(question_of(example) or "", count, matching=False)
+            # The nearest one stands next to the question.
+            return tuple(asker.asked(pool[at]) for at in reversed(found))
+
+        return nearest
+    rng = random.Random(spec.seed + repeat)  # noqa: S311 - a choice of rows, not a secret
+    drawn = tuple(asker.asked(example) for example in rng.sample(pool, count))
+    return lambda _: drawn
+
+
+def _refuse_leaks(held: Held) -> None:
+    said = {" ".join((question_of(numbered.example) or "").lower().split()): numbered.line for numbered in held.rows}
+    for number, example in enumerate(held.spec.prompt.examples, start=1):
+        line = said.get(" ".join(example.user.lower().split()))
+        if line is not None:
+            raise RunError(
+                EndReason.INVALID_SPEC,
+                f"prompt.examples: example {number} asks what line {line} of {held.name} asks, so it would give the "
+                "answer away. Write another one.",
             )
-            if spec.training.over_length is OverLength.REFUSE:
-                raise RunError(
-                    EndReason.ROW_TOO_LONG, f"{error} Shorten the row, or lower max_new_tokens or few_shot_examples."
-                )
-        questions.append(Question(numbered.line - 1, messages, ids, numbered.example.answer, error))
-    return tuple(questions)
-
-
-def choose_shots(train: Sequence[NumberedExample], spec: RunSpec) -> tuple[Example, ...]:
-    """Return `few_shot_examples` rows of the train split drawn by the run's seed; all of them when there are fewer."""
-    rng = random.Random(spec.seed)  # noqa: S311 - a choice of rows, not a secret
-    count = min(spec.evaluation.few_shot_examples, len(train))
-    return tuple(numbered.example for numbered in rng.sample(list(train), count))

@@ -4,55 +4,110 @@ The base model is loaded once. Training comes first and both base and tuned arms
 not kept waiting. The import of this module brings torch and peft; `__main__` delays it until the data is accepted.
 """
 
+import contextlib
+import json
 import math
-import platform
+import time
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
+from functools import partial
+from typing import Any
 
 import torch
 
 from playbook.contracts.events import Configured
-from playbook.contracts.report import ArmReport, Report, TrainingSummary
-from playbook.contracts.run_spec import Arm
+from playbook.contracts.report import Report, TrainingSummary
+from playbook.contracts.run_spec import Arm, Method
 from playbook.contracts.states import Stage
 from playbook.scoring.compare import compare_all
-from playbook.trainer.artifacts import merge_saved_adapter, save_adapter, write_atomically
+from playbook.trainer.artifacts import Description, describe, device_name, save_tuned, versions, write_atomically
 from playbook.trainer.checkpoint import DamagedCheckpointError, TrainingState, find_checkpoint
-from playbook.trainer.evaluate import Generator, run_arm
-from playbook.trainer.model import LoadedModel, load_with_adapters
+from playbook.trainer.forecast import CPU_GROWTH_BYTES, Foresight
+from playbook.trainer.fused import fuse_adapters
+from playbook.trainer.loss import packs_exactly
+from playbook.trainer.measure import Measured, answer_logits, compare_export, evaluation_stage
+from playbook.trainer.model import (
+    LoadedModel,
+    compute_activations_twice,
+    load_base,
+    load_for_training,
+    probe_products,
+)
+from playbook.trainer.preflight import Checked, total_bytes
 from playbook.trainer.prepare import Prepared, Run, settings_digest
 from playbook.trainer.schedule import Workload
 from playbook.trainer.train import TrainingJob, train
 
-_LIBRARIES = ("torch", "transformers", "peft", "safetensors", "tokenizers")
+#: Tokens of the general set, about; it is recalled before and after.
+_GENERAL_TOKENS = 3000
 
 
-def train_or_load(run: Run, prepared: Prepared) -> tuple[LoadedModel, TrainingState | None]:
-    """Return the model to evaluate, and the final training state; None when no arm of the run needs training."""
-    if Arm.LORA in run.spec.evaluation.arms:
+@dataclass(frozen=True)
+class Trained:
+    """What the training stage hands on. `answers`: logits of the model in memory at a few expected answers, float32
+    (positions, vocabulary)."""
+
+    loaded: LoadedModel
+    described: Description
+    answers: torch.Tensor
+    foresight: Foresight
+
+
+def train_and_measure(run: Run, prepared: Prepared, checked: Checked, *, started_at: datetime) -> Report:
+    """Run the second and third stage and return the report, which then lies in `RUN_DIR/report.json`."""
+    trained: Trained | None = None
+    if run.spec.trains:
         with run.emitter.stage(Stage.TRAINING):
-            return _train_stage(run, prepared)
-    run.emitter.log("No lora arm is asked for, so nothing is trained and no adapter is written.")
-    loaded = load_with_adapters(prepared.source, run.spec.lora, seed=run.spec.seed, longest=prepared.longest)
-    run.emitter.configured(_configuration(run, prepared, loaded))
-    return loaded, None
+            trained = _train_stage(run, prepared, checked)
+            loaded = trained.loaded
+    else:
+        run.emitter.log("No tuned arm is asked for, so nothing is trained and no adapter is written.")
+        loaded = _load(run, prepared, compute_dtype=checked.compute_dtype)
+        run.emitter.configured(_configuration(run, prepared, loaded, checked, packing=False))
+    measured = Measured()
+    with run.emitter.stage(Stage.EVALUATION):
+        try:
+            loaded = evaluation_stage(run, prepared, loaded, measured)
+        except BaseException:
+            _keep_what_was_measured(run, prepared, loaded, trained, measured, started_at=started_at)
+            raise
+        summary = None
+        if trained is not None:
+            summary = _measured(run, prepared, trained, measured, loaded).summary
+        return _write_report(run, prepared, loaded, summary, measured, started_at=started_at)
 
 
-def _train_stage(run: Run, prepared: Prepared) -> tuple[LoadedModel, TrainingState]:
-    """Load the base model, train the adapters, save them, and return both."""
+def _keep_what_was_measured(
+    run: Run,
+    prepared: Prepared,
+    loaded: LoadedModel,
+    trained: Trained | None,
+    measured: Measured,
+    *,
+    started_at: datetime,
+) -> None:
+    """Write a report of what there is, marked as partial, before a cancelled run ends. Nothing yet: no report."""
+    if not measured.arms:
+        return
+    summary = None if trained is None else trained.described.summary
+    # A full disk must not hide why the run ends.
+    with contextlib.suppress(OSError):
+        _write_report(run, prepared, loaded, summary, measured, started_at=started_at, partial=True)
+
+
+def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
+    """Load the base model, train, save what was tuned, and return what the measurement needs."""
     digest = settings_digest(run.spec)
     found = find_checkpoint(run.folder.checkpoints, settings_digest=digest)
-    loaded = load_with_adapters(
-        prepared.source,
-        run.spec.lora,
-        seed=run.spec.seed,
-        longest=prepared.longest,
-        compute_dtype=found[1].compute_dtype if found else None,
-    )
+    loaded = _load(run, prepared, compute_dtype=found[1].compute_dtype if found else checked.compute_dtype)
+    if checked.checkpointing:
+        compute_activations_twice(loaded.model)
+    fuse_adapters(loaded)
     run.stop.check()
-    run.emitter.configured(_configuration(run, prepared, loaded))
+    packing = _may_pack(run, prepared, loaded)
+    run.emitter.configured(_configuration(run, prepared, loaded, checked, packing=packing))
     _log_plan(run, prepared)
-    job = _training_job(run, prepared, loaded, digest)
+    job = _training_job(run, prepared, loaded, checked, digest=digest, packing=packing)
     if found is not None:
         run.emitter.log(f"Going on from {found[0].name}; {run.spec.training.max_steps - found[1].step} steps are left.")
     try:
@@ -60,11 +115,55 @@ def _train_stage(run: Run, prepared: Prepared) -> tuple[LoadedModel, TrainingSta
     except DamagedCheckpointError as error:
         run.emitter.warn(f"{error}. Training starts again from step 0.")
         state = train(job, resume=None)
-    save_adapter(run.folder, model=loaded.model, tokenizer=prepared.tokenizer, spec=run.spec, state=state)
-    return loaded, state
+    answers = answer_logits(prepared, loaded)
+    described = Description(
+        spec=run.spec,
+        source=prepared.source,
+        commit_of_base=getattr(prepared.config, "_commit_hash", None),
+        loaded=loaded,
+        summary=_training_summary(run, loaded, state),
+    )
+    saved_dtype = prepared.config.dtype or torch.float32
+    start = time.monotonic()
+    save_tuned(run.folder, tokenizer=prepared.tokenizer, described=described, saved_dtype=saved_dtype)
+    saving = state.save_seconds + time.monotonic() - start
+    described = replace(described, summary=described.summary.model_copy(update={"save_seconds": saving}))
+    if loaded.method is Method.FULL:
+        # The base arms need the untuned weights, which full tuning has overwritten.
+        base = load_base(prepared.source, device=loaded.device, dtype=loaded.compute_dtype, attention=loaded.attention)
+        loaded = replace(loaded, model=base)
+        described = replace(described, loaded=loaded)
+    return Trained(loaded, described, answers, job.foresight)
 
 
-def _training_job(run: Run, prepared: Prepared, loaded: LoadedModel, digest: str) -> TrainingJob:
+def _load(run: Run, prepared: Prepared, *, compute_dtype: str) -> LoadedModel:
+    return load_for_training(
+        prepared.source,
+        run.spec.lora,
+        seed=run.spec.seed,
+        longest=prepared.longest,
+        compute_dtype=compute_dtype,
+        method=run.spec.method,
+        use_liger_kernel=run.spec.training.use_liger_kernel,
+    )
+
+
+def _may_pack(run: Run, prepared: Prepared, loaded: LoadedModel) -> bool:
+    """Tell whether rows are packed: when the spec asks for it and no logit of this model changes by it."""
+    if not run.spec.training.packing:
+        return False
+    if packs_exactly(loaded, prepared.train.rows, pad_id=prepared.tokenizer.pad_token_id):
+        return True
+    run.emitter.warn(
+        "packing is switched off: in this model packed rows would see each other. Rows are padded instead."
+    )
+    return False
+
+
+def _training_job(
+    run: Run, prepared: Prepared, loaded: LoadedModel, checked: Checked, *, digest: str, packing: bool
+) -> TrainingJob:
+    workload = _workload(run, prepared)
     return TrainingJob(
         loaded=loaded,
         settings=run.spec.training,
@@ -75,20 +174,39 @@ def _training_job(run: Run, prepared: Prepared, loaded: LoadedModel, digest: str
         folder=run.folder,
         emitter=run.emitter,
         stop=run.stop,
-        workload=_workload(run, prepared),
+        workload=workload,
         process_start=run.process_start,
         settings_digest=digest,
+        foresight=Foresight(
+            workload=workload,
+            settings=run.spec.training,
+            emitter=run.emitter,
+            process_start=run.process_start,
+            bytes_of=partial(total_bytes, run, prepared, checked),
+            largest=checked.largest,
+            growth_bytes=CPU_GROWTH_BYTES if loaded.device.type == "cpu" else 0,
+        ),
+        packing=packing,
     )
 
 
 def _workload(run: Run, prepared: Prepared) -> Workload:
+    """Return the work of the run. The tuned model's answers are as long as those expected, which it was taught; an
+    untuned one goes on until it is cut."""
     training, evaluation = run.spec.training, run.spec.evaluation
     lengths = [len(row.encoded.input_ids) for row in prepared.train.rows]
+    answer = max(len(row.encoded.input_ids) - row.encoded.prompt_length for row in prepared.held)
+    taught = min(answer, evaluation.max_new_tokens)
+    asked = [(arm, found) for arm, found in prepared.questions.items()]
+    asked += [(Arm.FEW_SHOT, found) for found in prepared.repeated]
     return Workload(
         training_step=_rows_per_step(run) * sum(lengths) / len(lengths),
         validation=sum(len(row.encoded.input_ids) for row in prepared.validation.rows),
         validations=math.ceil(training.max_steps / training.eval_steps),
-        generated_tokens=sum(len(asked) for asked in prepared.questions.values()) * evaluation.max_new_tokens,
+        generated_tokens=sum(
+            len(found) * (taught if arm.is_tuned else evaluation.max_new_tokens) for arm, found in asked
+        ),
+        prompt_tokens=sum(len(question.prompt_ids) for _, found in asked for question in found) + 2 * _GENERAL_TOKENS,
     )
 
 
@@ -96,15 +214,17 @@ def _rows_per_step(run: Run) -> int:
     return run.spec.training.per_device_train_batch_size * run.spec.training.gradient_accumulation_steps
 
 
-def _configuration(run: Run, prepared: Prepared, loaded: LoadedModel) -> Configured:
+def _configuration(run: Run, prepared: Prepared, loaded: LoadedModel, checked: Checked, *, packing: bool) -> Configured:
     spec = run.spec
     effective: dict[str, str | int | float | bool | None] = {
         "base_model": spec.base_model.id,
         "seed": spec.seed,
+        "method": str(spec.method),
         "device": device_name(loaded.device),
         "compute_dtype": loaded.compute_dtype,
         "attention": loaded.attention,
-        "adapter_dtype": "float32",
+        **_probed(loaded),
+        "trained_dtype": "float32",
         "optimizer": "adamw (fused)",
         "context_length": prepared.context_length,
         "train_rows": len(prepared.train.rows),
@@ -114,16 +234,37 @@ def _configuration(run: Run, prepared: Prepared, loaded: LoadedModel) -> Configu
         "rows_per_step": _rows_per_step(run),
         "epochs": round(spec.training.max_steps * _rows_per_step(run) / len(prepared.train.rows), 3),
     }
-    for part in (spec.lora, spec.training, spec.evaluation):
+    parts = (
+        (spec.training, spec.evaluation) if spec.method is Method.FULL else (spec.lora, spec.training, spec.evaluation)
+    )
+    for part in parts:
         for name, value in part.model_dump(mode="json").items():
-            effective[name] = ", ".join(value) if isinstance(value, list) else value
+            effective[name] = _shown(value)
     effective["max_length"] = prepared.max_length
+    effective["gradient_checkpointing"] = checked.checkpointing
+    effective["packing"] = packing
+    effective["use_liger_kernel"] = loaded.liger
+    effective["torch_compile"] = spec.training.torch_compile and loaded.device.type == "cuda"
     return Configured(
         at=datetime.now(UTC),
         effective=effective,
         trainable_parameters=loaded.trainable_parameters,
         total_parameters=loaded.total_parameters,
     )
+
+
+def _shown(value: Any) -> str | int | float | bool | None:
+    """Return a dumped setting as one value: names with commas, anything deeper as JSON."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+
+
+def _probed(loaded: LoadedModel) -> dict[str, float]:
+    """Return what the choice of the number format was made by, in 10^9 operations a second; nothing on a GPU."""
+    if loaded.device.type == "cuda":
+        return {}
+    return {f"probed_{name}_gflops": round(speed / 1e9, 1) for name, speed in probe_products().items()}
 
 
 def _log_plan(run: Run, prepared: Prepared) -> None:
@@ -139,81 +280,45 @@ def _log_plan(run: Run, prepared: Prepared) -> None:
         )
 
 
-def evaluation_stage(run: Run, prepared: Prepared, loaded: LoadedModel) -> tuple[ArmReport, ...]:
-    """Answer the test split with every arm and return their reports in the order of the spec.
-
-    Base arms run first, with the adapters switched off; merging them into the weights comes after and stays.
-    """
-    wanted = run.spec.evaluation.arms
-    generator = Generator(
-        model=loaded.model,
-        tokenizer=prepared.tokenizer,
-        device=loaded.device,
-        end_ids=prepared.end_ids,
-        settings=run.spec.evaluation,
-        stop=run.stop,
+def _measured(run: Run, prepared: Prepared, trained: Trained, measured: Measured, exported: LoadedModel) -> Description:
+    """Hold the artifact against the model in memory, write what was measured into its card and manifest, return it."""
+    check = compare_export(prepared, trained.answers, answer_logits(prepared, exported))
+    run.emitter.log(
+        f"The exported artifact, read back, gives another most likely token in {check.rows_differing} of {check.rows} "
+        f"rows than the model in memory; the largest difference of a logit is {check.largest_logit_difference:.3f}."
     )
-    loaded.model.eval()
-    progress = _ArmProgress(run, total=sum(len(prepared.questions[arm]) for arm in wanted))
-    reports: dict[Arm, ArmReport] = {}
-    with loaded.model.disable_adapter():
-        for arm in (arm for arm in wanted if arm is not Arm.LORA):
-            reports[arm] = run_arm(arm, prepared.questions[arm], generator, on_rows_done=progress.rows_done)
-            progress.arm_done(reports[arm])
-    if Arm.LORA in wanted:
-        merge_saved_adapter(run.folder, model=loaded.model, device=loaded.device)
-        reports[Arm.LORA] = run_arm(Arm.LORA, prepared.questions[Arm.LORA], generator, on_rows_done=progress.rows_done)
-        progress.arm_done(reports[Arm.LORA])
-    return tuple(reports[arm] for arm in wanted)
+    summary = trained.described.summary
+    forecast = trained.foresight.forecast(peak_memory_bytes=summary.peak_memory_bytes)
+    described = replace(
+        trained.described,
+        summary=summary.model_copy(update={"export": check, "forecast": forecast}),
+        arm=next(arm for arm in measured.in_order(run.spec.evaluation.arms) if arm.arm.is_tuned),
+    )
+    describe(run.folder, described)
+    return described
 
 
-class _ArmProgress:
-    """Turns "rows of this arm" into progress of the stage, and says how each arm did."""
-
-    def __init__(self, run: Run, *, total: int) -> None:
-        self._run = run
-        self._total = total
-        self._before = 0
-        self._start = datetime.now(UTC)
-
-    def rows_done(self, rows: int) -> None:
-        done = self._before + rows
-        elapsed = (datetime.now(UTC) - self._start).total_seconds()
-        self._run.emitter.progress(
-            Stage.EVALUATION,
-            done=done,
-            total=self._total,
-            unit="rows",
-            remaining_seconds=elapsed / done * (self._total - done),
-        )
-
-    def arm_done(self, report: ArmReport) -> None:
-        self._before += len(report.items)
-        score = report.scores[0]
-        self._run.emitter.log(
-            f"{report.arm}: {score.metric} {score.successes} of {score.n} "
-            f"(95 % interval {score.low:.2f} to {score.high:.2f}), {report.seconds:.1f} s."
-        )
-
-
-def build_report(
+def _write_report(
     run: Run,
     prepared: Prepared,
     loaded: LoadedModel,
-    state: TrainingState | None,
-    arms: tuple[ArmReport, ...],
+    summary: TrainingSummary | None,
+    measured: Measured,
     *,
     started_at: datetime,
+    partial: bool = False,
 ) -> Report:
-    """Return the report and write it to `RUN_DIR/report.json`."""
+    arms = measured.in_order(run.spec.evaluation.arms)
     report = Report(
         spec=run.spec,
         arms=arms,
         comparisons=compare_all(arms),
-        training=None if state is None else _training_summary(loaded, state),
+        training=summary,
+        retention=measured.retention,
+        partial=partial,
         overlap=prepared.overlap,
         device=device_name(loaded.device),
-        versions={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
+        versions=versions(),
         started_at=started_at,
         finished_at=datetime.now(UTC),
     )
@@ -221,7 +326,8 @@ def build_report(
     return report
 
 
-def _training_summary(loaded: LoadedModel, state: TrainingState) -> TrainingSummary:
+def _training_summary(run: Run, loaded: LoadedModel, state: TrainingState) -> TrainingSummary:
+    best = run.spec.training.load_best_model_at_end and state.best_step != state.step
     return TrainingSummary(
         steps=state.step,
         seconds=state.seconds,
@@ -233,10 +339,8 @@ def _training_summary(loaded: LoadedModel, state: TrainingState) -> TrainingSumm
         trainable_parameters=loaded.trainable_parameters,
         total_parameters=loaded.total_parameters,
         peak_memory_bytes=state.peak_memory_bytes,
+        stopped_early=state.stopped_early,
+        best_step=state.best_step if best else None,
+        event_seconds=run.emitter.seconds_writing,
+        save_seconds=state.save_seconds,
     )
-
-
-def device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return str(torch.cuda.get_device_name(device))
-    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"

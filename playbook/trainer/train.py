@@ -4,39 +4,44 @@ Speed on a CPU comes from four choices measured in design.md: a bf16 base with f
 the answer alone, batches of similar length, fused AdamW.
 """
 
+import contextlib
 import math
 import resource
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from peft.helpers import disable_input_dtype_casting
-from torch.nn import functional
 
 from playbook.contracts.run_spec import TrainingSettings
 from playbook.contracts.states import EndReason, Stage
-from playbook.trainer.checkpoint import TrainingState, restore_checkpoint, save_checkpoint
+from playbook.trainer import watch
+from playbook.trainer.checkpoint import (
+    BEST_FILE,
+    CheckpointWriter,
+    TrainingState,
+    load_weights,
+    restore_checkpoint,
+    save_best,
+)
 from playbook.trainer.data import Row, rows_of_step
 from playbook.trainer.emit import Emitter
-from playbook.trainer.errors import RunError
+from playbook.trainer.errors import RunError, is_out_of_memory
 from playbook.trainer.folder import RunFolder
-from playbook.trainer.model import LoadedModel
-from playbook.trainer.schedule import Workload, learning_rate_at
+from playbook.trainer.forecast import Foresight
+from playbook.trainer.loss import loss_sum
+from playbook.trainer.model import LoadedModel, compile_layers
+from playbook.trainer.schedule import Workload, learning_rate_at, worth_compiling
 from playbook.trainer.stop import Stop
 
-IGNORED = -100
 _VALIDATION_BATCH_ROWS = 8
-#: A rise of the validation loss by less than this share is noise.
-_RISE = 0.02
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What the loop needs, gathered by `run`. `process_start`: time.monotonic() at the start of the process."""
+    """What the loop needs, gathered by `run`. `process_start`: time.monotonic() at the start of the process.
+    `foresight` predicts after the first steps. `packing`: rows lie end to end, which was proved to change no logit."""
 
     loaded: LoadedModel
     settings: TrainingSettings
@@ -50,23 +55,16 @@ class TrainingJob:
     workload: Workload
     process_start: float
     settings_digest: str
-
-
-@dataclass(frozen=True)
-class Batch:
-    """input_ids, attention_mask, position_ids: int64 (batch, seq), padded on the left; no mask when nothing is padded.
-    labels: int64 (batch, seq), what each position predicts, IGNORED = -100 where nothing is learned."""
-
-    input_ids: torch.Tensor
-    attention_mask: torch.Tensor | None
-    position_ids: torch.Tensor
-    labels: torch.Tensor
+    foresight: Foresight
+    packing: bool = False
 
 
 def train(job: TrainingJob, *, resume: tuple[Path, TrainingState] | None) -> TrainingState:
-    """Run the optimizer steps that are left and return the final state; the adapters in `job.loaded` are then trained.
+    """Run the optimizer steps that are left and return the final state; the weights in `job.loaded` are then trained:
+    those of the last step, or with `load_best_model_at_end` those of the best validation.
 
-    Raises RunError: diverged, cancelled_by_user, lease_lost; DamagedCheckpointError when `resume` cannot be read.
+    Raises RunError: diverged, cancelled_by_user, lease_lost, out_of_memory (saying what to change); OSError or
+    SafetensorError on a full disk; DamagedCheckpointError when `resume` cannot be read.
     """
     model, device, settings = job.loaded.model, job.loaded.device, job.settings
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -76,16 +74,53 @@ def train(job: TrainingJob, *, resume: tuple[Path, TrainingState] | None) -> Tra
         path, state = resume
         restore_checkpoint(path, model=model, optimizer=optimizer, device=device)
     model.train()
-    while state.step < settings.max_steps:
-        job.stop.check()
-        state = _one_step(job, optimizer, parameters, state)
-        last = state.step == settings.max_steps
-        if last or state.step % settings.eval_steps == 0:
-            state = _validate(job, state)
-        if last or state.step % settings.save_steps == 0:
-            name = save_checkpoint(job.folder.checkpoints, state=state, model=model, optimizer=optimizer, device=device)
-            job.emitter.checkpoint_saved(state.step, name)
+    writer = CheckpointWriter(job.folder.checkpoints)
+    try:
+        state = _all_steps(job, writer, optimizer, parameters, state)
+    except BaseException:
+        # However training ends, what was being saved is whole or gone before anybody looks, and said if it is whole.
+        writer.wait()
+        with contextlib.suppress(OSError):
+            _tell_saved(job, writer)
+        raise
+    writer.wait()
+    _tell_saved(job, writer)
+    if settings.load_best_model_at_end and state.best_step != state.step:
+        load_weights(job.folder.checkpoints / BEST_FILE, model=model, device=device)
+        job.emitter.log(f"The weights of step {state.best_step}, with the lowest validation loss, are handed over.")
     return state
+
+
+def _all_steps(
+    job: TrainingJob,
+    writer: CheckpointWriter,
+    optimizer: torch.optim.Optimizer,
+    parameters: list[torch.nn.Parameter],
+    state: TrainingState,
+) -> TrainingState:
+    """Make the steps that are left, with their validations and checkpoints, and return the final state."""
+    settings, loaded = job.settings, job.loaded
+    while state.step < settings.max_steps and not state.stopped_early:
+        job.stop.check()
+        try:
+            state = _one_step(job, optimizer, parameters, state)
+            if state.step == settings.max_steps or state.step % settings.eval_steps == 0:
+                state = _validate(job, state)
+        except (MemoryError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise _out_of_memory(job, state, error) from error
+            raise
+        if state.step == settings.max_steps or state.step % settings.save_steps == 0 or state.stopped_early:
+            start = time.monotonic()
+            writer.save(state=state, model=loaded.model, optimizer=optimizer, device=loaded.device)
+            state = state.model_copy(update={"save_seconds": state.save_seconds + time.monotonic() - start})
+        _tell_saved(job, writer)
+    return state
+
+
+def _tell_saved(job: TrainingJob, writer: CheckpointWriter) -> None:
+    for step, name in writer.finished():
+        job.emitter.checkpoint_saved(step, name)
 
 
 def _one_step(
@@ -126,7 +161,38 @@ def _one_step(
         },
     )
     _emit_progress(job, new)
-    return new
+    _foresee(job, new, rows, seconds=seconds)
+    new = watch.with_loss(new, loss)
+    return _warn_once(job, new, "divergence", watch.divergence(new))
+
+
+def _warn_once(job: TrainingJob, state: TrainingState, name: str, warning: str | None) -> TrainingState:
+    if warning is None:
+        return state
+    job.emitter.warn(warning)
+    return state.model_copy(update={"warned": (*state.warned, name)})
+
+
+def _foresee(job: TrainingJob, state: TrainingState, rows: Sequence[Row], *, seconds: float) -> None:
+    """Tell the foresight about a step, and compile the layers when it says that this pays."""
+    if job.foresight.is_done:
+        return
+    job.foresight.step_done(
+        state.step,
+        rows=rows,
+        seconds=seconds,
+        peak_bytes=peak_memory_bytes(job.loaded.device),
+    )
+    left = job.foresight.seconds_left
+    if job.settings.torch_compile and left is not None:
+        pays = job.loaded.device.type == "cuda" and worth_compiling(left)
+        if pays:
+            compile_layers(job.loaded.model)
+        job.emitter.log(
+            "The layers are compiled from the next step on."
+            if pays
+            else "torch_compile is not used: there is no GPU, or too little of the run is left to repay the start-up."
+        )
 
 
 def _rows_of_step(job: TrainingJob, step: int) -> list[Row]:
@@ -150,74 +216,13 @@ def _accumulate_gradients(job: TrainingJob, rows: Sequence[Row]) -> float:
     supervised = sum(row.encoded.supervised_tokens for row in rows)
     total = 0.0
     for at in range(0, len(rows), size):
-        loss = loss_sum(job, rows[at : at + size]) / supervised
+        loss = loss_sum(job.loaded, rows[at : at + size], pad_id=job.pad_id, packing=job.packing) / supervised
         total += loss.item()
         if not math.isfinite(total):
             lines = ", ".join(str(row.line) for row in rows[at : at + size])
             raise _diverged(f"train loss is {total} on the rows of lines {lines}")
         loss.backward()  # type: ignore[no-untyped-call]
     return total
-
-
-def loss_sum(job: TrainingJob, rows: Sequence[Row]) -> torch.Tensor:
-    """Return the summed cross-entropy of the supervised tokens of `rows`: a float32 scalar."""
-    model, device = job.loaded.model, job.loaded.device
-    batch = make_batch(rows, pad_id=job.pad_id, device=device)
-    learned = batch.labels != IGNORED
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=job.loaded.compute_dtype == "bfloat16")
-    # peft would cast each input to fp32 only for autocast to cast it back: a tenth of the step.
-    with autocast, disable_input_dtype_casting(model), _logits_at(model, learned):
-        logits = model(
-            input_ids=batch.input_ids,
-            attention_mask=batch.attention_mask,
-            position_ids=batch.position_ids,
-            use_cache=False,
-        ).logits[0]
-    return functional.cross_entropy(logits.float(), batch.labels[learned], reduction="sum")
-
-
-@contextmanager
-def _logits_at(model: Any, chosen: torch.Tensor) -> Iterator[None]:
-    """Within, the model gives logits of shape (1, chosen positions, vocabulary). `chosen`: bool (batch, seq).
-
-    The vocabulary is by far the widest layer, so what it would say at prompt and padding is not even computed. The
-    hidden states are picked, (batch, seq, hidden) to (1, n, hidden), in front of whatever module makes logits of them.
-    """
-
-    def pick(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        return (inputs[0][chosen].unsqueeze(0), *inputs[1:])
-
-    hook = model.get_output_embeddings().register_forward_pre_hook(pick)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def make_batch(rows: Sequence[Row], *, pad_id: int, device: torch.device) -> Batch:
-    """Return `rows` as tensors. The logit at position t predicts token t + 1, so labels are shifted by one here.
-
-    Two rows of 3 and 2 tokens, 2 and 1 of them supervised, give labels [[a1, a2, -100], [-100, b1, -100]]; the last
-    position predicts nothing.
-    """
-    width = max(len(row.encoded.input_ids) for row in rows)
-    input_ids = torch.full((len(rows), width), pad_id)
-    mask = torch.zeros((len(rows), width), dtype=torch.int64)
-    labels = torch.full((len(rows), width), IGNORED)
-    for at, row in enumerate(rows):
-        ids = torch.tensor(row.encoded.input_ids)
-        answer = ids[row.encoded.prompt_length :]
-        input_ids[at, width - len(ids) :] = ids
-        mask[at, width - len(ids) :] = 1
-        labels[at, width - 1 - len(answer) : width - 1] = answer
-    padded = bool((mask == 0).any())
-    return Batch(
-        input_ids=input_ids.to(device),
-        # Without a mask attention takes its faster causal path.
-        attention_mask=mask.to(device) if padded else None,
-        position_ids=(mask.cumsum(1) - 1).clamp(min=0).to(device),
-        labels=labels.to(device),
-    )
 
 
 def _validate(job: TrainingJob, state: TrainingState) -> TrainingState:
@@ -228,12 +233,15 @@ def _validate(job: TrainingJob, state: TrainingState) -> TrainingState:
     with torch.inference_mode():
         for at in range(0, len(rows), _VALIDATION_BATCH_ROWS):
             job.stop.check()
-            total += loss_sum(job, rows[at : at + _VALIDATION_BATCH_ROWS]).item()
+            total += loss_sum(job.loaded, rows[at : at + _VALIDATION_BATCH_ROWS], pad_id=job.pad_id).item()
     job.loaded.model.train()
     loss = total / sum(row.encoded.supervised_tokens for row in rows)
     if not math.isfinite(loss):
         raise _diverged(f"validation loss is {loss}", state.step, learning_rate_at(state.step - 1, job.settings))
     job.emitter.metric(state.step, {"validation_loss": loss})
+    gained = state.best_loss is None or loss < state.best_loss
+    without_gain = 0 if gained else state.checks_without_gain + 1
+    patience = job.settings.early_stopping_patience
     new = state.model_copy(
         update={
             "validation_losses": (*state.validation_losses, loss),
@@ -241,24 +249,28 @@ def _validate(job: TrainingJob, state: TrainingState) -> TrainingState:
             "train_means": (*state.train_means, sum(state.train_losses) / len(state.train_losses)),
             "final_train_loss": state.train_losses[-1],
             "peak_memory_bytes": max(state.peak_memory_bytes, peak_memory_bytes(job.loaded.device)),
+            "checks_without_gain": without_gain,
+            "stopped_early": patience is not None and without_gain >= patience,
+            **({"best_loss": loss, "best_step": state.step} if gained else {}),
         }
     )
+    if gained and job.settings.load_best_model_at_end:
+        save_best(job.folder.checkpoints, model=job.loaded.model)
     job.emitter.log(
         f"Step {new.step} of {job.settings.max_steps}: train loss {new.train_means[-1]:.4f} (mean since the last "
         f"check), validation loss {loss:.4f}{_change(state.validation_losses, loss)}."
     )
-    if overfits(new):
+    if watch.overfits(new):
         job.emitter.warn(
             f"Step {new.step}: validation loss rose to {loss:.4f} from its best {min(state.validation_losses):.4f} "
             "while train loss fell: the model starts to memorise the train rows. Use fewer steps or more varied rows."
         )
-    return new
-
-
-def overfits(state: TrainingState) -> bool:
-    """Tell whether validation loss is above its best while train loss fell since the check before."""
-    validation, train = state.validation_losses, state.train_means
-    return len(validation) > 1 and validation[-1] > min(validation[:-1]) * (1 + _RISE) and train[-1] < train[-2]
+    if new.stopped_early:
+        job.emitter.log(
+            f"Training stops at step {new.step}: {without_gain} checks in a row without a lower validation loss than "
+            f"{new.best_loss:.4f} at step {new.best_step} (early_stopping_patience {patience})."
+        )
+    return _warn_once(job, new, "stall", watch.stall(new))
 
 
 def _change(before: tuple[float, ...], loss: float) -> str:
@@ -270,6 +282,26 @@ def _diverged(what: str, step: int | None = None, learning_rate: float | None = 
     return RunError(
         EndReason.DIVERGED,
         f"The {what}{where}. Lower learning_rate (try a tenth), or warm up over more steps.",
+    )
+
+
+def _out_of_memory(job: TrainingJob, state: TrainingState, error: BaseException) -> RunError:
+    settings = job.settings
+    size, pieces = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
+    longest = max(len(row.encoded.input_ids) for row in job.rows)
+    if size > 1:
+        advice = (
+            f"Set per_device_train_batch_size {size // 2} (now {size}) and gradient_accumulation_steps {pieces * 2} "
+            f"(now {pieces}), which trains the same"
+        )
+    else:
+        advice = f"Lower max_length (now {settings.max_length}; the longest row has {longest} tokens)"
+    saved = state.step // settings.save_steps * settings.save_steps
+    return RunError(
+        EndReason.OUT_OF_MEMORY,
+        f"Memory ran out at step {state.step + 1} of {settings.max_steps} ({str(error).splitlines()[0]}). {advice}, or "
+        f"set gradient_checkpointing. "
+        + (f"The checkpoint of step {saved} is kept." if saved else "Nothing was saved."),
     )
 
 

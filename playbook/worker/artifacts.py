@@ -12,9 +12,12 @@ from playbook.worker.retry import retry
 
 REPORT = "report.json"
 ADAPTER = "adapter.zip"
+MODEL = "model.zip"
 CHECKPOINT = "checkpoint.zip"
+#: The adapter that a playground session answers with.
+INPUT_ADAPTER = f"inputs/{ADAPTER}"
 #: The names that a claim may list; anything else would be a path that the site must not choose.
-INPUT_NAMES = frozenset({*(f"inputs/{split}.jsonl" for split in Split), CHECKPOINT})
+INPUT_NAMES = frozenset({*(f"inputs/{name}.jsonl" for name in (*Split, "documents")), CHECKPOINT, INPUT_ADAPTER})
 _READ_BYTES = 1024 * 1024
 #: The earliest date that a zip can carry: the same files give the same bytes.
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -86,21 +89,23 @@ def pack(folder: Path, target: Path, *, name: str, prefix: str = "") -> None:
                     sink.write(data)
 
 
-def unpack_checkpoint(archive_path: Path, target: Path) -> None:
-    """Unpack checkpoint.zip into `target`. Raises WrongInput for anything but plain data in relative paths."""
-    allowed = ZIP_SUFFIXES[CHECKPOINT]
+def unpack(archive_path: Path, target: Path) -> None:
+    """Unpack a zip into `target`. Raises WrongInput for anything but plain data in relative paths: what
+    `ZIP_SUFFIXES` allows in an archive of that name."""
+    name = archive_path.name
+    allowed = ZIP_SUFFIXES[name]
     try:
         with zipfile.ZipFile(archive_path) as archive:
             entries = archive.infolist()
             for entry in entries:
                 path = PurePosixPath(entry.filename)
                 if path.suffix not in allowed or path.is_absolute() or ".." in path.parts or "\\" in entry.filename:
-                    raise WrongInput(f"{CHECKPOINT} holds {entry.filename!r}, which is not a checkpoint file")
+                    raise WrongInput(f"{name} holds {entry.filename!r}, and such a file does not belong there")
             if (total := sum(entry.file_size for entry in entries)) > MAX_ARTIFACT_BYTES:
-                raise WrongInput(f"{CHECKPOINT} unpacks to {total:,} bytes, over the limit of {MAX_ARTIFACT_BYTES:,}")
+                raise WrongInput(f"{name} unpacks to {total:,} bytes, over the limit of {MAX_ARTIFACT_BYTES:,}")
             archive.extractall(target)
     except zipfile.BadZipFile as error:
-        raise WrongInput(f"{CHECKPOINT} cannot be unpacked: {error}") from error
+        raise WrongInput(f"{name} cannot be unpacked: {error}") from error
 
 
 def upload(client: Client, key: JobKey, name: str, path: Path, *, give_up: Callable[[], bool]) -> None:

@@ -15,6 +15,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from playbook.contracts import protocol
+from playbook.contracts.playground import Turns
 from playbook.contracts.protocol import (
     ArtifactComplete,
     ArtifactStored,
@@ -27,6 +28,7 @@ from playbook.contracts.protocol import (
     InputLocation,
     Offset,
     ReleaseRequest,
+    Telemetry,
 )
 
 API = "/api/worker/v1"
@@ -108,8 +110,8 @@ class Client:
                 _raise_for(response)
             yield response.iter_bytes()
 
-    def heartbeat(self, key: JobKey) -> HeartbeatResponse:
-        body = HeartbeatRequest(attempt=key.attempt)
+    def heartbeat(self, key: JobKey, telemetry: Telemetry | None = None) -> HeartbeatResponse:
+        body = HeartbeatRequest(attempt=key.attempt, telemetry=telemetry)
         response = self._call("POST", f"/jobs/{key.job_id}/heartbeat", token=key.token, json=body.model_dump())
         return _read(HeartbeatResponse, response)
 
@@ -118,6 +120,11 @@ class Client:
         params = {"attempt": key.attempt, "offset": offset}
         response = self._call("POST", f"/jobs/{key.job_id}/events", token=key.token, params=params, content=data)
         return _read(Offset, response).offset
+
+    def turns(self, key: JobKey) -> Turns:
+        """Return what waits for an answer in a playground session."""
+        path = f"/jobs/{key.job_id}/turns"
+        return _read(Turns, self._call("GET", path, token=key.token, params={"attempt": key.attempt}))
 
     def artifact_offset(self, key: JobKey, name: str) -> int:
         path = f"/jobs/{key.job_id}/artifacts/{name}"

@@ -1,17 +1,22 @@
-"""A thread that keeps the lease of one job, and learns from the answers whether the job is cancelled or lost."""
+"""A thread that keeps the lease of one job, tells how the machine does, and learns whether to cancel or let go."""
 
 import logging
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
 import httpx
 
+from playbook.contracts.protocol import Telemetry
 from playbook.worker.client import Client, JobKey, Refusal, SiteFailure
+from playbook.worker.gpu import Sensors
 from playbook.worker.run_folder import RunFolder
 
 #: A cancel is noticed within this time, however long the lease is.
 MOST_SECONDS_BETWEEN_BEATS = 2.0
+#: Telemetry is for plots: more points would only fill the site's database.
+SECONDS_BETWEEN_READINGS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +34,8 @@ class Heartbeat:
         self._interval_seconds = min(MOST_SECONDS_BETWEEN_BEATS, lease_seconds / 4)
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"heartbeat-{key.job_id}", daemon=True)
+        self._sensors = Sensors()
+        self._read_at = -SECONDS_BETWEEN_READINGS
         self.is_cancelled = False
         self.lost: str | None = None
 
@@ -47,7 +54,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         try:
-            answer = self._client.heartbeat(self._key)
+            answer = self._client.heartbeat(self._key, self._telemetry())
         except Refusal as refusal:
             if not self._done.is_set():  # after the end of the job a late beat is refused, as it should be
                 self.lost = refusal.detail
@@ -56,3 +63,10 @@ class Heartbeat:
         else:
             self._folder.lease.touch()
             self.is_cancelled = self.is_cancelled or answer.cancel
+
+    def _telemetry(self) -> Telemetry | None:
+        """Return a reading when one is due."""
+        if time.monotonic() - self._read_at < SECONDS_BETWEEN_READINGS:
+            return None
+        self._read_at = time.monotonic()
+        return self._sensors.read()

@@ -28,6 +28,7 @@ from playbook.worker.executors.local import LocalTrainer, StillAlive
 from playbook.worker.heartbeat import Heartbeat
 from playbook.worker.retry import FAULT_TRIES, GaveUp, retry
 from playbook.worker.run_folder import RunFolder, RunNote
+from playbook.worker.turn_feed import TurnFeed
 
 POLL_SECONDS = 0.2
 #: The trainer outlives this many leases without a heartbeat, so that a site that is away for minutes costs no run;
@@ -76,7 +77,9 @@ class Runner:
         for location in claim.inputs:
             path = artifacts.fetch_input(self.client, run.key, location, folder.path, give_up=run.is_interrupted)
             if location.name == artifacts.CHECKPOINT:
-                artifacts.unpack_checkpoint(path, folder.checkpoints)
+                artifacts.unpack(path, folder.checkpoints)
+            elif location.name == artifacts.INPUT_ADAPTER:
+                artifacts.unpack(path, path.with_suffix(""))
         folder.spec.write_text(claim.spec.model_dump_json(indent=2))
         max_lease_age = str(LEASES_WITHOUT_WORKER * claim.lease_seconds)
         options = ["--models-dir", str(self.models_dir), "--max-lease-age", max_lease_age]
@@ -106,6 +109,7 @@ class _Run:
         self._stopping = runner.stopping
         self._grace_seconds = runner.grace_seconds
         self._events = EventStream(folder.events)
+        self._turns = TurnFeed(folder.turns)
 
     def is_interrupted(self) -> bool:
         """True when the trainer has to end: cancelled, lost, or the worker stops."""
@@ -172,6 +176,8 @@ class _Run:
             if self.is_interrupted():
                 return True
             self._forward(checkpoints)
+            if self.folder.is_playground:
+                self._turns.fetch(lambda: retry(lambda: self.client.turns(self.key), give_up=self.is_interrupted))
             time.sleep(POLL_SECONDS)
         return False
 
@@ -189,7 +195,10 @@ class _Run:
 
     def _report(self, ending: Ending) -> None:
         if ending.reason is EndReason.COMPLETED:
-            ending = self._hand_over() or ending
+            if not self.folder.is_playground:
+                ending = self._hand_over() or ending
+        elif ending.reason is EndReason.CANCELLED_BY_USER:
+            self._hand_over_partial_report()
         try:
             self._finish(ending)
         except Refusal as refusal:
@@ -198,22 +207,34 @@ class _Run:
             self._finish(Ending(EndReason.UPLOAD_FAILED, f"The site refused the result: {refusal.detail}"))
 
     def _hand_over(self) -> Ending | None:
-        """Upload report and adapter; return what prevented it, or None."""
+        """Upload the report and what was tuned, an adapter or a whole model; return what prevented it, or None."""
         folder = self.folder
         if not folder.report.is_file():
             return Ending(EndReason.TRAINER_CRASHED, "The trainer said that it completed, but wrote no report.json.")
         try:
             self._upload(artifacts.REPORT, folder.report)
-            if folder.adapter.is_dir():
-                packed = folder.path / artifacts.ADAPTER
-                artifacts.pack(folder.adapter, packed, name=artifacts.ADAPTER)
-                self._upload(artifacts.ADAPTER, packed)
-                packed.unlink()
+            for name, tuned in ((artifacts.ADAPTER, folder.adapter), (artifacts.MODEL, folder.model)):
+                if tuned.is_dir():
+                    packed = folder.path / name
+                    artifacts.pack(tuned, packed, name=name)
+                    self._upload(name, packed)
+                    packed.unlink()
         except artifacts.NotPacked as error:
             return Ending(EndReason.UPLOAD_FAILED, str(error))
         except _PROBLEMS as error:
             return _ending_of(error)
         return None
+
+    def _hand_over_partial_report(self) -> None:
+        """Upload what a cancelled run had measured by then. That it cannot be had must not keep the job from ending."""
+        if not self.folder.report.is_file():
+            return
+        try:
+            self._upload(artifacts.REPORT, self.folder.report)
+        except _PROBLEMS as error:
+            if isinstance(error, Refusal) and error.ends_the_attempt:
+                raise
+            log.warning("Job %s: its partial report was not taken (%s).", self.key.job_id, error)
 
     def _upload(self, name: str, path: Path) -> None:
         artifacts.upload(self.client, self.key, name, path, give_up=self._must_leave)

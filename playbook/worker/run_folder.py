@@ -1,5 +1,6 @@
 """One run on this machine: where its files lie, and the note by which a restarted worker finds it again."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -36,8 +37,10 @@ class RunFolder:
         self.path = path
         self.spec = path / "spec.json"
         self.events = path / "events.jsonl"
+        self.turns = path / "turns.jsonl"
         self.report = path / "report.json"
         self.adapter = path / "artifacts" / "adapter"
+        self.model = path / "artifacts" / "model"
         self.checkpoints = path / "checkpoints"
         self.lease = path / "lease"
         self.log = path / "trainer.log"
@@ -50,6 +53,15 @@ class RunFolder:
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
         return cls(path)
+
+    @property
+    def is_playground(self) -> bool:
+        """Whether the trainer answers turns here rather than train. Read from the spec, so that a restarted worker
+        knows it too."""
+        try:
+            return bool(json.loads(self.spec.read_bytes()).get("kind") == "playground")
+        except (OSError, ValueError):
+            return False
 
     def remember(self, note: RunNote) -> None:
         """Write the note, whole or not at all."""

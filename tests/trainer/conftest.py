@@ -2,17 +2,21 @@
 
 import hashlib
 import json
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from playbook.contracts.dataset import Split
-from playbook.contracts.events import EVENT, Event
+from playbook.contracts.events import EVENT, Ended, Event, Log, LogLevel
+from playbook.contracts.report import Report
 from playbook.contracts.run_spec import InputFile, RunSpec
+from playbook.trainer.__main__ import main
 from playbook.trainer.folder import default_models_dir
 from playbook.trainer.sample_model import SAMPLE_MODEL_ID
 
@@ -25,6 +29,7 @@ TEMPLATE = (
 
 Rows = Sequence[dict[str, Any]]
 MakeRun = Callable[..., Path]
+Train = Callable[..., int]
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +94,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         train: Rows | bytes = TRAIN_ROWS,
         validation: Rows | bytes = VALIDATION_ROWS,
         test: Rows | bytes = TEST_ROWS,
+        documents: bytes | None = None,
         name: str = "run",
         **settings: Any,
     ) -> Path:
@@ -99,14 +105,18 @@ def make_run(tmp_path: Path) -> MakeRun:
             data = rows if isinstance(rows, bytes) else "".join(json.dumps(line) + "\n" for line in rows).encode()
             (folder / "inputs" / f"{split}.jsonl").write_bytes(data)
             files.append(InputFile(split=split, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), rows=1))
+        if documents is not None:
+            (folder / "inputs" / "documents.jsonl").write_bytes(documents)
+            sha256 = hashlib.sha256(documents).hexdigest()
+            settings["documents"] = {"sha256": sha256, "size_bytes": len(documents) or 1, "documents": 1}
         training = {"per_device_train_batch_size": 4, "max_steps": 4, "eval_steps": 2, "save_steps": 2}
         spec = RunSpec.model_validate(
             {
                 "base_model": {"id": TINY_ID},
                 "seed": 1,
                 "inputs": files,
-                "evaluation": {"max_new_tokens": 4, "batch_size": 3},
                 **settings,
+                "evaluation": {"max_new_tokens": 4, "batch_size": 3} | settings.get("evaluation", {}),
                 "training": training | settings.get("training", {}),
             }
         )
@@ -130,6 +140,13 @@ def events_of(folder: Path) -> list[Event]:
     return [EVENT.validate_json(line) for line in (folder / "events.jsonl").read_bytes().splitlines()]
 
 
+def events_so_far(folder: Path) -> list[Event]:
+    """The events of a trainer that is still writing, or was killed: none before the file, no half line at its end."""
+    path = folder / "events.jsonl"
+    written = path.read_bytes() if path.exists() else b""
+    return [EVENT.validate_json(line) for line in written[: written.rfind(b"\n") + 1].splitlines()]
+
+
 @pytest.fixture(scope="session")
 def sample_model() -> Path:
     """The models folder that holds the sample base model, fetched and converted on a fresh machine."""
@@ -143,4 +160,41 @@ def sample_model() -> Path:
     )
     assert done.returncode == 0, done.stderr
     assert (models_dir / SAMPLE_MODEL_ID / "config.json").is_file()
+    return models_dir
+
+
+@pytest.fixture
+def train(monkeypatch: pytest.MonkeyPatch, tiny_models_dir: Path) -> Iterator[Train]:
+    """Run the command in this process; its signal handlers and environment do not outlive the test."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for name in ("OMP_WAIT_POLICY", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TOKENIZERS_PARALLELISM"):
+        monkeypatch.setenv(name, "1")
+
+    def run(folder: Path, *options: str, models_dir: Path = tiny_models_dir) -> int:
+        return main([str(folder), "--models-dir", str(models_dir), *options])
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def ended(folder: Path) -> Ended:
+    last = events_of(folder)[-1]
+    assert isinstance(last, Ended)
+    return last
+
+
+def warnings_of(folder: Path) -> list[str]:
+    return [event.message for event in events_of(folder) if isinstance(event, Log) and event.level is LogLevel.WARNING]
+
+
+def report_of(folder: Path) -> Report:
+    return Report.model_validate_json((folder / "report.json").read_bytes())
+
+
+@pytest.fixture
+def own_models_dir(tiny_models_dir: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model that a test may damage."""
+    models_dir = tmp_path / "own-models"
+    shutil.copytree(tiny_models_dir, models_dir)
     return models_dir

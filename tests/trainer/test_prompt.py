@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from playbook.contracts.asking import few_shot_messages
 from playbook.contracts.dataset import Example, Message
 from playbook.contracts.run_spec import BaseModelRef
 from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError
 from playbook.trainer.model import load_tokenizer, read_limits, resolve
-from playbook.trainer.prompt import PromptBuilder, few_shot_messages
+from playbook.trainer.prompt import PromptBuilder
 from playbook.trainer.sample_model import SAMPLE_MODEL_ID
 from tests.trainer.conftest import TINY_ID
 

@@ -1,9 +1,6 @@
 """Whole runs on a tiny model, in this process: what a run leaves behind, and how each kind of bad input ends."""
 
 import json
-import shutil
-import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,43 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from playbook.contracts.events import CheckpointSaved, Configured, Ended, Log, LogLevel, MetricPoint, Progress
-from playbook.contracts.report import Report
+from playbook.contracts.events import CheckpointSaved, Configured, MetricPoint, Progress
 from playbook.contracts.run_spec import Arm, Metric
 from playbook.contracts.states import EndReason
-from playbook.trainer.__main__ import main
-from tests.trainer.conftest import TINY_ID, MakeRun, events_of, row, sample_rows
-
-Train = Callable[..., int]
-
-
-@pytest.fixture
-def train(monkeypatch: pytest.MonkeyPatch, tiny_models_dir: Path) -> Iterator[Train]:
-    """Run the command in this process; its signal handlers and environment do not outlive the test."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    for name in ("OMP_WAIT_POLICY", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TOKENIZERS_PARALLELISM"):
-        monkeypatch.setenv(name, "1")
-
-    def run(folder: Path, *options: str, models_dir: Path = tiny_models_dir) -> int:
-        return main([str(folder), "--models-dir", str(models_dir), *options])
-
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-
-
-def ended(folder: Path) -> Ended:
-    last = events_of(folder)[-1]
-    assert isinstance(last, Ended)
-    return last
-
-
-def warnings_of(folder: Path) -> list[str]:
-    return [event.message for event in events_of(folder) if isinstance(event, Log) and event.level is LogLevel.WARNING]
-
-
-def report_of(folder: Path) -> Report:
-    return Report.model_validate_json((folder / "report.json").read_bytes())
+from tests.trainer.conftest import TINY_ID, MakeRun, Train, ended, events_of, report_of, row, sample_rows, warnings_of
 
 
 def test_a_run_leaves_events_report_adapter_and_checkpoint(make_run: MakeRun, train: Train) -> None:
@@ -237,14 +201,6 @@ def test_a_missing_base_model_is_named_with_those_present(make_run: MakeRun, tra
     assert f"'no-such-model' is neither in the models folder (which holds {TINY_ID})" in ended(folder).message
 
 
-@pytest.fixture
-def own_models_dir(tiny_models_dir: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny model that a test may damage."""
-    models_dir = tmp_path / "own-models"
-    shutil.copytree(tiny_models_dir, models_dir)
-    return models_dir
-
-
 def test_pickled_weights_are_never_read(make_run: MakeRun, train: Train, own_models_dir: Path) -> None:
     (own_models_dir / TINY_ID / "model.safetensors").rename(own_models_dir / TINY_ID / "pytorch_model.bin")
     folder = make_run()
@@ -330,3 +286,26 @@ def test_events_on_a_full_disk_still_say_why(
     assert train(folder) == 1
 
     assert capsys.readouterr().err.startswith("disk_full: The disk is full")
+
+
+def test_a_schema_that_cannot_be_used_ends_the_run_before_training(make_run: MakeRun, train: Train) -> None:
+    loops = {"metric": "json_schema", "json_schema": {"$ref": "#"}, "max_new_tokens": 4, "batch_size": 3}
+    folder = make_run(evaluation=loops)
+
+    train(folder)
+
+    assert ended(folder).reason is EndReason.INVALID_SPEC
+    assert ended(folder).message.startswith("json_schema loops: a $ref comes back to itself")
+    assert not (folder / "checkpoints").exists() or not list((folder / "checkpoints").iterdir())
+
+
+def test_expected_answers_that_no_model_can_reach_are_a_warning(make_run: MakeRun, train: Train) -> None:
+    settings = {"metric": "label_accuracy", "label_field": "team", "max_new_tokens": 4, "batch_size": 3}
+    folder = make_run(evaluation=settings)
+
+    train(folder)
+
+    assert [
+        text for text in warnings_of(folder) if "rows 1, 2, 3, 4 has no label at 'team'; correct label_field" in text
+    ]
+    assert report_of(folder).arms[0].scores[0].successes == 0

@@ -14,11 +14,15 @@ from playbook.trainer.checkpoint import TrainingState
 from playbook.trainer.data import Row
 from playbook.trainer.emit import Emitter
 from playbook.trainer.folder import RunFolder
-from playbook.trainer.model import load_with_adapters, resolve
+from playbook.trainer.forecast import Foresight
+from playbook.trainer.loss import IGNORED, loss_sum, make_batch
+from playbook.trainer.memory import Pass
+from playbook.trainer.model import load_for_training, resolve
 from playbook.trainer.prompt import Encoded
 from playbook.trainer.schedule import Workload
 from playbook.trainer.stop import Stop
-from playbook.trainer.train import IGNORED, TrainingJob, loss_sum, make_batch, overfits, train
+from playbook.trainer.train import TrainingJob, train
+from playbook.trainer.watch import overfits
 from tests.trainer.conftest import TINY_ID, events_of
 
 
@@ -35,21 +39,26 @@ def job(models_dir: Path, folder: Path, **training: Any) -> TrainingJob:
     folder.mkdir()
     settings = {"max_steps": 3, "eval_steps": 10, "save_steps": 10, "warmup_steps": 0, "learning_rate": 0.01}
     run = RunFolder(folder)
+    emitter = Emitter(run.events)
+    made = TrainingSettings.model_validate(settings | training)
+    workload = Workload(training_step=1, validation=1, validations=1, generated_tokens=1)
+    foresight = Foresight(workload, made, emitter, time.monotonic(), bytes_of=lambda _: 0, largest=Pass(1, 1, 1))
     return TrainingJob(
-        loaded=load_with_adapters(
+        loaded=load_for_training(
             resolve(BaseModelRef(id=TINY_ID), models_dir), LoraSettings(), seed=5, longest=16, compute_dtype="float32"
         ),
-        settings=TrainingSettings.model_validate(settings | training),
+        settings=made,
         rows=rows(16),
         validation_rows=rows(4),
         seed=0,
         pad_id=0,
         folder=run,
-        emitter=Emitter(run.events),
+        emitter=emitter,
         stop=Stop(lease=run.lease, max_lease_age_seconds=None),
-        workload=Workload(training_step=1, validation=1, validations=1, generated_tokens=1),
+        workload=workload,
         process_start=time.monotonic(),
         settings_digest="digest",
+        foresight=foresight,
     )
 
 
@@ -83,7 +92,7 @@ def test_the_loss_equals_that_of_plain_full_logits_row_by_row(tiny_models_dir: P
         expected += functional.cross_entropy(logits, answer, reduction="sum").item()
     made.emitter.close()
 
-    assert loss_sum(made, made.rows).item() == pytest.approx(expected, rel=1e-5)
+    assert loss_sum(made.loaded, made.rows, pad_id=0).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_one_batch_of_eight_and_eight_batches_of_one_are_the_same_run(tiny_models_dir: Path, tmp_path: Path) -> None:

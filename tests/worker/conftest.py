@@ -8,7 +8,7 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from playbook.web.accounts.models import User
 from playbook.web.jobs.actions import create_worker
-from playbook.web.jobs.models import Job
+from playbook.web.jobs.models import Job, PlaygroundSession
 from playbook.web.usecases.actions import create_use_case
 from playbook.web.usecases.models import UseCase
 from tests.e2e.demo import database
@@ -17,6 +17,7 @@ from tests.worker.stack import Site, WorkerProcess, make_models
 
 BEHAVIOURS = (
     "ok",
+    "whole-model",
     "crash",
     "killed",
     "out-of-memory",
@@ -26,6 +27,7 @@ BEHAVIOURS = (
     "no-report",
     "bad-report",
     "pickle",
+    "measuring",
 )
 
 
@@ -44,6 +46,7 @@ def site(running_site: Site, settings: Settings, django_db_blocker: DjangoDbBloc
     settings.PLAYBOOK_DATA_DIR = running_site.data_dir
     with django_db_blocker.unblock(), running_site.database():
         yield running_site
+        PlaygroundSession.objects.all().delete()
         Job.objects.all().delete()
 
 

@@ -19,6 +19,7 @@ from playbook.contracts.events import Event
 from playbook.contracts.report import Overlap, Report
 from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import EndReason, Stage
+from tests.worker import fake_playground
 
 parser = argparse.ArgumentParser()
 parser.add_argument("run_dir", type=Path)
@@ -26,6 +27,8 @@ parser.add_argument("--models-dir", type=Path, required=True)
 parser.add_argument("--max-lease-age", type=float, required=True)
 options = parser.parse_args()
 run_dir: Path = options.run_dir
+if json.loads((run_dir / "spec.json").read_bytes()).get("kind") == "playground":
+    fake_playground.serve(run_dir)
 spec = RunSpec.model_validate_json((run_dir / "spec.json").read_bytes())
 how = spec.base_model.id
 
@@ -45,6 +48,8 @@ def end(reason: EndReason, message: str) -> None:
 
 
 def stop(number: int, frame: object) -> None:
+    if how == "measuring":
+        write_report(partial=True)
     end(EndReason.CANCELLED_BY_USER, "stopped")
 
 
@@ -68,12 +73,20 @@ def save(step: int) -> None:
 
 
 def write_results() -> None:
+    if how == "whole-model":
+        (run_dir / "artifacts" / "model").mkdir(parents=True)
+        (run_dir / "artifacts" / "model" / "model.safetensors").write_bytes(b"all weights")
+        write_report(partial=False)
+        return
     adapter = run_dir / "artifacts" / "adapter"
     adapter.mkdir(parents=True)
     (adapter / "adapter_config.json").write_text("{}")
     (adapter / ("adapter_model.bin" if how == "pickle" else "adapter_model.safetensors")).write_bytes(b"weights")
-    if how == "no-report":
-        return
+    if how != "no-report":
+        write_report(partial=False)
+
+
+def write_report(*, partial: bool) -> None:
     report = Report(
         spec=spec,
         arms=(),
@@ -84,11 +97,13 @@ def write_results() -> None:
         versions={},
         started_at=now(),
         finished_at=now(),
+        partial=partial,
     )
     (run_dir / "report.json").write_text("{}" if how == "bad-report" else report.model_dump_json())
 
 
 signal.signal(signal.SIGTERM, stop)
+(run_dir / "pid").write_text(str(os.getpid()))
 print("fake trainer", how, "token" if "PLAYBOOK_WORKER_TOKEN" in os.environ else "no token")
 emit(events.StageStarted(at=now(), stage=Stage.DATA))
 for file in spec.inputs:

@@ -54,6 +54,7 @@ class Site:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "gunicorn", "playbook.web.wsgi", "--bind", bind, "--no-control-socket"),
+                    *("--config", "python:playbook.web.gunicorn_conf"),
                     *("--workers", "2", "--threads", "8", "--graceful-timeout", "1"),
                 ],
                 cwd=ROOT,

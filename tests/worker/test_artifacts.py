@@ -49,7 +49,7 @@ def test_unpack_restores_what_pack_packed(tmp_path: Path) -> None:
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved" / "state.json").write_text("{}")
     artifacts.pack(tmp_path / "saved", tmp_path / "checkpoint.zip", name="checkpoint.zip", prefix="step-000010")
-    artifacts.unpack_checkpoint(tmp_path / "checkpoint.zip", tmp_path / "checkpoints")
+    artifacts.unpack(tmp_path / "checkpoint.zip", tmp_path / "checkpoints")
     assert (tmp_path / "checkpoints" / "step-000010" / "state.json").read_text() == "{}"
 
 
@@ -60,8 +60,8 @@ def test_unpack_restores_what_pack_packed(tmp_path: Path) -> None:
 def test_unpack_refuses_other_paths_and_other_files(tmp_path: Path, name: str) -> None:
     with zipfile.ZipFile(tmp_path / "checkpoint.zip", "w") as archive:
         archive.writestr(zipfile.ZipInfo(name), b"x")
-    with pytest.raises(WrongInput, match="which is not a checkpoint file"):
-        artifacts.unpack_checkpoint(tmp_path / "checkpoint.zip", tmp_path / "checkpoints")
+    with pytest.raises(WrongInput, match="such a file does not belong there"):
+        artifacts.unpack(tmp_path / "checkpoint.zip", tmp_path / "checkpoints")
     assert not (tmp_path / "checkpoints").exists()
 
 
@@ -70,7 +70,7 @@ def test_unpack_refuses_a_zip_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with zipfile.ZipFile(tmp_path / "checkpoint.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("step/state.json", b"0" * 1001)
     with pytest.raises(WrongInput, match="unpacks to 1,001 bytes, over the limit of 1,000"):
-        artifacts.unpack_checkpoint(tmp_path / "checkpoint.zip", tmp_path / "checkpoints")
+        artifacts.unpack(tmp_path / "checkpoint.zip", tmp_path / "checkpoints")
 
 
 def location(name: str = "inputs/train.jsonl", data: bytes = DATA) -> InputLocation:

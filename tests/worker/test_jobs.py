@@ -13,13 +13,16 @@ import psutil
 import pytest
 from django.utils import timezone
 
-from playbook.contracts.protocol import ClaimRequest
+from playbook.contracts.prompting import DocumentsFile
+from playbook.contracts.protocol import PROTOCOL_VERSION, ClaimRequest
+from playbook.contracts.report import Report
 from playbook.contracts.states import EndReason, JobState
 from playbook.web.common import blobs
-from playbook.web.jobs import actions, queries
+from playbook.web.jobs import actions, curves, queries
+from playbook.web.jobs.levels import Point
 from playbook.web.jobs.models import Artifact, Attempt, Job
 from playbook.worker.client import Client
-from tests.web.jobs.factories import make_capabilities
+from tests.web.jobs.factories import event_file, make_capabilities
 from tests.worker.stack import Site, WorkerProcess, wait_for
 
 Launch = Callable[..., Job]
@@ -37,9 +40,13 @@ def ended(job: Job) -> tuple[str, str]:
     return job.state, job.end_reason
 
 
+def train_curve(job: Job) -> list[Point]:
+    return curves.of_jobs([job], ["train_loss"])[job.pk]["train_loss"]
+
+
 def at_step(job: Job, step: int) -> None:
     """Wait until the site has the loss of this step."""
-    wait_for(lambda: any(point[0] == step for point in queries.curve(job, ["train_loss"])["train_loss"]))
+    wait_for(lambda: any(point[0] == step for point in train_curve(job)))
 
 
 def gate(work_dir: Path, step: int) -> Path:
@@ -50,7 +57,10 @@ def gate(work_dir: Path, step: int) -> Path:
 
 
 def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_job_succeeds_and_hands_over_events_report_and_adapter(launch: Launch, start_worker: Start) -> None:
@@ -61,8 +71,8 @@ def test_job_succeeds_and_hands_over_events_report_and_adapter(launch: Launch, s
 
     run_dir = worker.run_dir(job.pk)
     assert job.end_message == "done"
-    assert queries.event_file(job) == (run_dir / "events.jsonl").read_bytes()
-    assert [step for step, _ in queries.curve(job, ["train_loss"])["train_loss"]] == [1, 2, 3, 4, 5]
+    assert event_file(job) == (run_dir / "events.jsonl").read_bytes()
+    assert [step for step, _ in train_curve(job)] == [1, 2, 3, 4, 5]
     assert job.first_step_at is not None
     stored = {artifact.name: blobs.path_of(artifact.sha256) for artifact in queries.downloads(job)}
     assert stored["report.json"].read_bytes() == (run_dir / "report.json").read_bytes()
@@ -70,6 +80,18 @@ def test_job_succeeds_and_hands_over_events_report_and_adapter(launch: Launch, s
         assert archive.namelist() == ["adapter_config.json", "adapter_model.safetensors"]
     assert (run_dir / "trainer.log").read_text() == "fake trainer ok no token\n"
     wait_for(lambda: not (run_dir / "worker.json").exists())
+
+
+def test_a_run_that_tuned_every_weight_hands_over_the_whole_model(launch: Launch, start_worker: Start) -> None:
+    job = launch("whole-model", max_steps=2)
+    start_worker()
+
+    assert ended(job) == (JobState.SUCCEEDED, EndReason.COMPLETED)
+
+    stored = {artifact.name: blobs.path_of(artifact.sha256) for artifact in queries.downloads(job)}
+    assert sorted(stored) == ["model.zip", "report.json"]
+    with zipfile.ZipFile(stored["model.zip"]) as archive:
+        assert archive.read("model.safetensors") == b"all weights"
 
 
 @pytest.mark.parametrize(
@@ -94,8 +116,21 @@ def test_failed_run_says_why(launch: Launch, start_worker: Start, behaviour: str
     assert ended(job) == (JobState.FAILED, reason)
     assert said in job.end_message
     written = (worker.run_dir(job.pk) / "events.jsonl").read_bytes()
-    assert queries.event_file(job) == written.partition(b'{"kind": "party"}\n')[0], "what was recorded is kept"
+    assert event_file(job) == written.partition(b'{"kind": "party"}\n')[0], "what was recorded is kept"
     assert worker.process.poll() is None, "the worker goes on with the next job"
+
+
+def test_each_job_runs_in_a_process_of_its_own_that_ends_with_it(launch: Launch, start_worker: Start) -> None:
+    first, second = launch("ok", max_steps=25), launch("ok", max_steps=25)
+    worker = start_worker()
+    go = gate(worker.work_dir, 12)
+    one = worker.trainer_pid(first.pk)
+    go.touch()
+    assert ended(first) == (JobState.SUCCEEDED, EndReason.COMPLETED)
+    wait_for(lambda: is_gone(one))
+    assert ended(second) == (JobState.SUCCEEDED, EndReason.COMPLETED)
+    processes = [path.read_text() for path in sorted(worker.work_dir.glob("job-*/pid"))]
+    assert len(set(processes)) == 2
 
 
 def test_cancel_ends_the_whole_process_group(launch: Launch, start_worker: Start) -> None:
@@ -109,7 +144,36 @@ def test_cancel_ends_the_whole_process_group(launch: Launch, start_worker: Start
 
     assert ended(job) == (JobState.CANCELLED, EndReason.CANCELLED_BY_USER)
     assert (len(pids), [pid for pid in pids if not is_gone(pid)]) == (3, [])
-    assert len(queries.event_file(job)) > 0, "what was recorded is kept"
+    assert len(event_file(job)) > 0, "what was recorded is kept"
+
+
+def test_cancel_during_the_evaluation_hands_over_the_partial_report(launch: Launch, start_worker: Start) -> None:
+    job = launch("measuring", max_steps=25)
+    worker = start_worker()
+    gate(worker.work_dir, 12)
+    at_step(job, 12)
+
+    actions.request_cancel(job, actor=job.created_by)
+
+    assert ended(job) == (JobState.CANCELLED, EndReason.CANCELLED_BY_USER)
+    stored = {artifact.name: blobs.path_of(artifact.sha256) for artifact in queries.downloads(job)}
+    assert list(stored) == ["report.json"]
+    assert stored["report.json"].read_bytes() == (worker.run_dir(job.pk) / "report.json").read_bytes()
+    assert Report.model_validate_json(stored["report.json"].read_bytes()).partial
+
+
+def test_a_job_searches_the_documents_of_its_spec(launch: Launch, start_worker: Start) -> None:
+    blob = blobs.store([b'{"id": "a", "text": "Nine to five."}\n'])
+    job = launch("ok")
+    documents = DocumentsFile(sha256=blob.sha256, size_bytes=blob.size_bytes, documents=1)
+    job.spec = job.run_spec.model_copy(update={"documents": documents}).model_dump(mode="json")
+    job.save(update_fields=["spec"])
+
+    worker = start_worker()
+
+    assert ended(job) == (JobState.SUCCEEDED, EndReason.COMPLETED)
+    fetched = worker.run_dir(job.pk) / "inputs" / "documents.jsonl"
+    assert fetched.read_bytes() == blobs.path_of(blob.sha256).read_bytes()
 
 
 def test_stale_attempt_is_stopped_and_the_other_worker_finishes(launch: Launch, start_worker: Start) -> None:
@@ -130,7 +194,7 @@ def test_stale_attempt_is_stopped_and_the_other_worker_finishes(launch: Launch, 
         (2, "gpu-2", "finished"),
     ]
     assert "from step 11" in [line.text for line in queries.log_tail(job) if line.attempt == 2]
-    assert [step for step, _ in queries.curve(job, ["train_loss"])["train_loss"]] == list(range(1, 26))
+    assert [step for step, _ in train_curve(job)] == list(range(1, 26))
     assert (second.run_dir(job.pk, 2) / "checkpoints" / "step-000010" / "state.json").exists()
 
     first.process.send_signal(signal.SIGCONT)
@@ -153,7 +217,7 @@ def test_killed_worker_takes_its_running_job_up_again(launch: Launch, start_work
 
     assert ended(job) == (JobState.SUCCEEDED, EndReason.COMPLETED)
     assert list(job.attempts.values_list("number", "end")) == [(1, "finished")]
-    assert queries.event_file(job) == (worker.run_dir(job.pk) / "events.jsonl").read_bytes()
+    assert event_file(job) == (worker.run_dir(job.pk) / "events.jsonl").read_bytes()
 
 
 def test_killed_worker_reports_a_run_that_ended_meanwhile(launch: Launch, start_worker: Start) -> None:
@@ -252,8 +316,8 @@ def test_site_restart_in_mid_job_loses_nothing(site: Site, launch: Launch, start
 
     assert ended(job) == (JobState.SUCCEEDED, EndReason.COMPLETED)
     assert list(job.attempts.values_list("number", "end")) == [(1, "finished")]
-    assert queries.event_file(job) == (worker.run_dir(job.pk) / "events.jsonl").read_bytes()
-    assert [step for step, _ in queries.curve(job, ["train_loss"])["train_loss"]] == list(range(1, 41))
+    assert event_file(job) == (worker.run_dir(job.pk) / "events.jsonl").read_bytes()
+    assert [step for step, _ in train_curve(job)] == list(range(1, 41))
 
 
 def test_input_that_changed_on_the_site_ends_the_job(launch: Launch, start_worker: Start) -> None:
@@ -272,7 +336,7 @@ def test_input_that_changed_on_the_site_ends_the_job(launch: Launch, start_worke
 def test_claims_at_the_same_moment_give_each_job_once(site: Site, launch: Launch) -> None:
     jobs = sorted(launch("ok").pk for _ in range(10))
     tokens = [actions.create_worker(name=f"claimer-{n}", created_by=None)[1] for n in range(16)]
-    request = ClaimRequest(protocol_version=1, capabilities=make_capabilities("ok"))
+    request = ClaimRequest(protocol_version=PROTOCOL_VERSION, capabilities=make_capabilities("ok"))
 
     def claim(token: str) -> int | None:
         with Client(site.address, token) as client:

@@ -8,13 +8,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from playbook.contracts.protocol import ClaimRequest, InputLocation
+from playbook.contracts.protocol import PROTOCOL_VERSION, ClaimRequest, InputLocation
 from playbook.worker.client import Client, JobKey, Refusal, SiteFailure
 from playbook.worker.retry import FAULT_TRIES, GaveUp, retry
 from tests.web.jobs.factories import make_capabilities
 
 KEY = JobKey(job_id=7, attempt=2, token="pbj_secret")
-REQUEST = ClaimRequest(protocol_version=1, capabilities=make_capabilities())
+REQUEST = ClaimRequest(protocol_version=PROTOCOL_VERSION, capabilities=make_capabilities())
 BEAT = json.dumps({"lease_seconds": 60, "cancel": False}).encode()
 
 

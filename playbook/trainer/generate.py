@@ -1,0 +1,138 @@
+"""Greedy answers to prompts, in batches: rows alike in length together, padded on the left, each dropped when it ends.
+
+The key-value cache is ours to cut: a row that has ended its turn leaves the batch, so one long answer does not keep
+the others' rows computing. Nothing but token ids is kept: logits of a whole split would not fit beside the model.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+from playbook.trainer.errors import RunError, ending_of, is_out_of_memory
+from playbook.trainer.stop import Stop
+
+#: Tokens of a batch, padding and answers included: long prompts come in smaller batches, which bounds the cache.
+_MAX_BATCH_TOKENS = 32_768
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What the model said: decoded text without the end of the turn, and how it stopped. `seconds`: from the start of
+    the batch to its last token, divided by the rows of the batch. `error`: why there is no answer."""
+
+    text: str
+    tokens: int
+    natural_stop: bool
+    seconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A model ready to answer: adapters merged or disabled by the caller. `stop` is asked between two tokens."""
+
+    model: Any
+    tokenizer: Any
+    device: torch.device
+    end_ids: frozenset[int]
+    max_new_tokens: int
+    batch_size: int
+    stop: Stop
+
+
+def answer(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> Iterator[dict[int, Generated]]:
+    """Yield the answers of one batch after the other, each by the index of its prompt.
+
+    Longest first: rows of a batch are alike, and what is too large for the memory fails at once. A batch for which
+    memory runs out is asked again in halves; a row that does not fit by itself is answered with an error.
+
+    Raises RunError(cancelled_by_user, lease_lost) between two tokens.
+    """
+    waiting = sorted(range(len(prompts)), key=lambda at: len(prompts[at]), reverse=True)
+    while waiting:
+        longest = len(prompts[waiting[0]]) + generator.max_new_tokens
+        size = max(1, min(generator.batch_size, _MAX_BATCH_TOKENS // longest))
+        batch, waiting = waiting[:size], waiting[size:]
+        yield dict(zip(batch, _answer_or_halve(generator, [prompts[at] for at in batch]), strict=True))
+
+
+def _answer_or_halve(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> list[Generated]:
+    try:
+        return generate(generator, prompts)
+    except RunError:
+        raise
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        problem = ending_of(error).message
+    if len(prompts) == 1:
+        return [Generated("", 0, natural_stop=False, seconds=0.0, error=problem)]
+    half = len(prompts) // 2
+    return [*_answer_or_halve(generator, prompts[:half]), *_answer_or_halve(generator, prompts[half:])]
+
+
+def generate(
+    generator: Generator, prompts: Sequence[tuple[int, ...]], *, on_token: Callable[[int, int], None] | None = None
+) -> list[Generated]:
+    """Return the greedy continuation of each prompt, at most `max_new_tokens` tokens long.
+
+    `on_token` is told (row, token) as each is made, for a page that shows them.
+    """
+    start = time.monotonic()
+    said: list[list[int]] = [[] for _ in prompts]
+    with torch.inference_mode():
+        for row, token in _tokens(generator, prompts):
+            said[row].append(token)
+            if on_token is not None:
+                on_token(row, token)
+    seconds = (time.monotonic() - start) / len(prompts)
+    return [_generated(generator, ids, seconds) for ids in said]
+
+
+def _tokens(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, int]]:
+    """Yield (row, token) as they are made; a row's last one ends its turn, unless it is cut."""
+    device, ends = generator.device, torch.tensor(sorted(generator.end_ids), device=generator.device)
+    width = max(len(prompt) for prompt in prompts)
+    pad_id = generator.tokenizer.pad_token_id
+    ids = torch.tensor([[pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    rows = torch.arange(len(prompts), device=device)
+    cache = DynamicCache(config=generator.model.config.get_text_config())
+    for made in range(1, generator.max_new_tokens + 1):
+        generator.stop.check()
+        output = generator.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        chosen = output.logits[:, -1].argmax(-1)
+        yield from zip(rows.tolist(), chosen.tolist(), strict=True)
+        goes_on = ~torch.isin(chosen, ends)
+        if made == generator.max_new_tokens or not bool(goes_on.any()):
+            return
+        positions = positions[:, -1:] + 1
+        if not bool(goes_on.all()):
+            keep = goes_on.nonzero().squeeze(1)
+            cache.batch_select_indices(keep)
+            rows, chosen, mask, positions = rows[keep], chosen[keep], mask[keep], positions[keep]
+        ids = chosen.unsqueeze(1)
+        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+
+
+def _generated(generator: Generator, ids: Sequence[int], seconds: float) -> Generated:
+    ended = bool(ids) and ids[-1] in generator.end_ids
+    said = ids[:-1] if ended else ids
+    return Generated(
+        text=str(generator.tokenizer.decode(said, skip_special_tokens=True)).strip(),
+        tokens=len(ids),
+        natural_stop=ended,
+        seconds=seconds,
+    )

@@ -1,0 +1,138 @@
+"""Rows as tensors, and their loss: the inner part of the training loop, which validation shares."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from peft.helpers import disable_input_dtype_casting
+from torch.nn import functional
+
+from playbook.contracts.run_spec import Method
+from playbook.trainer.data import Row
+from playbook.trainer.model import LoadedModel
+
+IGNORED = -100
+#: Widths of batches are rounded up to this. A CPU keeps a compiled kernel for each shape that it has met: 20 MB a step
+#: in the sample job, whose widths all differ by a token or two.
+_WIDTH_STEP = 16
+#: Largest difference of a logit, as a share of the largest logit, that another order of additions makes. A row that
+#: sees its neighbour moves them by a tenth and more.
+_PROOF_TOLERANCE = {"float32": 1e-4, "bfloat16": 0.02}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """input_ids, attention_mask, position_ids: int64 (batch, seq), padded on the left; no mask when nothing is padded.
+    labels: int64 (batch, seq), what each position predicts, IGNORED = -100 where nothing is learned."""
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor | None
+    position_ids: torch.Tensor
+    labels: torch.Tensor
+
+
+def loss_sum(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int, packing: bool = False) -> torch.Tensor:
+    """Return the summed cross-entropy of the supervised tokens of `rows`: a float32 scalar."""
+    if packing:
+        batch = pack_batch(rows, pad_id=pad_id, device=loaded.device)
+    else:
+        batch = make_batch(rows, pad_id=pad_id, device=loaded.device, width_step=_WIDTH_STEP)
+    learned = batch.labels != IGNORED
+    logits = logits_of(loaded, batch, learned)
+    return functional.cross_entropy(logits.float(), batch.labels[learned], reduction="sum")
+
+
+def logits_of(loaded: LoadedModel, batch: Batch, chosen: torch.Tensor) -> torch.Tensor:
+    """Return logits (chosen positions, vocabulary) as training computes them. `chosen`: bool (batch, seq)."""
+    model = loaded.model
+    autocast = torch.autocast(loaded.device.type, torch.bfloat16, enabled=loaded.compute_dtype == "bfloat16")
+    # peft would cast each input to fp32 only for autocast to cast it back: a tenth of the step.
+    no_casting = nullcontext() if loaded.method is Method.FULL else disable_input_dtype_casting(model)
+    with autocast, no_casting, _logits_at(model, chosen):
+        logits: torch.Tensor = model(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            position_ids=batch.position_ids,
+            use_cache=False,
+        ).logits[0]
+    return logits
+
+
+@contextmanager
+def _logits_at(model: Any, chosen: torch.Tensor) -> Iterator[None]:
+    """Within, the model gives logits of shape (1, chosen positions, vocabulary). `chosen`: bool (batch, seq).
+
+    The vocabulary is by far the widest layer, so what it would say at prompt and padding is not even computed. The
+    hidden states are picked, (batch, seq, hidden) to (1, n, hidden), in front of whatever module makes logits of them.
+    """
+
+    def pick(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (inputs[0][chosen].unsqueeze(0), *inputs[1:])
+
+    hook = model.get_output_embeddings().register_forward_pre_hook(pick)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def make_batch(rows: Sequence[Row], *, pad_id: int, device: torch.device, width_step: int = 1) -> Batch:
+    """Return `rows` as tensors, as wide as the longest, rounded up to `width_step`. The logit at position t predicts
+    token t + 1, so labels are shifted by one here.
+
+    Two rows of 3 and 2 tokens, 2 and 1 of them supervised, give labels [[a1, a2, -100], [-100, b1, -100]]; the last
+    position predicts nothing.
+    """
+    width = -(-max(len(row.encoded.input_ids) for row in rows) // width_step) * width_step
+    input_ids = torch.full((len(rows), width), pad_id)
+    mask = torch.zeros((len(rows), width), dtype=torch.int64)
+    labels = torch.full((len(rows), width), IGNORED)
+    for at, row in enumerate(rows):
+        ids = torch.tensor(row.encoded.input_ids)
+        start = width - len(ids)
+        input_ids[at, start:] = ids
+        mask[at, start:] = 1
+        for first, end in row.encoded.learned:
+            labels[at, start + first - 1 : start + end - 1] = ids[first:end]
+    padded = bool((mask == 0).any())
+    return Batch(
+        input_ids=input_ids.to(device),
+        # Without a mask attention takes its faster causal path.
+        attention_mask=mask.to(device) if padded else None,
+        position_ids=(mask.cumsum(1) - 1).clamp(min=0).to(device),
+        labels=labels.to(device),
+    )
+
+
+def pack_batch(rows: Sequence[Row], *, pad_id: int, device: torch.device) -> Batch:
+    """Return `rows` end to end as one sequence (1, all tokens) without padding.
+
+    Positions start at 0 with each row. From that transformers builds the block mask (or flash attention its sequence
+    borders), so that no row sees another; `packs_exactly` proves it of a model. Labels are as in `make_batch`.
+    """
+    singles = [make_batch([row], pad_id=pad_id, device=device) for row in rows]
+    return Batch(
+        input_ids=torch.cat([batch.input_ids for batch in singles], dim=1),
+        attention_mask=None,
+        position_ids=torch.cat([batch.position_ids for batch in singles], dim=1),
+        labels=torch.cat([batch.labels for batch in singles], dim=1),
+    )
+
+
+def packs_exactly(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int) -> bool:
+    """Tell whether packed rows give the logits that each gives alone: not so where a model has a mask of its own."""
+    few = [*rows[:3]] * (3 if len(rows) < 3 else 1)
+    loaded.model.eval()
+    with torch.inference_mode():
+        packed = _all_logits(loaded, pack_batch(few, pad_id=pad_id, device=loaded.device))
+        alone = [_all_logits(loaded, make_batch([row], pad_id=pad_id, device=loaded.device)) for row in few]
+    loaded.model.train()
+    expected = torch.cat(alone)
+    largest = float((packed - expected).abs().max() / expected.abs().max())
+    return largest < _PROOF_TOLERANCE[loaded.compute_dtype]
+
+
+def _all_logits(loaded: LoadedModel, batch: Batch) -> torch.Tensor:
+    return logits_of(loaded, batch, batch.labels != IGNORED).float()

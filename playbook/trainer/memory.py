@@ -1,0 +1,159 @@
+"""How much memory training will take, by component, from config.json and the rows alone. Plain arithmetic, no torch.
+
+The shape is that of a Llama-like decoder (attention with grouped keys, a gated MLP), which nearly all small base models
+have. The constants of activations count what autograd keeps of a layer, tensor by tensor; `make bench` holds the sum
+against the measured peak of the sample job.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from playbook.contracts.run_spec import LoraSettings, Method, RunSpec, TrainingSettings
+from playbook.trainer.data import Row, rows_of_step
+
+_FLOAT32 = 4
+#: 4 bits a weight and the scales of its block, 0.127 bit (QLoRA, Dettmers et al. 2023, section 3).
+_NF4_BYTES = 4.127 / 8
+#: Python with torch, transformers and peft loaded, the tokenizer and the kernels' scratch space. On a GPU: cuBLAS.
+_RUNTIME_BYTES = {"cpu": 700_000_000, "cuda": 100_000_000}
+#: Steps whose rows are looked at for the largest batch; rows of one step are alike in length, so few suffice.
+_STEPS_LOOKED_AT = 200
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Widths of a decoder: `attention` = heads x head size, `keys` = key/value heads x head size."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    attention: int
+    keys: int
+    vocabulary: int
+    tied: bool
+
+    @classmethod
+    def of(cls, config: Any) -> "Shape":
+        """Read a transformers configuration; what it does not name is taken as a plain multi-head decoder has it."""
+        hidden = config.hidden_size
+        heads = config.num_attention_heads
+        size = getattr(config, "head_dim", None) or hidden // heads
+        return cls(
+            hidden=hidden,
+            intermediate=getattr(config, "intermediate_size", None) or 4 * hidden,
+            layers=config.num_hidden_layers,
+            heads=heads,
+            attention=heads * size,
+            keys=(getattr(config, "num_key_value_heads", None) or heads) * size,
+            vocabulary=config.vocab_size,
+            tied=bool(getattr(config, "tie_word_embeddings", False)),
+        )
+
+    @property
+    def linear(self) -> dict[str, tuple[int, int]]:
+        """Return (in, out) of each linear module of a layer, by the name that target_modules uses."""
+        return {
+            "q_proj": (self.hidden, self.attention),
+            "k_proj": (self.hidden, self.keys),
+            "v_proj": (self.hidden, self.keys),
+            "o_proj": (self.attention, self.hidden),
+            "gate_proj": (self.hidden, self.intermediate),
+            "up_proj": (self.hidden, self.intermediate),
+            "down_proj": (self.intermediate, self.hidden),
+        }
+
+    @property
+    def embedding_parameters(self) -> int:
+        return self.vocabulary * self.hidden * (1 if self.tied else 2)
+
+    @property
+    def layer_parameters(self) -> int:
+        return self.layers * (sum(wide * out for wide, out in self.linear.values()) + 2 * self.hidden) + self.hidden
+
+    @property
+    def parameters(self) -> int:
+        return self.embedding_parameters + self.layer_parameters
+
+    def adapter_parameters(self, lora: LoraSettings) -> int:
+        """Return r (in + out) summed over the adapted modules, and with DoRA a magnitude for each output."""
+        wanted = (lora.target_modules,) if isinstance(lora.target_modules, str) else lora.target_modules
+        chosen = self.linear.values() if wanted == ("all-linear",) else [self.linear.get(n, (0, 0)) for n in wanted]
+        return self.layers * sum(lora.r * (wide + out) + (out if lora.use_dora else 0) for wide, out in chosen)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One forward and backward pass: `positions` with padding, `width` of the longest row, `learned` positions."""
+
+    positions: int
+    width: int
+    learned: int
+
+
+def largest_pass(rows: Sequence[Row], training: TrainingSettings, *, seed: int) -> Pass:
+    """Return the micro-batch that needs the most among the first steps of the run, in the order they will be made."""
+    size = training.per_device_train_batch_size
+    per_step = size * training.gradient_accumulation_steps
+    lengths = [len(row.encoded.input_ids) for row in rows]
+    steps = min(training.max_steps, _STEPS_LOOKED_AT)
+    seen: list[Pass] = []
+    for step in range(steps):
+        chosen = rows_of_step(lengths, step=step, rows_per_step=per_step, seed=seed)
+        seen += [
+            pass_of([rows[index] for index in chosen[at : at + size]], training) for at in range(0, per_step, size)
+        ]
+    return max(seen, key=lambda one: one.positions * one.width)
+
+
+def pass_of(rows: Sequence[Row], training: TrainingSettings) -> Pass:
+    lengths = [len(row.encoded.input_ids) for row in rows]
+    learned = sum(row.encoded.supervised_tokens for row in rows)
+    if training.packing:
+        return Pass(sum(lengths), sum(lengths), learned)
+    return Pass(max(lengths) * len(rows), max(lengths), learned)
+
+
+def estimate_memory(
+    config: Any, spec: RunSpec, *, one: Pass, compute_dtype: str, attention: str, device: str, checkpointing: bool
+) -> dict[str, int]:
+    """Return bytes by component at the peak of a training step: the backward pass of `one`, the largest micro-batch.
+
+    `attention`: the transformers implementation; eager keeps the weights (heads, width, width) that others recompute.
+    """
+    shape = Shape.of(config)
+    half = 2 if compute_dtype == "bfloat16" else _FLOAT32
+    full = spec.method is Method.FULL
+    trained = shape.parameters if full else shape.adapter_parameters(spec.lora)
+    if full:
+        # Under autocast each weight is cast once a step, and the cast copy lives as long as the activations.
+        base_weights = shape.parameters * (_FLOAT32 + (half if half < _FLOAT32 else 0))
+    elif spec.method is Method.QLORA:
+        base_weights = int(shape.layer_parameters * _NF4_BYTES) + shape.embedding_parameters * half
+    else:
+        base_weights = shape.parameters * half
+    layers = _layer_bytes(shape, one, half=half, eager=attention == "eager")
+    if checkpointing:
+        activations = shape.layers * one.positions * shape.hidden * half + layers
+    else:
+        activations = shape.layers * layers
+    return {
+        "base_weights": base_weights,
+        "adapter": 0 if full else trained * _FLOAT32,
+        "gradients": trained * _FLOAT32,
+        "optimizer": 2 * trained * _FLOAT32,
+        "activations": activations,
+        # As computed, in float32, their softmax, and the gradient of it.
+        "logits": one.learned * shape.vocabulary * (half + 3 * _FLOAT32),
+        "runtime": _RUNTIME_BYTES[device],
+    }
+
+
+def _layer_bytes(shape: Shape, one: Pass, *, half: int, eager: bool) -> int:
+    """Return what autograd keeps of one layer: norms in float32, projections, rotation, attention, gated MLP."""
+    norms = 2 * (2 * _FLOAT32 + 2 * half) * shape.hidden
+    attention = half * (4 * shape.attention + 4 * shape.keys) + half * 2 * shape.attention
+    mlp = half * (shape.hidden + 4 * shape.intermediate)
+    weights = shape.heads * one.width * (_FLOAT32 + 2 * half) if eager else 0
+    return one.positions * (norms + attention + mlp + weights)

@@ -1,0 +1,194 @@
+"""Adapter and base model as one plain model, made on demand: `python -m playbook.trainer.merge RUN_DIR`.
+
+The merged model is written, read back from its files, and answers the test split once more: what is handed on is what
+was measured, and its difference from the adapter is said (peft issue 2321: a merged model can be worse).
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import sys
+import time
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from playbook.contracts.model import Frozen
+from playbook.contracts.report import Report
+from playbook.contracts.run_spec import Metric
+from playbook.contracts.states import EndReason
+from playbook.trainer.emit import Emitter
+from playbook.trainer.errors import RunError, ending_of
+from playbook.trainer.folder import RunFolder, default_models_dir
+from playbook.trainer.model import ModelSource, choose_attention, choose_device, load_base
+from playbook.trainer.prepare import Prepared, Run, prepare, read_spec
+from playbook.trainer.stop import Stop
+
+HELP = """\
+Merge the adapter of a finished run into its base model, and measure the merged model on the same test split.
+
+Reads RUN_DIR/artifacts/adapter and RUN_DIR/report.json; writes RUN_DIR/artifacts/merged: a model that transformers
+loads by itself, with tokenizer, chat template, card and manifest. The manifest and the last line printed say how many
+answers differ from the adapter's. Merging rounds to the precision of the base model's files, so a few may.
+"""
+
+
+class MergeCheck(Frozen):
+    """The merged model against the adapter on the test rows. `differing` counts rows whose answers are not the same."""
+
+    metric: Metric
+    rows: int
+    adapter_right: int
+    merged_right: int
+    differing: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.metric}: adapter {self.adapter_right} of {self.rows}, merged {self.merged_right} of {self.rows}; "
+            f"{self.differing} of {self.rows} answers differ."
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m playbook.trainer.merge", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the folder of a run that completed")
+    parser.add_argument("--models-dir", type=Path, default=default_models_dir(), help="folder of base models")
+    options = parser.parse_args(arguments)
+    folder = RunFolder(options.run_dir)
+    try:
+        check = merge(folder, models_dir=options.models_dir)
+    except Exception as error:
+        ending = ending_of(error)
+        print(f"{ending.reason}: {ending.message}", file=sys.stderr)
+        return 1
+    print(f"{folder.merged} is written and measured. {check}")
+    return 0
+
+
+def merge(folder: RunFolder, *, models_dir: Path) -> MergeCheck:
+    """Write `RUN_DIR/artifacts/merged` anew and return how it compares.
+
+    Raises RunError: invalid_spec (the run left no adapter or no report), and as `prepare` and `load_base`.
+    """
+    report = _report_of(folder)
+    stop = Stop(lease=folder.lease, max_lease_age_seconds=None)
+    # What preparing would say is in the events of the run already.
+    with contextlib.closing(Emitter(Path(os.devnull))) as emitter:
+        run = Run(folder, read_spec(folder), models_dir, emitter, stop, process_start=time.monotonic())
+        prepared = prepare(run)
+        _write(folder, prepared)
+        check = _measure(folder, run, prepared, report)
+    _describe(folder, check)
+    return check
+
+
+def _report_of(folder: RunFolder) -> Report:
+    missing = next((path for path in (folder.adapter, folder.report) if not path.exists()), None)
+    if missing is not None:
+        raise RunError(
+            EndReason.INVALID_SPEC,
+            f"{missing} is not there: only a run that completed with an adapter can be merged. Run python -m "
+            f"playbook.trainer {folder.root} first; after method: full the model is whole already.",
+        )
+    return Report.model_validate_json(folder.report.read_bytes())
+
+
+def _write(folder: RunFolder, prepared: Prepared) -> None:
+    # Heavy, and needless until the run folder is known to be right.
+    import torch
+    from peft import PeftModel
+
+    dtype = prepared.config.dtype or torch.float32
+    base = _load(prepared.source, prepared, dtype=str(dtype).removeprefix("torch."))
+    with warnings.catch_warnings():
+        # peft asks transformers for a name that transformers has just deprecated; nothing a reader can act on.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        merged = PeftModel.from_pretrained(base, folder.adapter).merge_and_unload(safe_merge=True)
+    partial = folder.merged.with_name(f".{folder.merged.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        merged.save_pretrained(partial)
+        prepared.tokenizer.save_pretrained(partial)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(folder.merged, ignore_errors=True)
+    partial.rename(folder.merged)
+
+
+def _load(source: ModelSource, prepared: Prepared, *, dtype: str) -> Any:
+    device = choose_device()
+    attention = choose_attention(device, longest=prepared.longest, compute_dtype=dtype)
+    return load_base(source, device=device, dtype=dtype, attention=attention)
+
+
+def _measure(folder: RunFolder, run: Run, prepared: Prepared, report: Report) -> MergeCheck:
+    """Answer the test split with the model read back from its files, and hold the answers against the adapter's."""
+    from playbook.scoring.metrics import Judge
+    from playbook.trainer.evaluate import ArmRun
+    from playbook.trainer.generate import Generator
+
+    adapter = next(arm for arm in report.arms if arm.arm.is_tuned)  # the run left an adapter, so it measured it
+    source = ModelSource(location=str(folder.merged), revision=None, is_local=True)
+    generator = Generator(
+        model=_load(source, prepared, dtype=str(_compute_dtype(folder))).eval(),
+        tokenizer=prepared.tokenizer,
+        device=choose_device(),
+        end_ids=prepared.end_ids,
+        max_new_tokens=run.spec.evaluation.max_new_tokens,
+        batch_size=run.spec.evaluation.batch_size,
+        stop=run.stop,
+    )
+    again = ArmRun(adapter.arm, run.spec, prepared.questions[adapter.arm], Judge(run.spec.evaluation))
+    again.run(generator, on_rows_done=lambda rows: None)
+    merged = again.report()
+    return MergeCheck(
+        metric=run.spec.evaluation.metric,
+        rows=len(merged.items),
+        adapter_right=sum(item.correct for item in adapter.items),
+        merged_right=sum(item.correct for item in merged.items),
+        differing=sum(one.output != other.output for one, other in zip(adapter.items, merged.items, strict=True)),
+    )
+
+
+def _compute_dtype(folder: RunFolder) -> str:
+    """Return the precision in which the adapter was measured."""
+    return str(json.loads((folder.adapter / "manifest.json").read_bytes())["compute_dtype"])
+
+
+def _describe(folder: RunFolder, check: MergeCheck) -> None:
+    """Write card and manifest: those of the adapter, with what is different about a merged model."""
+    from playbook.trainer.artifacts import ADAPTER_FILE, sha256_of, write_atomically
+
+    front, body = (folder.adapter / "README.md").read_text(encoding="utf-8").split("---\n", 2)[1:]
+    metadata = yaml.safe_load(front) | {"library_name": "transformers", "base_model_relation": "finetune"}
+    title, _, rest = body.strip().partition("\n")
+    used = rest.partition("```python")[0].strip()
+    card = (
+        f"---\n{yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True)}---\n\n"
+        f"{title.replace('LoRA adapter for', 'Merged model tuned from')}\n\n{used}\n\n"
+        f"Adapter and base model as one, measured again on the same test rows. {check}\n\n"
+        "```python\nfrom transformers import AutoModelForCausalLM\n"
+        'model = AutoModelForCausalLM.from_pretrained("path/to/this/folder")\n```\n'
+    )
+    write_atomically(folder.merged / "README.md", card)
+    manifest = json.loads((folder.adapter / "manifest.json").read_bytes()) | {
+        "merged_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "merged_from": {ADAPTER_FILE: sha256_of(folder.adapter / ADAPTER_FILE)},
+        "merge_check": check.model_dump(mode="json"),
+    }
+    manifest["files"] = {
+        file.name: sha256_of(file) for file in sorted(folder.merged.iterdir()) if file.name != "manifest.json"
+    }
+    write_atomically(folder.merged / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

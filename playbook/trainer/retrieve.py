@@ -1,0 +1,173 @@
+"""Finds passages in the documents of a run, and the train rows nearest to a question, by BM25.
+
+Documents are cut into passages at sentence ends. No torch here; `embed` searches by meaning.
+"""
+
+import hashlib
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playbook.contracts.asking import Find
+from playbook.contracts.documents import BadDocuments, Document, read_documents
+from playbook.contracts.prompting import DocumentsFile, Retriever
+from playbook.contracts.report import Retrieval
+from playbook.contracts.run_spec import Arm, RunSpec
+from playbook.contracts.states import EndReason
+from playbook.trainer.emit import Emitter
+from playbook.trainer.errors import RunError
+from playbook.trainer.folder import RunFolder
+
+_WORD = re.compile(r"\w+")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|\n\s*\n")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A piece of a document, as it is shown to the model."""
+
+    document: str
+    title: str
+    text: str
+
+    @property
+    def shown(self) -> str:
+        return f"{self.title}: {self.text}" if self.title else self.text
+
+
+def open_documents(
+    folder: RunFolder, spec: RunSpec, emitter: Emitter, *, models_dir: Path
+) -> tuple[Find | None, Retrieval | None]:
+    """Return what finds passages for a question, and what the report says of it; nothing when no arm retrieves.
+
+    Raises RunError: input_mismatch, invalid_dataset, base_model_missing (of the embedding model).
+    """
+    settings = spec.retrieval
+    if not spec.retrieves or spec.documents is None:
+        return None, None
+    documents = load_documents(folder, spec.documents)
+    passages = cut(documents, words=settings.passage_words)
+    emitter.log(
+        f"{spec.documents.name}: {len(documents):,} documents in {len(passages):,} passages of at most "
+        f"{settings.passage_words} words."
+    )
+    if settings.in_training and Arm.LORA in spec.evaluation.arms:
+        emitter.warn(
+            "in_training: the model is tuned with passages in its prompts, and the lora arm is asked without any. "
+            "Read that arm as what is left when retrieval fails."
+        )
+    said = Retrieval(
+        documents_sha256=spec.documents.sha256,
+        documents=len(documents),
+        passages=len(passages),
+        retriever=settings.embedding_model or str(settings.retriever),
+        top_k=settings.top_k,
+    )
+    index: Any = None
+    if settings.retriever is Retriever.EMBEDDING and settings.embedding_model is not None:
+        # Brings torch, which the data stage otherwise does without.
+        from playbook.trainer.embed import EmbeddingIndex
+
+        index = EmbeddingIndex(passages, model=settings.embedding_model, models_dir=models_dir)
+    else:
+        index = PassageIndex(passages)
+    return lambda question: [passage.shown for passage in index.find(question, settings.top_k)], said
+
+
+class WordIndex:
+    """BM25 over texts (Robertson and Zaragoza 2009, in the variant of Lucene that bm25s takes by default)."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        # Brings numpy and scipy; a run without retrieval waits for neither.
+        import bm25s
+
+        # It prints what it does on the error output, at a level that nobody asked for.
+        logging.getLogger("bm25s").setLevel(logging.WARNING)
+        # One int object per word: 50 MB of text are 8 million of them.
+        self._ids: dict[str, int] = {}
+        tokens = [[self._ids.setdefault(word, len(self._ids)) for word in words_of(text)] for text in texts]
+        self._size = len(texts)
+        self._bm25 = bm25s.BM25()
+        # Without a single word there is nothing to index; every text is then as near as the next.
+        if self._ids:
+            self._bm25.index((tokens, self._ids), show_progress=False)
+
+    def nearest(self, query: str, count: int, *, matching: bool = True) -> list[int]:
+        """Return the indices of the `count` best texts, the best first, ties in their order.
+
+        `matching`: leave out texts that share no word with the query.
+        """
+        known = [self._ids[word] for word in words_of(query) if word in self._ids]
+        if not known:
+            return [] if matching else list(range(min(count, self._size)))
+        scores = self._bm25.get_scores_from_ids(known)
+        best = (-scores).argsort(kind="stable")[:count]
+        return [int(at) for at in best if not matching or scores[at] > 0]
+
+
+class PassageIndex:
+    """The passages of a run's documents, searched by words."""
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        self._passages = passages
+        self._index = WordIndex([f"{passage.title} {passage.text}" for passage in passages])
+
+    def find(self, query: str, top_k: int) -> list[Passage]:
+        """Return at most `top_k` passages that share a word with the query, the best first."""
+        return [self._passages[at] for at in self._index.nearest(query, top_k)]
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words as they are compared: in lower case, numbers included.
+
+    >>> words_of("Plan B-2 costs €40.")
+    ['plan', 'b', '2', 'costs', '40']
+    """
+    return _WORD.findall(text.lower())
+
+
+def load_documents(folder: RunFolder, file: DocumentsFile) -> tuple[Document, ...]:
+    """Return the documents of the run. Raises RunError: input_mismatch, invalid_dataset."""
+    path = folder.documents
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise RunError(
+            EndReason.INPUT_MISMATCH, f"inputs/{file.name} is not in the run folder; launch the job again."
+        ) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != file.sha256:
+        raise RunError(
+            EndReason.INPUT_MISMATCH,
+            f"inputs/{file.name} has sha256 {digest}, the spec says {file.sha256}; launch the job again.",
+        )
+    try:
+        return read_documents(data.splitlines())
+    except BadDocuments as error:
+        raise RunError(EndReason.INVALID_DATASET, f"{file.name}: {error}.") from error
+
+
+def cut(documents: Sequence[Document], *, words: int) -> list[Passage]:
+    """Return the documents in passages of at most `words` words, cut at sentence ends where that is possible."""
+    return [
+        Passage(document.id, document.title, text) for document in documents for text in _pieces(document.text, words)
+    ]
+
+
+def _pieces(text: str, limit: int) -> list[str]:
+    pieces: list[str] = []
+    held: list[str] = []
+    for sentence in _SENTENCE_END.split(text):
+        said = sentence.split()
+        if held and len(held) + len(said) > limit:
+            pieces.append(" ".join(held))
+            held = []
+        held += said
+        # A sentence longer than a passage, such as a table without full stops.
+        while len(held) > limit:
+            pieces.append(" ".join(held[:limit]))
+            held = held[limit:]
+    return [*pieces, " ".join(held)] if held else pieces

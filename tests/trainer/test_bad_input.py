@@ -1,0 +1,223 @@
+"""Bad input, each kind to its end: a reason from the closed list, what to change, nothing recorded lost.
+
+Rows, specs and base models that are wrong in other ways are in `test_run`; files that people bring in `tests/datasets`.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from playbook.contracts.events import CheckpointSaved, MetricPoint
+from playbook.contracts.states import EndReason
+from playbook.trainer.errors import RunError
+from playbook.trainer.train import train as train_loop
+from tests.trainer.conftest import (
+    ROOT,
+    TINY_ID,
+    MakeRun,
+    Train,
+    ended,
+    events_of,
+    report_of,
+    row,
+    sample_rows,
+    start_trainer,
+)
+from tests.trainer.test_process import DEADLINE_SECONDS, LONG_RUN, wait_for_step
+from tests.trainer.test_train import job
+
+
+def steps_of(folder: Path) -> list[int]:
+    return [
+        event.step for event in events_of(folder) if isinstance(event, MetricPoint) and "train_loss" in event.values
+    ]
+
+
+def with_setting(folder: Path, part: str, name: str, value: object) -> Path:
+    """Write a value that the contract refuses into the spec of a run."""
+    spec = json.loads((folder / "spec.json").read_text())
+    spec[part][name] = value
+    (folder / "spec.json").write_text(json.dumps(spec))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "words"),
+    [
+        ("training", "learning_rate", 1e3, "training.learning_rate: Input should be less than or equal to 1"),
+        ("lora", "r", 0, "lora.r: Input should be greater than or equal to 1"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_by_name_value_and_range(
+    make_run: MakeRun, train: Train, part: str, name: str, value: float, words: str
+) -> None:
+    folder = with_setting(make_run(), part, name, value)
+
+    assert train(folder) == 1
+
+    assert ended(folder).reason is EndReason.INVALID_SPEC
+    assert words in ended(folder).message
+    assert f"(got '{value}')" in ended(folder).message
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_a_base_model_that_wants_to_run_code_is_always_refused(
+    make_run: MakeRun, train: Train, own_models_dir: Path, file: str
+) -> None:
+    path = own_models_dir / TINY_ID / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"auto_map": {"AutoModelForCausalLM": "evil.Model"}}))
+    (own_models_dir / TINY_ID / "evil.py").write_text("raise SystemExit('this code ran')")
+    folder = make_run()
+
+    assert train(folder, models_dir=own_models_dir) == 1
+
+    assert ended(folder).reason is EndReason.BASE_MODEL_UNREADABLE
+    assert f"auto_map in {file}" in ended(folder).message
+    assert "always refused" in ended(folder).message
+
+
+def test_a_configuration_that_is_no_json_is_unreadable(make_run: MakeRun, train: Train, own_models_dir: Path) -> None:
+    (own_models_dir / TINY_ID / "config.json").write_text("{")
+    folder = make_run()
+
+    assert train(folder, models_dir=own_models_dir) == 1
+
+    assert ended(folder).reason is EndReason.BASE_MODEL_UNREADABLE
+    assert "config.json of base model 'tiny-llama' is no JSON" in ended(folder).message
+
+
+class _Hub(BaseHTTPRequestHandler):
+    """Answers as the Hub does about a model whose license has to be accepted, and about one that it has not."""
+
+    def do_HEAD(self) -> None:
+        gated = "/gated/" in self.path
+        self.send_response(403 if gated else 404)
+        self.send_header("X-Error-Code", "GatedRepo" if gated else "RepoNotFound")
+        self.send_header("X-Error-Message", "Access to model gated/model is restricted." if gated else "Not found")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_HEAD
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("gated/model", "is gated: its owner wants the license accepted first. Accept it on the model's page"),
+        ("nobody/nothing", "is not in the models folder and could not be fetched from the Hub"),
+    ],
+)
+def test_a_base_model_that_the_hub_does_not_give_is_missing_with_the_reason(
+    make_run: MakeRun, tiny_models_dir: Path, tmp_path: Path, hub: str, model: str, words: str
+) -> None:
+    folder = make_run(base_model={"id": model})
+    environment = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
+    command = [sys.executable, "-m", "playbook.trainer", str(folder), "--models-dir", str(tiny_models_dir)]
+
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1, done.stderr
+    assert ended(folder).reason is EndReason.BASE_MODEL_MISSING
+    assert f"{model!r} {words}" in ended(folder).message
+
+
+def test_a_dataset_of_one_row_trains_on_it_again_and_again(make_run: MakeRun, train: Train) -> None:
+    """An import refuses to split one row; brought as three files of a row each, a run works and says how few."""
+    one = make_run(train=sample_rows(1), validation=sample_rows(1, start=1), test=sample_rows(1, start=2))
+
+    assert train(one) == 0
+
+    assert [arm.scores[0].n for arm in report_of(one).arms] == [1, 1]
+    assert steps_of(one) == [1, 2, 3, 4]
+
+
+def test_a_row_of_a_hundred_thousand_tokens_is_refused_with_its_length(make_run: MakeRun, train: Train) -> None:
+    folder = make_run(train=[*sample_rows(3), row("y" * 100_000, "done")])
+
+    assert train(folder) == 1
+
+    assert ended(folder).reason is EndReason.ROW_TOO_LONG
+    assert "line 4 (100" in ended(folder).message
+
+
+def _limit_files_to_100_kb() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+
+def test_a_disk_that_is_full_while_a_checkpoint_is_saved_loses_nothing_that_was_recorded(
+    make_run: MakeRun, tiny_models_dir: Path
+) -> None:
+    """The system refuses to let a file grow, as on a full disk; the weights of a checkpoint are larger than that."""
+    folder = make_run(training={**LONG_RUN, "save_steps": 2})
+    first = start_trainer(folder, tiny_models_dir)
+    wait_for_step(folder, first, 3)
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=DEADLINE_SECONDS)
+    before = (folder / "events.jsonl").read_bytes()
+    kept = [event.name for event in events_of(folder) if isinstance(event, CheckpointSaved)][-1]
+    saved = {path.name: path.read_bytes() for path in (folder / "checkpoints" / kept).iterdir()}
+
+    command = [sys.executable, "-m", "playbook.trainer", str(folder), "--models-dir", str(tiny_models_dir)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, preexec_fn=_limit_files_to_100_kb
+    )
+
+    assert done.returncode == 1
+    assert ended(folder).reason is EndReason.DISK_FULL
+    assert "Free space on the worker" in ended(folder).message
+    assert (folder / "events.jsonl").read_bytes().startswith(before)
+    assert steps_of(folder)[-1] == int(kept.removeprefix("step-")) + 2
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == [kept]
+    assert {path.name: path.read_bytes() for path in (folder / "checkpoints" / kept).iterdir()} == saved
+
+
+@pytest.mark.parametrize(
+    ("size", "advice"), [(4, "Set per_device_train_batch_size 2 (now 4)"), (1, "Lower max_length")]
+)
+@pytest.mark.parametrize(("passes", "step", "kept"), [(0, 1, "Nothing was saved."), (5, 6, "of step 4 is kept")])
+def test_out_of_memory_at_the_first_and_at_a_late_step_says_what_to_change(
+    tiny_models_dir: Path, tmp_path: Path, passes: int, step: int, kept: str, size: int, advice: str
+) -> None:
+    made = job(tiny_models_dir, tmp_path / "run", max_steps=8, save_steps=2, per_device_train_batch_size=size)
+    counted: list[int] = []
+
+    def take_all_memory(*_: Any) -> None:
+        counted.append(1)
+        if len(counted) > passes:
+            torch.empty(2**55)
+
+    made.loaded.model.get_input_embeddings().register_forward_hook(take_all_memory)
+    with pytest.raises(RunError, match="Memory ran out") as caught:
+        train_loop(made, resume=None)
+    made.emitter.close()
+
+    assert caught.value.reason is EndReason.OUT_OF_MEMORY
+    assert f"Memory ran out at step {step} of 8" in caught.value.message
+    assert advice in caught.value.message
+    assert kept in caught.value.message
+    assert steps_of(made.folder.root) == list(range(1, step))

@@ -1,0 +1,43 @@
+"""Evaluation and validation keep no logits: a test split of any size needs the memory of one batch."""
+
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from playbook.trainer.loss import loss_sum
+from tests.trainer.test_train import job, rows
+
+
+def test_logits_of_a_batch_are_gone_before_the_next_one(tiny_models_dir: Path, tmp_path: Path) -> None:
+    made = job(tiny_models_dir, tmp_path / "run")
+    made.emitter.close()
+    seen: list[weakref.ref[torch.Tensor]] = []
+    alive: list[int] = []
+
+    def count(_: Any, __: Any, logits: torch.Tensor) -> None:
+        alive.append(sum(kept() is not None for kept in seen))
+        seen.append(weakref.ref(logits))
+
+    made.loaded.model.get_output_embeddings().register_forward_hook(count)
+    with torch.inference_mode():
+        losses = [loss_sum(made.loaded, rows(16)[at : at + 4], pad_id=0).item() for at in range(0, 16, 4)]
+
+    assert len(losses) == 4
+    assert alive == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_logits_are_computed_at_learned_tokens_alone(tiny_models_dir: Path, tmp_path: Path, packing: bool) -> None:
+    made = job(tiny_models_dir, tmp_path / "run")
+    made.emitter.close()
+    shapes: list[tuple[int, ...]] = []
+    head = made.loaded.model.get_output_embeddings()
+    head.register_forward_hook(lambda _, __, logits: shapes.append(tuple(logits.shape)))
+
+    loss_sum(made.loaded, rows(6), pad_id=0, packing=packing)
+
+    learned = sum(row.encoded.supervised_tokens for row in rows(6))
+    assert shapes == [(1, learned, head.out_features)]
