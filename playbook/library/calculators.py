@@ -1,18 +1,12 @@
-"""The arithmetic behind the calculators: memory of a LoRA run, break-even of a tuned model, rows of a test.
+"""The arithmetic behind the calculator of memory: parameters and bytes of a LoRA run.
 
 Pure functions on plain numbers; the site reads the inputs, bounds them and draws the results. Every formula names its
-source, and `tests/library/test_calculators.py` checks it against published values.
+source, and `tests/library/test_calculators.py` checks it against published values. What reports use too, break-even and
+the rows of a test, is in `scoring.costs` and `scoring.power`.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import sqrt
-
-#: 97.5 % and 80 % points of the standard normal distribution: 5 % two-sided error, 80 % power.
-_Z_ERROR, _Z_POWER = 1.959963984540054, 0.8416212335729143
-#: Fewer discordant rows cannot reach p < 0.05 in an exact McNemar test, even all one way: 2 / 2**6 = 0.031.
-LEAST_DISCORDANT_ROWS = 6
-HOURS_PER_MONTH = 730
 
 
 class Target(StrEnum):
@@ -188,72 +182,3 @@ def _activations_and_logits(shape: ModelShape, run: RunShape) -> tuple[MemoryPar
         ),
         MemoryPart("Logits", logit_bytes(shape, run), "8 bytes × batch × tokens × vocabulary", "arithmetic"),
     )
-
-
-def own_cost_per_token(*, price_per_hour: float, tokens_per_second: float) -> float:
-    """Return the cost of one token on a machine of one's own that is busy: price an hour / (tokens a second x 3600)."""
-    return price_per_hour / (tokens_per_second * 3600)
-
-
-@dataclass(frozen=True)
-class BreakEven:
-    """When the tuned model has paid for itself. `requests` counts the one-off cost alone; `months` also what running
-    it costs each month whatever the load. Either is None when it never pays."""
-
-    requests: float | None
-    months: float | None
-    saved_per_month: float
-
-
-def break_even(
-    *, one_off: float, hosted_per_request: float, own_per_request: float, requests_per_month: float, fixed: float
-) -> BreakEven:
-    """Return the break-even of a tuned model against a long prompt. `fixed`: own cost a month without any request.
-
-    requests = one-off cost / (hosted - own cost a request); months = one-off cost / (what a month saves). All amounts
-    are in one currency.
-
-    >>> break_even(one_off=500, hosted_per_request=0.02, own_per_request=0.01, requests_per_month=10_000, fixed=50)
-    BreakEven(requests=50000.0, months=10.0, saved_per_month=50.0)
-    """
-    difference = hosted_per_request - own_per_request
-    saved = requests_per_month * difference - fixed
-    return BreakEven(
-        requests=one_off / difference if difference > 0 else None,
-        months=one_off / saved if saved > 0 else None,
-        saved_per_month=saved,
-    )
-
-
-def paired_rows(*, difference: float, discordant: float) -> int:
-    """Return the test rows needed to see `difference` between two models that answer the same rows.
-
-    At 5 % two-sided error and 80 % power.
-    `discordant` is the share of rows on which exactly one of the two is right; it is never below `difference`.
-    rows = (z_error + z_power)² x variance / difference², where a paired difference of right and wrong answers has the
-    variance discordant - difference²; to the nearest row, as the normal approximation is coarser than one. Source: the
-    power analysis in Miller, "Adding Error Bars to Evals", 2024.
-    Raises ValueError unless 0 < difference <= discordant <= 1.
-
-    >>> paired_rows(difference=0.10, discordant=0.30)
-    228
-    """
-    if not 0 < difference <= discordant <= 1:
-        raise ValueError(
-            f"difference {difference} and discordant share {discordant}: need 0 < difference <= discordant <= 1"
-        )
-    return round((_Z_ERROR + _Z_POWER) ** 2 * (discordant - difference**2) / difference**2)
-
-
-def smallest_difference(*, rows: int, discordant: float) -> float | None:
-    """Return the smallest difference that `rows` paired test rows show, the inverse of `paired_rows`.
-
-    None when even a difference as large as the discordant share would not show, or when fewer than six rows are
-    expected to differ.
-
-    >>> round(smallest_difference(rows=228, discordant=0.30), 2)
-    0.1
-    """
-    factor = (_Z_ERROR + _Z_POWER) ** 2
-    found = sqrt(factor * discordant / (rows + factor))
-    return found if found <= discordant and rows * discordant >= LEAST_DISCORDANT_ROWS else None

@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import Field
 
 from playbook.contracts.dataset import Split
-from playbook.contracts.model import Frozen
-from playbook.contracts.run_spec import BaseModelRef, Sha256
+from playbook.contracts.model import Frozen, Sha256
+from playbook.contracts.run_spec import BaseModelRef
 from playbook.library.calculators import ModelShape, Precision, RunShape, Target, lora_memory
 from playbook.library.fields import Line, Slug, Text, Url
 

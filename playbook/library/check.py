@@ -14,7 +14,7 @@ from playbook.library.embeds import EMBED_KINDS, parse_embed
 from playbook.library.files import read_text
 from playbook.library.formulas import FormulaError, to_mathml
 from playbook.library.links import content_path, judge
-from playbook.library.outline import BLOCK_KINDS
+from playbook.library.outline import BLOCK_KINDS, BlockMark
 from playbook.library.problems import ContentError, ContentProblem
 from playbook.library.reader import GLOSSARY_PATH
 
@@ -50,6 +50,9 @@ _Found = tuple[int, str, bool]
 def _links(library: Library, article: Article) -> Iterator[_Found]:
     for mention in article.outline.mentions:
         verdict = judge(library, article, mention)
+        if mention.kind == "image" and (drawn := _drawing_of(mention.href)):
+            yield mention.line, f"{mention.href[:200]!r} is a drawing; show it with /// figure | {drawn}", False
+            continue
         if verdict.error:
             yield mention.line, verdict.error, False
         if verdict.warning:
@@ -61,6 +64,12 @@ def _links(library: Library, article: Article) -> Iterator[_Found]:
             place = content_path(article.path, mention.href) if mention.href else None
             if verdict.target is not None and place and place[0] not in library.images:
                 yield mention.line, f"{mention.href[:200]!r} is no image; link to it without the !", False
+
+
+def _drawing_of(href: str) -> str | None:
+    """Return the slug of a drawing that somebody wants to show as a picture."""
+    name = href.rpartition("/")[2]
+    return name.removesuffix(".svg") if name.endswith(".svg") else None
 
 
 def _formulas(article: Article) -> Iterator[_Found]:
@@ -83,8 +92,20 @@ def _blocks(library: Library, article: Article) -> Iterator[_Found]:
         elif block.kind not in BLOCK_KINDS:
             choice = ", ".join(sorted({*BLOCK_KINDS, *EMBED_KINDS}))
             yield block.line, f"/// {block.kind[:80]} is no block; there are: {choice}", False
+        elif block.kind == "figure":
+            yield from _figure(library, article, block)
         elif block.kind == "tab" and not block.argument:
             yield block.line, "/// tab has no title; write it after a bar: /// tab | Title", False
+
+
+def _figure(library: Library, article: Article, block: BlockMark) -> Iterator[_Found]:
+    if block.argument not in library.figures:
+        choice = ", ".join(list(library.figures)[:12]) or "none"
+        shown = block.argument[:80]
+        yield block.line, f"/// figure names {shown!r}, which is no drawing in figures/; there are: {choice}", False
+    below = article.text.split("\n", block.line + 1)[block.line :]
+    if not below or not below[0].strip() or below[0].lstrip().startswith("///"):
+        yield block.line, f"/// figure | {block.argument[:80]} has no caption; write its source on the next line", False
 
 
 def _expired_sources(article: Article, today: date) -> Iterator[ContentProblem]:

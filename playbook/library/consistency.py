@@ -3,6 +3,8 @@
 Looks at parsed values, after `reader` and before `content` makes them a library. Links in the text are `check`'s.
 """
 
+import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from playbook.contracts.run_spec import Recipe
@@ -42,6 +44,8 @@ def inconsistencies(
     known = articles.keys() | set(former)
     yield from _reserved_areas(files, articles.values(), read_text)
     yield from _slugs_taken_twice(articles.values())
+    yield from _ids_taken_twice(CLAIMS_PATH, [claim.id for claim in files.claims], read_text)
+    yield from _ids_taken_twice(MODELS_PATH, [model.id for model in files.base_models], read_text)
     for article in articles.values():
         yield from _article_references(article, known, claims)
     for checklist in files.checklists:
@@ -81,6 +85,16 @@ def _slugs_taken_twice(articles: Iterable[Article]) -> Iterator[ContentProblem]:
                 f"slug {article.slug!r} is also that of {other.path}, so that [[{article.slug}]] could mean either"
             )
             yield ContentProblem(path=article.path, line=1, message=f"{message}; rename one and give it an alias")
+
+
+def _ids_taken_twice(path: str, ids: list[str], read_text: ReadText) -> Iterator[ContentProblem]:
+    """Yield each id of a list that an earlier entry has: the later one would hide it."""
+    for taken, times in Counter(ids).items():
+        if times > 1:
+            written = re.finditer(rf"\bid:[ \t]*([\"']?){re.escape(taken)}\1(?![\w./-])", text := read_text(path))
+            for found in list(written)[1:]:
+                line = text.count("\n", 0, found.start()) + 1
+                yield ContentProblem(path=path, line=line, message=f"id {taken!r} is listed twice; keep one entry")
 
 
 def _article_references(article: Article, known: Collection[str], claims: Collection[str]) -> Iterator[ContentProblem]:

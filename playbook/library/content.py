@@ -18,9 +18,12 @@ from playbook.library.catalog import BaseModelEntry, DatasetCard
 from playbook.library.consistency import current_names, inconsistencies
 from playbook.library.definition import Checklist
 from playbook.library.embeds import CALCULATORS, EmbedKind
+from playbook.library.figures import Figure
 from playbook.library.files import Watch, read_text
 from playbook.library.images import Image
 from playbook.library.links import LinkGraph, LinkMemory, link_graph
+from playbook.library.measured import Measured
+from playbook.library.policy import Policy
 from playbook.library.problems import ContentError, ContentProblem
 from playbook.library.reader import Files, Memory, read_files
 from playbook.library.terms import Claim, Term
@@ -34,7 +37,7 @@ Target = Article | Checklist | Recipe | DatasetCard | Image
 class Library:
     """Everything that the content folder holds, read once. Mappings are by key: articles by `<area>/<slug>`, base
     models and claims by id, images by path, the others by slug; all in the order in which they are shown. `aliases`:
-    former key → present key of renamed articles."""
+    former key → present key of renamed articles. `policy`: None when its file cannot be read."""
 
     content_dir: Path
     areas: tuple[Area, ...] = ()
@@ -44,9 +47,12 @@ class Library:
     base_models: Mapping[str, BaseModelEntry] = field(default_factory=dict)
     datasets: Mapping[str, DatasetCard] = field(default_factory=dict)
     images: Mapping[str, Image] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    reports: Mapping[str, Measured] = field(default_factory=dict)
     glossary: Mapping[str, Term] = field(default_factory=dict)
     claims: Mapping[str, Claim] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    policy: Policy | None = field(default_factory=Policy)
     problems: tuple[ContentProblem, ...] = ()
     link_memory: LinkMemory = field(default_factory=LinkMemory, repr=False, compare=False)
 
@@ -83,6 +89,7 @@ class Library:
             "job": self.recipes.keys(),
             "evidence": self.claims.keys(),
             "calculator": CALCULATORS,
+            "measured": self.reports.keys(),
         }
 
     def problems_of(self, path: str) -> tuple[ContentProblem, ...]:
@@ -151,17 +158,24 @@ def load_library(content_dir: Path, memory: LibraryMemory | None = None) -> Libr
         content_dir=content_dir,
         areas=files.areas,
         articles=MappingProxyType(articles),
-        checklists=MappingProxyType({checklist.slug: checklist for checklist in files.checklists}),
+        checklists=MappingProxyType({found.slug: found for found in sorted(files.checklists, key=_place)}),
         recipes=MappingProxyType({recipe.slug: recipe for recipe in files.recipes}),
         base_models=MappingProxyType({model.id: model for model in files.base_models}),
         datasets=MappingProxyType({card.slug: card for card in files.datasets}),
         images=MappingProxyType({image.path: image for image in files.images}),
+        figures=MappingProxyType({figure.slug: figure for figure in files.figures}),
+        reports=MappingProxyType({report.slug: report for report in files.reports}),
         glossary=MappingProxyType({term.slug: term for term in files.glossary}),
         claims=MappingProxyType({claim.id: claim for claim in files.claims}),
         aliases=MappingProxyType(aliases),
+        policy=files.policy,
         problems=_sorted([*files.problems, *problems, *_between(content_dir, files, articles, aliases)]),
         link_memory=memory.links,
     )
+
+
+def _place(checklist: Checklist) -> tuple[int, str]:
+    return checklist.order, checklist.slug
 
 
 def _between(

@@ -6,12 +6,15 @@ so what these expressions find is markup.
 """
 
 import html
+import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
-from playbook.library.embeds import Embed, EmbedKind, parse_embed
+from playbook.library.embeds import EMBED_KINDS, Embed, EmbedKind, parse_embed
+from playbook.library.figures import Figure
 from playbook.library.formulas import FormulaError, to_mathml
 from playbook.library.glossary import mark_terms
 from playbook.library.images import Image
@@ -20,8 +23,9 @@ from playbook.library.terms import Term
 _FORMULA = re.compile(r'<code class="math-(?P<kind>inline|block)">(?P<tex>[^<]*)</code>')
 _TAB = re.compile(r'<p class="tab-title" id="tab-(?P<group>\d+)-(?P<number>\d+)">(?P<title>[^<]*)</p>')
 _EMBED = re.compile(
-    r'<div class="embed" data-embed="(?P<kind>checklist|job|evidence|calculator)" data-ref="(?P<argument>[^"]*)"></div>'
+    rf'<div class="embed" data-embed="(?P<kind>{"|".join(EMBED_KINDS)})" data-ref="(?P<argument>[^"]*)"></div>'
 )
+_FIGURE = re.compile(r'<figure data-figure="(?P<slug>[^"]*)">')
 _IMAGE = re.compile(r'<img(?P<before>(?: [a-z]+="[^"]*")*?) src="(?P<src>[^"]*)"')
 
 
@@ -36,8 +40,13 @@ class Html:
 Part = Html | Embed
 
 
-def decorate(clean: str, terms: tuple[Term, ...], images: Mapping[str, Image]) -> str:
-    """Return the HTML with all that readers see in it. `images`: address → picture."""
+def decorate(
+    clean: str,
+    terms: tuple[Term, ...],
+    images: Mapping[str, Image],
+    figures: Mapping[str, Figure] = MappingProxyType({}),
+) -> str:
+    """Return the HTML with all that readers see in it. `images`: address → picture; `figures`: slug → drawing."""
     labelled = (
         clean.replace("<table>", '<div class="table-scroll" tabindex="0"><table>')
         .replace("</table>", "</table></div>")
@@ -47,7 +56,11 @@ def decorate(clean: str, terms: tuple[Term, ...], images: Mapping[str, Image]) -
         labelled = _FORMULA.sub(_formula, labelled)
     if "<img" in labelled:
         labelled = _IMAGE.sub(lambda found: _image(found, images), labelled)
-    return _TAB.sub(_tab, mark_terms(labelled, terms))
+    marked = mark_terms(labelled, terms)
+    if "<figure" in marked:
+        numbers = itertools.count(1)  # terms were marked before: a drawing has no room for their definitions
+        marked = _FIGURE.sub(lambda found: _drawing(found, figures, next(numbers)), marked)
+    return _TAB.sub(_tab, marked)
 
 
 def split_parts(decorated: str, known: Mapping[EmbedKind, Collection[str]]) -> tuple[Part, ...]:
@@ -88,6 +101,11 @@ def _image(found: re.Match[str], images: Mapping[str, Image]) -> str:
     if image is None or image.width is None:
         return found[0]
     return f'{found[0]} width="{image.width}" height="{image.height}" loading="lazy"'
+
+
+def _drawing(found: re.Match[str], figures: Mapping[str, Figure], number: int) -> str:
+    figure = figures.get(html.unescape(found["slug"]))
+    return f'<figure class="drawing">{figure.markup(f"figure-{number}") if figure else ""}'  # `check` names the line
 
 
 def _tab(found: re.Match[str]) -> str:

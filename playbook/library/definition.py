@@ -1,6 +1,6 @@
 """The definition of a checklist, as `content/checklists/<slug>.yaml` states it: values only, no rules evaluated.
 
-`rules` compiles the expressions, `flow` follows every path, `checklist` evaluates answers.
+`question` is a node of it, `rules` compiles the expressions, `flow` follows every path, `checklist` evaluates answers.
 """
 
 import hashlib
@@ -11,50 +11,25 @@ import rfc8785
 from pydantic import Field, field_validator, model_validator
 
 from playbook.contracts.dataset import Split
+from playbook.contracts.metrics import CRITERION_METRICS, Metric
 from playbook.contracts.model import Frozen
 from playbook.contracts.roles import SIGNING_ROLES, Role
-from playbook.contracts.run_spec import Arm, Metric
-from playbook.library.fields import ArticleRef, ClaimId, Days, Line, Slug, Text
+from playbook.contracts.run_spec import Arm
+from playbook.library.fields import ArticleRef, Days, Line, Slug, Text
+from playbook.library.question import UNKNOWN, AnswerRefused, Choice, Measured, Question
+
+__all__ = ["UNKNOWN", "AnswerRefused", "Checklist", "ChecklistOutcome", "Choice", "Criterion", "Measured", "Question"]
 
 MAX_QUESTIONS = 30
-#: The answers of each kind of question. A kind with answers of its own (choice, number in bands, measured result)
-#: is one more entry here; everything after this module sees only the list of answers.
-ANSWERS: dict[str, tuple[str, ...]] = {"yes_no_unknown": ("yes", "no", "unknown")}
-UNKNOWN = "unknown"
-
-
-class Question(Frozen):
-    """A node of the checklist. `show_if` may name earlier questions alone; without it, the question is always asked."""
-
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$", description="a name for rules: letters, digits, underscores")
-    text: Line
-    kind: Literal["yes_no_unknown"] = "yes_no_unknown"
-    why: Text = Field(description="why it is asked")
-    article: ArticleRef = Field(description="where it is explained")
-    evidence: Text = Field(description="what counts as evidence")
-    settles: Text = Field(description="what would settle an 'unknown'")
-    show_if: str | None = Field(default=None, max_length=500)
-    reasons: dict[str, Text] = Field(default_factory=dict, description="answer → text that enters the recommendation")
-    claims: tuple[ClaimId, ...] = ()
-
-    @property
-    def answers(self) -> tuple[str, ...]:
-        return ANSWERS[self.kind]
-
-    @model_validator(mode="after")
-    def _reasons_belong_to_answers(self) -> Self:
-        if strange := sorted(set(self.reasons) - set(self.answers)):
-            raise ValueError(f"reasons for {strange} of question {self.id!r}; its answers are {list(self.answers)}")
-        return self
 
 
 class ChecklistOutcome(Frozen):
     """A recommendation. Exactly one outcome's `when` holds at the end of every path."""
 
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
-    title: Line
-    advice: Text
-    when: str = Field(max_length=1_000)
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$", description="letters, digits, underscores")
+    title: Line = Field(description="the recommendation in a few words")
+    advice: Text = Field(description="what to do next")
+    when: str = Field(max_length=1_000, description="a rule; exactly one outcome's holds at the end of every path")
     tone: Literal["go", "wait", "stop"] = Field(description="go: run a job; wait: do something else first; stop")
 
 
@@ -80,6 +55,13 @@ class Criterion(Frozen):
     threshold: float = Field(ge=0, le=1)
     split: Split = Split.TEST
 
+    @field_validator("metric")
+    @classmethod
+    def _is_a_share(cls, metric: Metric) -> Metric:
+        if metric not in CRITERION_METRICS:
+            raise ValueError(f"{metric.value} is no share of 1, so no threshold can be promised; choose another metric")
+        return metric
+
 
 class Checklist(Frozen):
     """One version of a checklist. `model_dump(mode="json")` and `model_validate` are inverse, so that an assessment
@@ -87,14 +69,15 @@ class Checklist(Frozen):
 
     slug: Slug
     version: int = Field(ge=1, description="raised by one whenever the meaning changes")
+    order: int = Field(default=100, ge=1, le=1_000, description="place among the checklists: a lower one comes first")
     title: Line
     summary: Text
     article: ArticleRef | None = Field(default=None, description="the article that leads to it and shows what came")
     questions: tuple[Question, ...] = Field(min_length=1, max_length=MAX_QUESTIONS)
     outcomes: tuple[ChecklistOutcome, ...] = Field(min_length=1, max_length=MAX_QUESTIONS)
-    signing: tuple[Signing, ...] = Field(min_length=1)
-    review_in: Days
-    criterion: Criterion
+    signing: tuple[Signing, ...] = Field(min_length=1, description="who signs the decision")
+    review_in: Days = Field(description="days until the decision is looked at again, for example 90d")
+    criterion: Criterion = Field(description="what a decision drafted from it promises, unless people change it")
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:
@@ -109,9 +92,10 @@ class Checklist(Frozen):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON (RFC 8785) of all that was written. Defaults are left out, so that a field
-        added to this model later leaves the digest of an older definition as it was."""
-        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json", exclude_defaults=True))).hexdigest()
+        """SHA-256 of the canonical JSON (RFC 8785) of all that was written, the place in lists apart. Defaults are
+        left out, so that a field added to this model later leaves the digest of an older definition as it was."""
+        written = self.model_dump(mode="json", exclude_defaults=True, exclude={"order"})
+        return hashlib.sha256(rfc8785.dumps(written)).hexdigest()
 
     def question(self, question_id: str) -> Question:
         """Return a question by id. Raises KeyError when there is none."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-EmbedKind = Literal["checklist", "job", "evidence", "calculator"]
+EmbedKind = Literal["checklist", "job", "evidence", "calculator", "measured"]
 EMBED_KINDS: tuple[EmbedKind, ...] = get_args(EmbedKind)
 #: The calculators of the site, by the name in their address.
 CALCULATORS = ("lora-memory", "break-even", "test-rows")
@@ -19,13 +19,14 @@ _WHAT = {
     "job": "recipe",
     "evidence": "claim",
     "calculator": "calculator",
+    "measured": "shipped report",
 }
 
 
 @dataclass(frozen=True)
 class Embed:
-    """A place in an article for a live part. `ref`: the slug of a checklist or recipe, a claim id, or the name of a
-    calculator. `query`: inputs to begin with, as in an address ("rank=16&batch=8"); empty for none."""
+    """A place in an article for a live part. `ref`: the slug of a checklist, recipe or report, a claim id, or the name
+    of a calculator. `query`: inputs to begin with, as in an address ("rank=16&batch=8"); empty for none."""
 
     kind: EmbedKind
     ref: str

@@ -6,7 +6,7 @@ import unicodedata
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 
 from playbook.contracts.model import Frozen
 
@@ -55,7 +55,12 @@ def _days(value: object) -> object:
 
 
 #: A span of whole days, written "90d" in files and in JSON.
-Days = Annotated[timedelta, BeforeValidator(_days), PlainSerializer(lambda value: f"{value.days}d", return_type=str)]
+Days = Annotated[
+    timedelta,
+    BeforeValidator(_days),
+    PlainSerializer(lambda value: f"{value.days}d", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,3}d$", "examples": ["90d"]}),
+]
 
 
 def _known_url(value: object) -> object:

@@ -126,8 +126,8 @@ def _entries(folder: Path, prefix: str, depth: int) -> Iterator[tuple[os.DirEntr
             yield from _entries(Path(entry.path), f"{path}/", depth + 1)
 
 
-def read_text(content_dir: Path, path: str) -> str:
-    """Return a file as text with `\\n` line ends, without a byte order mark.
+def read_text(content_dir: Path, path: str, *, most: int = MAX_FILE_BYTES) -> str:
+    """Return a file of `most` bytes at most as text with `\\n` line ends, without a byte order mark.
 
     Raises ContentError when it is too large, no UTF-8, holds NUL, or cannot be opened. `O_NOFOLLOW` closes the gap
     between listing a file and opening it.
@@ -135,11 +135,11 @@ def read_text(content_dir: Path, path: str) -> str:
     try:
         descriptor = os.open(content_dir / path, os.O_RDONLY | os.O_NOFOLLOW)
         with os.fdopen(descriptor, "rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+            content = file.read(most + 1)
     except OSError as error:
         raise ContentError((1, f"cannot be read: {error.strerror}")) from error
-    if len(content) > MAX_FILE_BYTES:
-        raise ContentError((1, f"larger than {MAX_FILE_BYTES:,} bytes; split it"))
+    if len(content) > most:
+        raise ContentError((1, f"larger than {most:,} bytes; split it"))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

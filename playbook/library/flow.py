@@ -7,7 +7,8 @@ answer can be followed without evaluating a rule again. The static check reads t
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from playbook.library.definition import Checklist
+from playbook.library.answer_classes import Classes, classes_of
+from playbook.library.definition import Checklist, Question
 from playbook.library.rules import Rule, RuleError, compile_rule, unknown_names
 
 MAX_STEPS = 50_000
@@ -22,7 +23,7 @@ class Leaf:
 
 @dataclass(frozen=True, eq=False)
 class Ask:
-    """A question asked on this path, and where each of its answers leads."""
+    """A question asked on this path, and where each class of its answers leads."""
 
     question_id: str
     following: Mapping[str, "Node"]
@@ -43,10 +44,23 @@ class FlowTooLarge(RuleError):
     """The rules tie so many answers together that the paths cannot be followed one by one."""
 
 
-def build_flow(checklist: Checklist) -> Node:
-    """Return the first node of the flow. Raises RuleError when a rule cannot be evaluated, FlowTooLarge when the
-    paths exceed MAX_STEPS."""
-    return _Builder(checklist).build(0, {})
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """The first node, and for each question the answers that the rules tell apart."""
+
+    root: Node
+    classes: Mapping[str, Classes]
+
+
+def build_flow(checklist: Checklist) -> Flow:
+    """Return the flow. Raises RuleError when a rule cannot be evaluated, FlowTooLarge when the paths exceed
+    MAX_STEPS."""
+    builder = _Builder(checklist)
+    return Flow(builder.build(0, {}), builder.classes)
+
+
+#: What rules see of each question: a text, or a number.
+Seen = dict[str, str | float]
 
 
 class _Builder:
@@ -56,11 +70,14 @@ class _Builder:
         self.questions = checklist.questions
         self.show_if = [compile_rule(q.show_if) if q.show_if else None for q in checklist.questions]
         self.when = [(outcome.id, compile_rule(outcome.when)) for outcome in checklist.outcomes]
+        rules = [*filter(None, self.show_if), *(rule for _, rule in self.when)]
+        self.classes = {question.id: classes_of(question, rules) for question in checklist.questions}
+        self.numbers = frozenset(question.id for question in checklist.questions if question.kind == "number")
         self.names_later = _names_later(self.show_if, [rule for _, rule in self.when])
-        self.built: dict[tuple[int, tuple[tuple[str, str], ...]], Node] = {}
+        self.built: dict[tuple[int, tuple[tuple[str, str | float], ...]], Node] = {}
         self.shared: dict[object, Node] = {}
 
-    def build(self, index: int, answers: dict[str, str]) -> Node:
+    def build(self, index: int, answers: Seen) -> Node:
         situation = index, tuple((name, answer) for name, answer in answers.items() if name in self.names_later[index])
         if situation not in self.built:
             if len(self.built) >= MAX_STEPS:
@@ -68,14 +85,17 @@ class _Builder:
             self.built[situation] = self._node(index, answers)
         return self.built[situation]
 
-    def _node(self, index: int, answers: dict[str, str]) -> Node:
+    def _node(self, index: int, answers: Seen) -> Node:
         if index == len(self.questions):
-            outcome_ids = tuple(name for name, rule in self.when if rule.holds(answers))
+            outcome_ids = tuple(name for name, rule in self.when if rule.holds(answers, numbers=self.numbers))
             return self.shared.setdefault(outcome_ids, Leaf(outcome_ids))
         question, rule = self.questions[index], self.show_if[index]
-        if rule is not None and not rule.holds(answers):
+        if rule is not None and not rule.holds(answers, numbers=self.numbers):
             return self.build(index + 1, {**answers, question.id: ""})
-        following = {answer: self.build(index + 1, {**answers, question.id: answer}) for answer in question.answers}
+        following = {
+            found.key: self.build(index + 1, {**answers, question.id: found.sample})
+            for found in self.classes[question.id].classes
+        }
         key = question.id, tuple(id(node) for node in following.values())
         return self.shared.setdefault(key, Ask(question.id, following))
 
@@ -95,32 +115,51 @@ def check_flow(checklist: Checklist) -> tuple[FlowProblem, ...]:
     if problems:
         return problems
     try:
-        root = build_flow(checklist)
+        flow = build_flow(checklist)
     except RuleError as error:
         return (FlowProblem(("questions",), str(error)),)
-    return tuple(_path_problems(checklist, root))
+    return tuple(_path_problems(checklist, flow.root))
 
 
 def _rule_problems(checklist: Checklist) -> Iterator[FlowProblem]:
-    asked: list[str] = []
+    asked: list[Question] = []
     for index, question in enumerate(checklist.questions):
         if question.show_if is not None:
             yield from _one_rule(question.show_if, ("questions", index, "show_if"), asked)
-        asked.append(question.id)
+        asked.append(question)
     for index, outcome in enumerate(checklist.outcomes):
         yield from _one_rule(outcome.when, ("outcomes", index, "when"), asked)
 
 
-def _one_rule(source: str, path: tuple[str | int, ...], allowed: list[str]) -> Iterator[FlowProblem]:
+def _one_rule(source: str, path: tuple[str | int, ...], asked: list[Question]) -> Iterator[FlowProblem]:
     try:
         rule = compile_rule(source)
-        if names := unknown_names(rule, allowed):
-            known = ", ".join(allowed) or "no question, as this is the first"
+        if names := unknown_names(rule, [question.id for question in asked]):
+            known = ", ".join(question.id for question in asked) or "no question, as this is the first"
             yield FlowProblem(path, f"rule {source!r} names {', '.join(names)}; it may name {known}")
-        else:
-            rule.holds(dict.fromkeys(allowed, ""))
+            return
+        yield from _strange_uses(rule, path, asked)
+        rule.holds({question.id: 0.0 if question.kind == "number" else "" for question in asked})
     except RuleError as error:
         yield FlowProblem(path, str(error))
+
+
+def _strange_uses(rule: Rule, path: tuple[str | int, ...], asked: list[Question]) -> Iterator[FlowProblem]:
+    """Yield what a rule cannot do with the questions that it names: read a text, compare a number with a list, or
+    compare a question with an answer that it does not have. Raises RuleError for another use of a number."""
+    for question in asked:
+        if question.id not in rule.names:
+            continue
+        if question.kind == "text":
+            message = f"rule {rule.source!r} names {question.id}, a text; nobody can check what a rule makes of it"
+            yield FlowProblem(path, f"{message}: ask with kind: choice")
+        elif question.kind == "number":
+            list(rule.comparisons(question.id))
+        for text in rule.compared_texts(question.id):
+            if text and text not in question.answers and question.kind != "text":
+                known = ", ".join(question.answers)
+                message = f"rule {rule.source!r} compares {question.id} with {text!r}, which is no answer to it"
+                yield FlowProblem(path, f"{message}; there are: {known}")
 
 
 def _path_problems(checklist: Checklist, root: Node) -> Iterator[FlowProblem]:

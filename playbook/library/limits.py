@@ -20,7 +20,7 @@ MAX_INDENT = 40
 MAX_QUOTE_DEPTH = 20
 
 _BLOCK = re.compile(r"\n\s*\n|^ *(?:/{3,}|`{3,}|~{3,})", re.MULTILINE)
-_EMBED = re.compile(r"^[ \t>]*/{3,} *(?:checklist|job|evidence|calculator)\b", re.MULTILINE)
+_EMBED = re.compile(r"^[ \t>]*/{3,} *(?:checklist|job|evidence|calculator|measured|figure)\b", re.MULTILINE)
 _FENCE = re.compile(r" {0,40}(`{3,}|~{3,})")
 _QUOTE_MARKS = re.compile(r"(?:[ \t]*>)+")
 

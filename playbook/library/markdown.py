@@ -136,7 +136,7 @@ def render(article: Article, resolve_link: ResolveLink, library: Library | None 
     refuse_pathological(article.body, article.body_line)
     raw, headings = _convert(article, names)
     clean = sanitise(raw, article, resolve_link, lambda name: _path_of(names, name))
-    decorated = decorate(clean.html, tuple(names.glossary.values()), _images(names, clean))
+    decorated = decorate(clean.html, tuple(names.glossary.values()), _images(names, clean), names.figures)
     return Rendered(
         parts=split_parts(decorated, names.embeddable()),
         headings=headings,
@@ -196,6 +196,7 @@ def _used(article: Article, library: Library | None) -> tuple[object, ...]:
         tuple((target.key, target.title) if isinstance(target, Article) else target for target in targets),
         check_article(library, article),
         tuple(library.glossary.values()),
+        tuple(library.figures.get(block.argument) for block in article.outline.blocks if block.kind == "figure"),
     )
 
 

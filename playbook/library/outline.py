@@ -22,7 +22,7 @@ WIKILINK = r"\[\[(?P<name>[^\[\]|#\n]*)(?:#(?P<anchor>[^\[\]|\n]*))?(?:\|(?P<lab
 
 ADMONITIONS = ("note", "tip", "hint", "warning", "attention", "caution", "danger", "error", "disagree")
 #: What may follow `///`, beside the embeds.
-BLOCK_KINDS = frozenset({*ADMONITIONS, "admonition", "tab"})
+BLOCK_KINDS = frozenset({*ADMONITIONS, "admonition", "figure", "tab"})
 
 #: Begins with a look at the next character, so that plain text is passed over at the speed of a character search.
 _HIDDEN = re.compile(

@@ -16,9 +16,12 @@ from playbook.contracts.run_spec import Recipe
 from playbook.library.articles import Area, AreaEntry, AreasFile, Article, read_article, split_front_matter
 from playbook.library.catalog import BaseModelEntry, CardFrontMatter, DatasetCard
 from playbook.library.definition import Checklist
+from playbook.library.figures import Figure, read_figure
 from playbook.library.files import SLUG, Stamp, read_text, walk
 from playbook.library.flow import check_flow
 from playbook.library.images import Image, is_image_path, read_image
+from playbook.library.measured import MAX_REPORT_BYTES, Measured, is_report_path, read_measured
+from playbook.library.policy import Policy
 from playbook.library.problems import ContentError, ContentProblem
 from playbook.library.terms import Claim, Term
 from playbook.library.yaml_text import YamlText, read_yaml
@@ -27,6 +30,7 @@ AREAS_PATH = "articles/areas.yaml"
 CLAIMS_PATH = "claims.yaml"
 GLOSSARY_PATH = "glossary.yaml"
 MODELS_PATH = "models.yaml"
+POLICY_PATH = "policy.yaml"
 
 Value = TypeVar("Value")
 Model = TypeVar("Model", bound=BaseModel)
@@ -54,8 +58,11 @@ class Files:
     base_models: tuple[BaseModelEntry, ...]
     datasets: tuple[DatasetCard, ...]
     images: tuple[Image, ...]
+    figures: tuple[Figure, ...]
+    reports: tuple[Measured, ...]
     glossary: tuple[Term, ...]
     claims: tuple[Claim, ...]
+    policy: Policy | None
     problems: tuple[ContentProblem, ...] = field(default=())
 
 
@@ -84,9 +91,12 @@ class _Reader:
             base_models=self._listed(MODELS_PATH, _entries_of(BaseModelEntry)),
             datasets=tuple(self._datasets()),
             images=tuple(self._images()),
+            figures=tuple(self._each("figures", read_figure, ending=".svg")),
+            reports=tuple(self._reports()),
             glossary=self._listed(GLOSSARY_PATH, _entries_of(Term, "terms")),
             claims=self._listed(CLAIMS_PATH, _entries_of(Claim, "claims")),
             areas=self._areas(articles),
+            policy=self._policy(),
             problems=tuple(self.problems),
         )
 
@@ -115,14 +125,14 @@ class _Reader:
     def _note(self, path: str, line: int, message: str) -> None:
         self.problems.append(ContentProblem(path=path, line=line, message=message))
 
-    def _each(self, folder: str, read: Callable[[str, str], Value]) -> Iterable[Value]:
-        """Read `<folder>/<slug>.yaml`; other files there are problems."""
+    def _each(self, folder: str, read: Callable[[str, str], Value], *, ending: str = ".yaml") -> Iterable[Value]:
+        """Read `<folder>/<slug><ending>`; other files there are problems."""
         for path in self.files:
             if not path.startswith(f"{folder}/"):
                 continue
             name = path.removeprefix(f"{folder}/")
-            if not name.endswith(".yaml") or not SLUG.fullmatch(name.removesuffix(".yaml")):
-                self._note(path, 1, f"not read: name it {folder}/<slug>.yaml with small letters, digits and hyphens")
+            if not name.endswith(ending) or not SLUG.fullmatch(name.removesuffix(ending)):
+                self._note(path, 1, f"not read: name it {folder}/<slug>{ending} with small letters, digits and hyphens")
             elif (value := self._try(path, read)) is not None:
                 yield value
 
@@ -167,11 +177,27 @@ class _Reader:
             self.problems.extend(wrong.problems(path))
         return values
 
+    def _policy(self) -> Policy | None:
+        """Return the policy; one without rules when there is no file, None when it cannot be read."""
+        if POLICY_PATH not in self.files:
+            return Policy()
+        return self._try(POLICY_PATH, lambda _, text: read_yaml(text).parse(Policy))
+
     def _images(self) -> Iterable[Image]:
         for path in self.files:
             if is_image_path(path):
                 image = self._kept(path, lambda path=path: read_image(self.content_dir, path))  # type: ignore[misc]
                 yield from [image] if image else []
+
+    def _reports(self) -> Iterable[Measured]:
+        """Read what jobs have left; what lies beside a report is for people."""
+        for path in self.files:
+            if is_report_path(path):
+                report = self._kept(
+                    path,
+                    lambda path=path: read_measured(path, read_text(self.content_dir, path, most=MAX_REPORT_BYTES)),  # type: ignore[misc]
+                )
+                yield from [report] if report else []
 
     def _datasets(self) -> Iterable[DatasetCard]:
         for path in self.files:

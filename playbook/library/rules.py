@@ -1,23 +1,29 @@
 """Checklist rules: CEL expressions over answers, compiled once. Never `eval`.
 
 CEL (https://cel.dev) has no loops without bounds, no attribute access into Python and no side effects; here it sees
-the answers as strings ("" where a question was not asked) and nothing else.
+the answers and nothing else: texts ("" where a question was not asked, "unknown"), and numbers as numbers.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import cel
 
+from playbook.library.rule_syntax import (
+    Comparison,
+    RuleError,
+    Token,
+    compared_texts,
+    comparisons,
+    loop_names,
+    refuse_strange,
+    tokens_of,
+)
+
+__all__ = ["MAX_EXPRESSION_CHARACTERS", "Rule", "RuleError", "compile_rule", "unknown_names"]
+
 MAX_EXPRESSION_CHARACTERS = 1_000
-#: `x` in `[a, b].filter(x, x == "yes")`.
-_LOOP_NAME = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\(\s*([A-Za-z_]\w*)\s*,")
-
-
-class RuleError(ValueError):
-    """An expression that cannot be compiled or does not answer true or false. The message names the expression."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +34,36 @@ class Rule:
     names: frozenset[str]
     """Every name that the expression reads, the loop names of its macros included."""
     _program: cel.Program
+    _tokens: tuple[Token, ...]
 
-    def holds(self, answers: Mapping[str, str]) -> bool:
-        """Return whether the condition is met; every name of the rule must be in `answers`. Raises RuleError."""
+    def holds(self, answers: Mapping[str, str | float], *, numbers: Collection[str] = ()) -> bool:
+        """Return whether the condition is met; every name of the rule must be in `answers`. Raises RuleError.
+
+        `numbers`: the names that are questions for a number. Where such a number is unknown or was not asked for, it
+        is a text in `answers`: a comparison with it does not hold, and neither does its opposite.
+        """
         try:
             value = self._program.execute(dict(answers))
         except (RuntimeError, TypeError, ValueError) as error:
+            if any(name in numbers and isinstance(answers[name], str) for name in self.names):
+                return False
             raise RuleError(f"rule {self.source!r} fails: {_first_sentence(error)}") from error
         if not isinstance(value, bool):
             raise RuleError(f"rule {self.source!r} gives {value!r}; write a comparison that is true or false")
         return value
 
+    def comparisons(self, name: str) -> Iterator[Comparison]:
+        """Yield the numbers with which the rule compares the number `name`. Raises RuleError for any other use."""
+        return comparisons(self.source, self._tokens, name)
+
+    def compared_texts(self, name: str) -> list[str]:
+        """Return the texts with which the rule compares the question `name`, lists of `in` included."""
+        return compared_texts(self._tokens, name)
+
 
 @lru_cache(maxsize=4096)
 def compile_rule(source: str) -> Rule:
-    """Compile an expression. Raises RuleError when it is too long or no CEL.
+    """Compile an expression. Raises RuleError when it is too long, no CEL, or more than a rule may be.
 
     >>> rule = compile_rule('prompting == "yes" && examples in ["no", "unknown"]')
     >>> sorted(rule.names), rule.holds({"prompting": "yes", "examples": "no"})
@@ -50,16 +71,18 @@ def compile_rule(source: str) -> Rule:
     """
     if len(source) > MAX_EXPRESSION_CHARACTERS:
         raise RuleError(f"rule of {len(source):,} characters; keep it under {MAX_EXPRESSION_CHARACTERS:,}")
+    tokens = tuple(tokens_of(source))
+    refuse_strange(source, tokens)
     try:
         program = cel.compile(source)
     except ValueError as error:
         raise RuleError(f"rule {source!r} is not CEL: {_syntax_error(error)}") from error
-    return Rule(source=source, names=frozenset(program.variables()), _program=program)
+    return Rule(source=source, names=frozenset(program.variables()), _program=program, _tokens=tokens)
 
 
 def unknown_names(rule: Rule, allowed: Iterable[str]) -> list[str]:
     """Return the names in a rule that are neither allowed there nor its own loop names, sorted."""
-    return sorted(rule.names - set(allowed) - set(_LOOP_NAME.findall(rule.source)))
+    return sorted(rule.names - set(allowed) - loop_names(rule._tokens))
 
 
 def _first_sentence(error: Exception) -> str:

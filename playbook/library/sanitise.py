@@ -22,7 +22,7 @@ ResolveLink = Callable[[str], str | None]
 ResolveName = Callable[[str], str | None]
 
 _TEXT_TAGS = {"a", "abbr", "br", "code", "del", "em", "img", "kbd", "s", "small", "span", "strong", "sub", "sup"}
-_BLOCK_TAGS = {"blockquote", "div", "h2", "h3", "h4", "h5", "h6", "hr", "p", "pre"}
+_BLOCK_TAGS = {"blockquote", "div", "figcaption", "figure", "h2", "h3", "h4", "h5", "h6", "hr", "p", "pre"}
 _LIST_TAGS = {"dd", "dl", "dt", "li", "ol", "ul"}
 _TABLE_TAGS = {"table", "tbody", "td", "th", "thead", "tr"}
 _ATTRIBUTES = {
@@ -30,6 +30,7 @@ _ATTRIBUTES = {
     "abbr": {"title"},
     "code": {"class"},
     "div": {"class", "data-embed", "data-ref"},
+    "figure": {"data-figure"},
     "h2": {"id"},
     "h3": {"id"},
     "h4": {"id"},

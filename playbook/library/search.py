@@ -8,6 +8,7 @@ Knows no address of the site and no database: `web.search` brings the rows, and 
 """
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +30,7 @@ from playbook.library.search_snippet import Marker, Part
 from playbook.library.search_words import STEMS, WORDS, joined_compounds, read_words
 
 _WRITER_BYTES = 50_000_000
+_CLEARING_SECONDS = 0.005
 #: Nobody pages this far, and every result before the page has to be ranked.
 _MAX_OFFSET = 2_000
 
@@ -77,6 +79,8 @@ class SearchIndex:
                 for document in documents:
                     self._writer.add_document(_indexed(source, document))
             self._writer.commit()
+            # tantivy clears files away behind the commit under a lock that a reader waits for in steps of 100 ms.
+            time.sleep(_CLEARING_SECONDS)
             self._index.reload()
 
     def search(self, query: str, filters: Filters, *, limit: int = 20, offset: int = 0) -> Results:

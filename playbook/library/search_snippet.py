@@ -6,6 +6,7 @@ beginning, or one typo.
 
 import posixpath
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,6 +18,8 @@ SNIPPET_CHARACTERS = 200
 _LEAD = 40
 #: Beyond this much text nothing is marked.
 _LOOKED_AT_CHARACTERS = 20_000
+#: Beyond this many places none is better: a single letter, the last of a query being typed, stands everywhere.
+_LOOKED_AT_PLACES = 200
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -47,11 +50,20 @@ class Marker:
     def mark(self, text: str) -> tuple[Part, ...]:
         """Return `text` in parts. Joined together they are `text`."""
         parts, at = [], 0
-        for match in _WORD.finditer(text):
-            if self._asked_for(match[0].lower()):
-                parts += [Part(text[at : match.start()], False), Part(match[0], True)]
-                at = match.end()
+        for begin, end in self._marked(text):
+            parts += [Part(text[at:begin], False), Part(text[begin:end], True)]
+            at = end
         return tuple(part for part in (*parts, Part(text[at:], False)) if part.text)
+
+    def _marked(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where the words to mark begin and end."""
+        if text.isascii():
+            for begin, end, _ in self._places(text):
+                yield begin, end
+            return
+        for match in _WORD.finditer(text):  # letters with accents, whose pieces are written without
+            if self._asked_for(match[0].lower()):
+                yield match.span()
 
     def snippet(self, summary: str, text: str) -> tuple[Part, ...]:
         """Return what to show below a title: the summary, or the stretch of `text` with more words of the query."""
@@ -66,34 +78,35 @@ class Marker:
 
     def _best_window(self, text: str) -> _Window:
         """Return the first stretch with the most different words of the query."""
-        places = self._places(text)
+        places = self._places(text, most=1 if len(self._asked) == 1 else _LOOKED_AT_PLACES)
         best, left = _Window(0, 0), 0
-        for right, (place, _) in enumerate(places):
+        for right, (place, _, _) in enumerate(places):
             while place - places[left][0] > SNIPPET_CHARACTERS - 2 * _LEAD:
                 left += 1
-            words = len({asked for _, asked in places[left : right + 1]})
+            words = len({asked for _, _, asked in places[left : right + 1]})
             if words > best.words:
                 best = _Window(places[left][0], words)
             if words == len(self._asked):
                 break
         return best
 
-    def _places(self, text: str) -> list[tuple[int, str]]:
-        """Return where words of the query stand in `text`, in order. Only words that hold a piece of one are looked
-        at: a look at each would take longer than the search."""
+    def _places(self, text: str, *, most: int = _LOOKED_AT_PLACES) -> list[tuple[int, int, str]]:
+        """Return where words of the query begin and end in `text`, in order; of each piece the first `most`. Only words
+        that hold a piece of one are looked at: a look at each would take longer than the search."""
         small = text.lower()
-        found: dict[int, str] = {}
+        found: dict[int, tuple[int, str]] = {}
         for piece in self._pieces:
-            at = small.find(piece)
-            while at >= 0:
+            at, left = small.find(piece), most
+            while at >= 0 and left:
                 begin = at
                 while begin and small[begin - 1].isalnum():
                     begin -= 1
                 word = _WORD.match(small, begin)
                 if word and (asked := self._asked_for(word[0])):
-                    found[begin] = asked
+                    found[begin] = word.end(), asked
+                    left -= 1
                 at = small.find(piece, max(word.end() if word else 0, at + 1))
-        return sorted(found.items())
+        return [(begin, end, asked) for begin, (end, asked) in sorted(found.items())]
 
     def _stretch(self, text: str, window: _Window) -> tuple[Part, ...]:
         """Return the text around a window, cut at words, with an ellipsis where it is cut."""

@@ -16,7 +16,8 @@ _CLOSING_MARKS = re.compile(r"(?<![\\#])#+$")
 #: What a line may begin with, left out: quote marks, a fence, `/// note |`, a rule of a table, a list mark. What stands
 #: after a block that embeds a live part is its address, so all of that line goes.
 _LINE_MARKS = re.compile(
-    r"^[ >]*(?:[`~]{3,}[^\n]*$|///+ *(?:(?:calculator|job|checklist|evidence)\b[^\n]*|end\b|[a-z-]{1,40} *\|?)?"
+    r"^[ >]*(?:[`~]{3,}[^\n]*$"
+    r"|///+ *(?:(?:calculator|job|checklist|evidence|figure|measured)\b[^\n]*|end\b|[a-z-]{1,40} *\|?)?"
     r"|[|:-][ |:-]*$"
     r"|(?:[-*+] |\d{1,3}[.)] )(?:\[[ xX]\] )?)?",
     re.MULTILINE,

@@ -77,6 +77,21 @@ class EmbedBlock(Block):  # type: ignore[misc]
         return Element("div")  # what is written inside goes nowhere: the site fills the place
 
 
+class FigureBlock(Block):  # type: ignore[misc]
+    """`/// figure | slug`, and below it the caption: a figure that `decorate` draws."""
+
+    NAME = "figure"
+    ARGUMENT = None
+
+    def on_create(self, parent: Element) -> Element:
+        figure = SubElement(parent, "figure", {"data-figure": (self.argument or "").strip()})
+        SubElement(figure, "figcaption")
+        return figure
+
+    def on_add(self, block: Element) -> Element:
+        return block[0]
+
+
 class TabBlock(Block):  # type: ignore[misc]
     """`/// tab | Title`: neighbouring tabs form one group."""
 
@@ -115,5 +130,6 @@ class Syntax(BlocksExtension):  # type: ignore[misc]  # pymdownx ships no types
 
     def extendMarkdownBlocks(self, md: Markdown, block_mgr: Any) -> None:
         block_mgr.register(TabBlock, {})
+        block_mgr.register(FigureBlock, {})
         for kind in EMBED_KINDS:
             block_mgr.register(type(f"{kind.title()}Block", (EmbedBlock,), {"NAME": kind}), {})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from playbook.library.checklist import decision_table, evaluate
+from playbook.library.checklist import decision_table, evaluate, flips
 from playbook.library.content import load_library
 from playbook.library.definition import UNKNOWN, Checklist
 
@@ -16,16 +16,18 @@ LIBRARY = load_library(Path(__file__).parent.parent.parent / "content")
 #: The questions in their order, then each path: the answers given along it, and where it ends.
 TABLES = {
     "should-we-fine-tune": """
-        prompting examples missing_information behaviour maintain
-        yes yes yes yes yes → retrieve_and_tune
-        yes yes yes yes no → retrieve
-        yes yes yes yes unknown → retrieve
-        yes yes yes no → retrieve
-        yes yes yes unknown → retrieve
-        yes yes no yes yes → tune
-        yes yes no yes no → stop
-        yes yes no yes unknown → stop
-        yes yes no no → stop
+        prompting examples enough missing_information behaviour maintain
+        yes yes yes → keep_prompt
+        yes yes no yes yes yes → retrieve_and_tune
+        yes yes no yes yes no → retrieve
+        yes yes no yes yes unknown → retrieve
+        yes yes no yes no → retrieve
+        yes yes no yes unknown → retrieve
+        yes yes no no yes yes → tune
+        yes yes no no yes no → stop
+        yes yes no no yes unknown → stop
+        yes yes no no no → stop
+        yes yes no no unknown → improve_prompt
         yes yes no unknown → improve_prompt
         yes yes unknown → improve_prompt
         yes no → improve_prompt
@@ -207,16 +209,83 @@ def test_should_we_fine_tune_asks_the_claims_of_the_framework() -> None:
     assert [sorted(framework & set(question.claims)) for question in questions] == [
         ["C38"],
         ["C39"],
+        [],  # whether that is enough: what the others were asked for
         ["C40"],
         ["C41"],
         ["C42"],
     ]
 
 
-def test_the_five_outcomes_of_should_we_fine_tune() -> None:
+def test_the_six_outcomes_of_should_we_fine_tune() -> None:
     outcomes = LIBRARY.checklists["should-we-fine-tune"].outcomes
 
-    assert [outcome.id for outcome in outcomes] == ["improve_prompt", "retrieve", "tune", "retrieve_and_tune", "stop"]
+    assert [outcome.id for outcome in outcomes] == [
+        "improve_prompt",
+        "keep_prompt",
+        "retrieve",
+        "tune",
+        "retrieve_and_tune",
+        "stop",
+    ]
+
+
+def test_should_we_fine_tune_names_what_would_make_the_prompt_enough() -> None:
+    """ "If few-shot reached 0.80 the advice would be: keep the prompt"."""
+    checklist = LIBRARY.checklists["should-we-fine-tune"]
+    answers = dict(next(path.answers for path in decision_table(checklist) if path.outcome_id == "tune"))
+
+    assert [
+        (flip.condition, [outcome.title for outcome in flip.outcomes])
+        for flip in flips(checklist, answers)
+        if flip.question.id == "enough" and flip.answer == "yes"
+    ] == [("exact match of few-shot reached 0.80", ["Keep the prompt"])]
+
+
+#: The digest of each version that was ever shipped: assessments and signatures name it. A change needs a new version.
+SHIPPED = {
+    "is-the-dataset-ready": {
+        1: "9c24c5e7af9840b16e7b3b6834a53ef99c090a16a391a445424a84e8c1e8f2e1",
+    },
+    "is-the-evaluation-ready": {
+        1: "84e33ca0a0deaf0a71272c6341e8b970f9490f7f947f3e9235bc5f483d664770",
+    },
+    "keep-retrain-or-retire": {
+        1: "e804143aa8b3e65c1b6a9976dd2514a2445cab6def4dadd139d7ddac44d90206",
+        2: "1ac9b90e192b4cd562948c278d22ad4ec981290a5f0aa3dd9ade3cd574298ee0",
+    },
+    "ready-to-launch": {
+        1: "87a9886f8b4bc5dfc67540bf5bea5c08eccb67bdfd24b4b146259b6fac42bcf9",
+    },
+    "ready-to-put-it-to-use": {
+        1: "fffdf7dff4759f8a2507e0ad25865dc65ebda91b9d39d27a6907ac2a0651df3a",
+        2: "eabb02b330ed007fb655a136a16720f84be991571c01063c6a1324f5feae4e3d",
+    },
+    "should-we-fine-tune": {
+        1: "71aa2d3aff73da3a9abe69c6c6713e0eb9b8f8bac6765d340ef81ff990646f9f",
+        2: "8f28f1cb491928a90f749011a2bddec998d42c0152c968c28fa4bcab00362d6a",
+    },
+}
+
+
+@each_checklist
+def test_a_checklist_that_changes_gets_a_new_version(checklist: Checklist) -> None:
+    assert SHIPPED[checklist.slug][checklist.version] == checklist.digest
+    assert list(SHIPPED[checklist.slug]) == list(range(1, checklist.version + 1))
+
+
+@each_checklist
+def test_measurements_are_asked_for_where_one_can_answer(checklist: Checklist) -> None:
+    """Each checklist that is about a result of the model itself can be answered by one."""
+    measured = {question.id: question.measured.text for question in checklist.questions if question.measured}
+
+    assert measured == {
+        "should-we-fine-tune": {"enough": "exact match of few-shot ≥ 0.80"},
+        "ready-to-put-it-to-use": {"met": "exact match of LoRA ≥ 0.80"},
+        "keep-retrain-or-retire": {
+            "prompt": "exact match of few-shot ≥ 0.80",
+            "holds": "exact match of LoRA ≥ 0.80",
+        },
+    }.get(checklist.slug, {})
 
 
 @each_checklist

@@ -8,14 +8,10 @@ from playbook.library.calculators import (
     RunShape,
     Target,
     activation_bytes,
-    break_even,
     full_memory,
     logit_bytes,
     lora_memory,
     lora_parameters,
-    own_cost_per_token,
-    paired_rows,
-    smallest_difference,
     weight_bytes,
 )
 
@@ -122,48 +118,3 @@ def test_every_part_states_formula_and_source() -> None:
     for precision in Precision:
         parts = lora_memory(SMOLLM2, _run(precision=precision), rank=8, targets=QUERY_VALUE)
         assert [part.name for part in parts if not (part.formula and part.source)] == []
-
-
-def test_own_cost_per_token() -> None:
-    assert own_cost_per_token(price_per_hour=3.6, tokens_per_second=1000) == pytest.approx(1e-6)
-
-
-def test_break_even_counts_requests_and_months() -> None:
-    found = break_even(
-        one_off=1000, hosted_per_request=0.03, own_per_request=0.01, requests_per_month=20_000, fixed=200
-    )
-
-    assert found.requests == pytest.approx(50_000)
-    assert found.months == pytest.approx(5)
-    assert found.saved_per_month == pytest.approx(200)
-
-
-@pytest.mark.parametrize(
-    ("own", "fixed", "requests", "months"), [(0.04, 0, None, None), (0.01, 500, 50_000, None), (0.03, 0, None, None)]
-)
-def test_a_tuned_model_that_never_pays(own: float, fixed: float, requests: float | None, months: float | None) -> None:
-    found = break_even(
-        one_off=1000, hosted_per_request=0.03, own_per_request=own, requests_per_month=20_000, fixed=fixed
-    )
-
-    assert found.requests == (requests and pytest.approx(requests))
-    assert found.months == months
-
-
-@pytest.mark.parametrize(
-    ("discordant", "difference", "rows"), [(0.30, 0.10, 228), (0.30, 0.05, 934), (0.20, 0.10, 149)]
-)
-def test_paired_rows_are_those_of_the_published_table(discordant: float, difference: float, rows: int) -> None:
-    assert paired_rows(difference=difference, discordant=discordant) == rows
-    assert smallest_difference(rows=rows, discordant=discordant) == pytest.approx(difference, abs=0.0005)
-
-
-@pytest.mark.parametrize(("difference", "discordant"), [(0, 0.3), (0.4, 0.3), (0.1, 1.1), (-0.1, 0.3)])
-def test_impossible_differences_are_refused(difference: float, discordant: float) -> None:
-    with pytest.raises(ValueError, match="need 0 < difference <= discordant <= 1"):
-        paired_rows(difference=difference, discordant=discordant)
-
-
-@pytest.mark.parametrize(("rows", "discordant"), [(10, 0.3), (19, 0.3), (20, 0.01)])
-def test_a_test_of_few_rows_shows_no_difference_at_all(rows: int, discordant: float) -> None:
-    assert smallest_difference(rows=rows, discordant=discordant) is None

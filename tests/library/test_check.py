@@ -62,7 +62,7 @@ def test_a_sound_folder_has_nothing_to_mend(content: Path) -> None:
         (
             "/// notee\n///",
             "/// notee is no block; there are: admonition, attention, calculator, caution, checklist, danger, "
-            "disagree, error, evidence, hint, job, note, tab, tip, warning",
+            "disagree, error, evidence, figure, hint, job, measured, note, tab, tip, warning",
         ),
         ("/// tab\n///", "/// tab has no title; write it after a bar: /// tab | Title"),
         ("/// job\n///", "/// job | '': name one recipe after the bar"),
@@ -182,3 +182,16 @@ def test_a_review_to_come_is_named(content: Path, write: Write) -> None:
     write(LORA, ARTICLE.replace("reviewed: 2026-11-20", "reviewed: 2026-11-26"))
 
     assert _check(content) == [f"{LORA}:5: reviewed on 2026-11-26, which is to come; write the day of the last review"]
+
+
+def test_an_id_that_two_entries_have_is_named(content: Path, write: Write) -> None:
+    write(
+        "claims.yaml", "claims:\n  - {id: C01, text: One.}\n  - {id: C02, text: Two.}\n  - {id: 'C01', text: Again.}\n"
+    )
+    models = (content / "models.yaml").read_text()
+    write("models.yaml", models + models.replace("id: small", "id: small-b") + models)
+
+    assert _check(content) == [
+        "claims.yaml:4: id 'C01' is listed twice; keep one entry",
+        "models.yaml:15: id 'small' is listed twice; keep one entry",
+    ]

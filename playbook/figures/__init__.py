@@ -1,0 +1,1 @@
+"""The drawings of the articles, their numbers computed: `python -m playbook.figures` writes content/figures/."""

@@ -1,0 +1,38 @@
+"""The JSON Schema of a checklist file, for editors that check while somebody types.
+
+Made from the model that reads the files, so the two cannot differ; what only a rule's path shows is `check_content`'s.
+"""
+
+from typing import Any
+
+from playbook.contracts.roles import SIGNING_ROLES
+from playbook.library.definition import Checklist
+
+#: Where the schema lies, relative to the content folder; each checklist names it in its first line.
+SCHEMA_PATH = "checklist.schema.json"
+
+
+def checklist_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of `content/checklists/<slug>.yaml`."""
+    schema = Checklist.model_json_schema(mode="validation")
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "A checklist"
+    definitions = schema["$defs"]
+    definitions["Question"]["allOf"] = [
+        _when("choice", required=["choices"], only=["choices"]),
+        _when("number", required=["unit"], only=["unit", "minimum", "maximum", "whole"]),
+        _when("measured", required=["measured"], only=[]),
+    ]
+    definitions["Question"]["properties"]["choices"]["minItems"] = 2
+    definitions["Measured"]["oneOf"] = [{"required": ["at_least"]}, {"required": ["below"]}]
+    definitions["Signing"]["properties"]["role"] = {"enum": sorted(role.value for role in SIGNING_ROLES)}
+    return schema
+
+
+def _when(kind: str, *, required: list[str], only: list[str]) -> dict[str, Any]:
+    """Return the rule that a question of `kind` needs some fields, and that others may not have `only`."""
+    return {
+        "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
+        "then": {"required": required},
+        "else": {"properties": dict.fromkeys(only, False)},
+    }
