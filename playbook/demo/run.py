@@ -79,6 +79,7 @@ def _site_command(settings: DemoSettings) -> list[str]:
     shared_memory = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat file, which must not wait for a disk
     return [
         *(str(settings.venv_python), "-m", "gunicorn", "playbook.web.wsgi", "--bind", f"127.0.0.1:{settings.port}"),
+        *("--config", "python:playbook.web.gunicorn_conf"),
         *("--workers", "2", "--threads", "8", "--graceful-timeout", "5", "--no-control-socket"),
         *(("--worker-tmp-dir", str(shared_memory)) if shared_memory.is_dir() else ()),
     ]

@@ -5,9 +5,12 @@ The README lists them; a test fails when one is missing there. A wrong value sto
 
 import contextlib
 import os
+import re
 import secrets
 import tempfile
+from decimal import Decimal
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -28,6 +31,13 @@ def _number(name: str, *, default: int) -> int:
     if not value.isdigit() or int(value) == 0:
         raise ImproperlyConfigured(f"{name}={value!r} is not a whole number above 0")
     return int(value)
+
+
+def _amount(name: str, *, default: str) -> Decimal:
+    value = os.environ.get(name, default)
+    if not re.fullmatch(r"[0-9]{1,8}([.][0-9]{1,4})?", value):
+        raise ImproperlyConfigured(f"{name}={value!r} is not an amount; write it as 2 or 2.35")
+    return Decimal(value)
 
 
 def _words(name: str, default: str) -> list[str]:
@@ -56,7 +66,11 @@ PLAYBOOK_CONTENT_DIR = Path(os.environ.get("PLAYBOOK_CONTENT_DIR", BASE_DIR / "c
 if not PLAYBOOK_CONTENT_DIR.is_dir():
     raise ImproperlyConfigured(f"PLAYBOOK_CONTENT_DIR={str(PLAYBOOK_CONTENT_DIR)!r} is not a folder")
 PLAYBOOK_LEASE_SECONDS = _number("PLAYBOOK_LEASE_SECONDS", default=60)
-PLAYBOOK_MAX_UPLOAD_MB = _number("PLAYBOOK_MAX_UPLOAD_MB", default=50)
+PLAYBOOK_GPU_HOUR_RATE = _amount("PLAYBOOK_GPU_HOUR_RATE", default="0")
+PLAYBOOK_CURRENCY = os.environ.get("PLAYBOOK_CURRENCY", "EUR")
+if not 1 <= len(PLAYBOOK_CURRENCY) <= 10:
+    raise ImproperlyConfigured(f"PLAYBOOK_CURRENCY={PLAYBOOK_CURRENCY!r} is not one to ten characters, such as EUR")
+PLAYBOOK_MAX_UPLOAD_MB = _number("PLAYBOOK_MAX_UPLOAD_MB", default=250)
 
 DEBUG = _flag("PLAYBOOK_DEBUG", default=False)
 SECRET_KEY = _secret_key(PLAYBOOK_DATA_DIR)
@@ -82,6 +96,7 @@ INSTALLED_APPS = [
     "playbook.web.common",
     "playbook.web.usecases",
     "playbook.web.datasets",
+    "playbook.web.prompts",
     "playbook.web.assessments",
     "playbook.web.decisions",
     "playbook.web.jobs",
@@ -96,7 +111,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "playbook.web.common.middleware.CompressTextMiddleware",
     "playbook.web.common.middleware.vary_on_htmx",
-    "csp.middleware.CSPMiddleware",
+    "playbook.web.common.middleware.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -149,6 +164,8 @@ DATABASES["default"]["CONN_MAX_AGE"] = 60
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["playbook.web.accounts.sessions.PersonBackend"]
+SESSION_ENGINE = "playbook.web.accounts.sessions"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -193,7 +210,23 @@ CONTENT_SECURITY_POLICY = {
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
+# Letters are printed on the console until a server is named: smtp:// (STARTTLS) or smtps:// (TLS from the start).
+PLAYBOOK_EMAIL_URL = os.environ.get("PLAYBOOK_EMAIL_URL", "")
+PLAYBOOK_PUBLIC_URL = os.environ.get("PLAYBOOK_PUBLIC_URL", "http://localhost:8000").rstrip("/")
+DEFAULT_FROM_EMAIL = os.environ.get("PLAYBOOK_EMAIL_FROM", "playbook@localhost")
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+EMAIL_TIMEOUT = 10
+if PLAYBOOK_EMAIL_URL:
+    _server = urlsplit(PLAYBOOK_EMAIL_URL)
+    if _server.scheme not in ("smtp", "smtps") or not _server.hostname:
+        raise ImproperlyConfigured("PLAYBOOK_EMAIL_URL is not an address such as smtp://user:password@host:587")
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_HOST = _server.hostname
+    EMAIL_USE_SSL = _server.scheme == "smtps"
+    EMAIL_PORT = _server.port or (465 if EMAIL_USE_SSL else 25)
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_server.username or ""), unquote(_server.password or "")
+    # A password never travels in the clear; a server on this machine that asks for none may do without.
+    EMAIL_USE_TLS = not EMAIL_USE_SSL and bool(EMAIL_HOST_USER)
 
 LOGGING = {
     "version": 1,

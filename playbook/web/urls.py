@@ -17,6 +17,7 @@ urlpatterns = [
     path("decisions/", include("playbook.web.decisions.urls")),
     path("outcomes/", include("playbook.web.outcomes.urls")),
     path("datasets/", include("playbook.web.datasets.urls")),
+    path("prompts/", include("playbook.web.prompts.urls")),
     path("use-cases/", include("playbook.web.usecases.urls")),
     path("account/", include("playbook.web.accounts.urls")),
     path("theme/", common.set_theme, name="theme"),

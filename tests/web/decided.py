@@ -1,6 +1,7 @@
 """A decision on its way: assessed, proposed by alice, accepted by bob and charlie, all by real actions."""
 
 from decimal import Decimal
+from typing import Any
 
 from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
@@ -9,6 +10,7 @@ from playbook.web.assessments.models import Assessment
 from playbook.web.common.content import library
 from playbook.web.decisions import actions
 from playbook.web.decisions.models import Decision, Verdict
+from playbook.web.decisions.signatures import sign_decision
 from playbook.web.decisions.signing import SignOff
 from playbook.web.usecases.models import UseCase
 
@@ -17,6 +19,7 @@ ARTICLE = "decide/when-fine-tuning-pays-off"
 TUNE = {
     "prompting": "yes",
     "examples": "yes",
+    "enough": "no",
     "missing_information": "no",
     "behaviour": "yes",
     "maintain": "yes",
@@ -33,19 +36,22 @@ def assessed(use_case: UseCase, author: User) -> Assessment:
     return assessment
 
 
-def proposed(use_case: UseCase, author: User) -> Decision:
+def proposed(use_case: UseCase, author: User, **changed: Any) -> Decision:
+    """`changed`: fields of the draft, such as a forecast."""
     decision = actions.draft_from_assessment(assessed(use_case, author), created_by=author)
     assert decision.criterion_threshold == Decimal("0.80")
+    if changed:
+        Decision.objects.filter(pk=decision.pk).update(**changed)
     return actions.propose(decision, actor=author)
 
 
 def signed(decision: Decision, user: User, role: Role) -> Decision:
-    actions.sign_decision(
+    sign_decision(
         decision, user=user, role=role, verdict=Verdict.APPROVE, reason="", seen_digest=SignOff(decision).digest
     )
     return Decision.objects.get(pk=decision.pk)
 
 
-def accepted(use_case: UseCase, *, author: User, ml_lead: User, product_owner: User) -> Decision:
-    decision = signed(proposed(use_case, author), ml_lead, Role.ML_LEAD)
+def accepted(use_case: UseCase, *, author: User, ml_lead: User, product_owner: User, **changed: Any) -> Decision:
+    decision = signed(proposed(use_case, author, **changed), ml_lead, Role.ML_LEAD)
     return signed(decision, product_owner, Role.PRODUCT_OWNER)

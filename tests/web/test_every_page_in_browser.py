@@ -208,4 +208,5 @@ async def _complaints(address: str, rows: tuple[Row, ...]) -> list[str]:
 
 
 def test_every_page_is_accessible_steady_and_light(rows: tuple[Row, ...], address: str) -> None:
-    assert asyncio.run(_complaints(address, rows)) == []
+    complaints = asyncio.run(_complaints(address, rows))
+    assert not complaints, "\n".join(complaints)

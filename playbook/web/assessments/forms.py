@@ -1,4 +1,4 @@
-"""Forms of assessments: start one, answer a question."""
+"""Forms of assessments: start one, answer a question; a team's work on one question is in `question_forms`."""
 
 from typing import Any
 
@@ -44,10 +44,14 @@ class NewUseCaseForm(UseCaseForm):
 
 
 class AnswerForm(forms.Form):
-    """One answer. `seen_revision` is what the page showed: a later answer of somebody else is not overwritten."""
+    """One answer. `seen_revision` and `seen_checklist` are what the page showed: a later answer of somebody else is not
+    overwritten, and nobody answers a question that was put in other words meanwhile."""
 
-    value = forms.CharField(required=False, max_length=200)
+    value = forms.CharField(
+        required=False, max_length=2000, error_messages={"max_length": "Keep the answer under 2,000 characters."}
+    )
     comment = forms.CharField(
         required=False, max_length=2000, error_messages={"max_length": "Keep the comment under 2,000 characters."}
     )
     seen_revision = forms.IntegerField(min_value=0, error_messages={"required": "Reload the page and answer again."})
+    seen_checklist = forms.CharField(required=False, max_length=64)

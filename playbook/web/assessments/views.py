@@ -3,16 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from playbook.library.checklist_schema import checklist_schema
 from playbook.library.definition import Checklist
+from playbook.library.versions import changes_between_versions, second_looks
 from playbook.web.accounts.models import User
-from playbook.web.assessments import actions
+from playbook.web.assessments import actions, version_actions
+from playbook.web.assessments.flow import plot_of
 from playbook.web.assessments.forms import NEW, AnswerForm, NewUseCaseForm, StartForm
 from playbook.web.assessments.models import Assessment
-from playbook.web.assessments.queries import rows_of, sheet_of, update_of
+from playbook.web.assessments.queries import checklist_of, rows_of, values_of
+from playbook.web.assessments.sheet import Collision, Said, sheet_of, update_of
+from playbook.web.assessments.tables import table_of
 from playbook.web.common.content import library
 from playbook.web.common.panels import panels_for
 from playbook.web.common.permissions import Conflict
@@ -67,24 +73,77 @@ def answer(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
     assessment = _assessment(request, pk)
     user = signed_in(request)
     require_role(user, assessment.use_case)
-    form = AnswerForm(request.POST)
-    problem, status = "", 200
+    problem, collision, status = "", None, 200
     try:
+        form = AnswerForm(request.POST)
         if not form.is_valid():
             raise actions.InvalidAnswer(" ".join(str(error) for errors in form.errors.values() for error in errors))
         actions.answer_question(assessment, question_id=question_id, author=user, **form.cleaned_data)
     except actions.InvalidAnswer as invalid:
         problem, status = str(invalid), 422
+    except actions.StaleAnswer as stale:
+        problem, collision, status = str(stale), _collision(stale), 409
     except Conflict as conflict:
         problem, status = str(conflict), 409
-        assessment.refresh_from_db()
+    assessment.refresh_from_db()
     if not problem and not wants_fragment(request):
+        if request.POST.get("back") == "question":
+            return redirect("assessments:question", pk, question_id)
         return redirect(f"{assessment.get_absolute_url()}#{question_id}")
-    context = _sheet_context(assessment, request, problems={question_id: problem})
+    context = _sheet_context(
+        assessment,
+        request,
+        problems={question_id: problem},
+        collisions={question_id: collision} if collision else {},
+    )
     if not wants_fragment(request):
         return render(request, "assessments/assessment_detail.html", context, status=status)
     context["update"] = update_of(context["sheet"], question_id=question_id, shown=request.POST.getlist("shown"))
     return render(request, "assessments/_answered.html", context, status=status)
+
+
+@require_safe
+def decision_table(request: HttpRequest, slug: str) -> HttpResponse:
+    """Every path of a checklist with its outcome, to be read and printed."""
+    found = _checklist(slug)
+    return render(request, "assessments/checklist_table.html", {"checklist": found, "table": table_of(found)})
+
+
+@require_safe
+def schema(_request: HttpRequest) -> JsonResponse:
+    """The JSON Schema of a checklist file."""
+    return JsonResponse(checklist_schema(), json_dumps_params={"indent": 2})
+
+
+@require_safe
+def newer(request: HttpRequest, pk: int) -> HttpResponse:
+    """What differs between the assessment's version of the checklist and the one that the library has now."""
+    assessment = _assessment(request, pk)
+    return render(request, "assessments/assessment_newer.html", _newer_context(request, assessment))
+
+
+@require_POST
+def move(request: HttpRequest, pk: int) -> HttpResponse:
+    assessment = _assessment(request, pk)
+    user = signed_in(request)
+    require_role(user, assessment.use_case)
+    current = library().checklists.get(assessment.checklist_slug)
+    if current is None:
+        raise Http404(f"the library has no checklist {assessment.checklist_slug!r} any more")
+    seen = request.POST.get("seen_digest", "")
+    try:
+        version_actions.move_to_version(assessment, checklist=current, seen_digest=seen, actor=user)
+    except Conflict as conflict:
+        context = {**_newer_context(request, assessment), "problem": str(conflict)}
+        return render(request, "assessments/assessment_newer.html", context, status=409)
+    messages.success(request, f"Moved to version {current.version}. Every answer is kept.")
+    return redirect(assessment)
+
+
+def _collision(stale: actions.StaleAnswer) -> Collision:
+    question = stale.question
+    theirs = Said(stale.theirs, question.quoted(stale.theirs.value))
+    return Collision(theirs, stale.value, question.quoted(stale.value), stale.comment)
 
 
 def _create(new: NewUseCaseForm, user: User) -> UseCase:
@@ -93,14 +152,32 @@ def _create(new: NewUseCaseForm, user: User) -> UseCase:
 
 
 def _sheet_context(
-    assessment: Assessment, request: HttpRequest, *, problems: Mapping[str, str] | None = None
+    assessment: Assessment,
+    request: HttpRequest,
+    *,
+    problems: Mapping[str, str] | None = None,
+    collisions: Mapping[str, Collision] | None = None,
 ) -> dict[str, Any]:
     user = signed_in(request)
     return {
         "assessment": assessment,
-        "sheet": sheet_of(assessment, problems=problems),
+        "sheet": sheet_of(assessment, problems=problems, collisions=collisions),
         "may_answer": may_write(assessment.use_case.roles_of(user)) and not assessment.is_locked,
         "panels": panels_for("assessment", assessment, user),
+    }
+
+
+def _newer_context(request: HttpRequest, assessment: Assessment) -> dict[str, Any]:
+    before, after = checklist_of(assessment), library().checklists.get(assessment.checklist_slug)
+    changed = after is not None and after.digest != before.digest
+    return {
+        "assessment": assessment,
+        "before": before,
+        "after": after if changed else None,
+        "changes": changes_between_versions(before, after) if after and changed else (),
+        "looks": second_looks(before, after, values_of(assessment)) if after and changed else (),
+        "has_decisions": assessment.decisions.exists(),
+        "may_answer": may_write(assessment.use_case.roles_of(signed_in(request))) and not assessment.is_locked,
     }
 
 
@@ -121,6 +198,7 @@ def _checklist_context(
     assessments = Assessment.objects.visible_to(signed_in(request)).filter(checklist_slug=found.slug)
     return {
         "checklist": found,
+        "flow": plot_of(found, url_of="#asked-{}".format),
         "start_form": start,
         "new_form": new,
         "assessments": rows_of(assessments, limit=LISTED),

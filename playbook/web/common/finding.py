@@ -51,7 +51,7 @@ def _index_of(content_dir: Path) -> ContentIndex:
 
 def content_index() -> ContentIndex:
     """Return the index of `PLAYBOOK_CONTENT_DIR`."""
-    return _index_of(Path(settings.PLAYBOOK_CONTENT_DIR))
+    return _index_of(settings.PLAYBOOK_CONTENT_DIR)
 
 
 def forget_indexes() -> None:

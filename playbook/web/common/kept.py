@@ -4,6 +4,7 @@ A file in the data folder, which the processes share, grows by a byte with each 
 memory still holds. So a page asks the file system instead of the database. For small sets of rows alone.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,7 @@ class Kept(Generic[Value]):
         self._name = name
         self._read = read
         self._lock = threading.Lock()
-        self._value: tuple[tuple[Path, int], Value] | None = None
+        self._value: tuple[tuple[str, int], Value] | None = None
 
     def get(self) -> Value:
         version, value = self._version(), self._value
@@ -43,17 +44,18 @@ class Kept(Generic[Value]):
         transaction.on_commit(self._append)
 
     def _append(self) -> None:
-        file = self._file()
+        file = Path(self._file())
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("ab") as stream:
             stream.write(b".")
 
-    def _file(self) -> Path:
-        return Path(settings.PLAYBOOK_DATA_DIR) / "versions" / self._name
+    def _file(self) -> str:
+        return f"{settings.PLAYBOOK_DATA_DIR}/versions/{self._name}"
 
-    def _version(self) -> tuple[Path, int]:
+    def _version(self) -> tuple[str, int]:
+        """Return the file and its size. Asked for by every page, so without pathlib, which costs more than the look."""
         file = self._file()
         try:
-            return file, file.stat().st_size
+            return file, os.stat(file).st_size  # noqa: PTH116
         except FileNotFoundError:
             return file, 0

@@ -8,18 +8,24 @@ The upper app registers a function for a page ("article", "decision", …) in it
 ...     return Panel("jobs/_decision_panel.html", {"jobs": ...})
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
+
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from playbook.web.accounts.models import User
 
-PageName = Literal["article", "use_case", "assessment", "decision", "job", "home"]
+PageName = Literal["article", "use_case", "dataset", "prompt", "assessment", "decision", "job", "home"]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A template and its context, rendered by the page that shows it."""
+    """A template and its context, rendered by the page that shows it. Without context it is the same for everybody."""
 
     template: str
     context: Mapping[str, Any]
@@ -44,3 +50,17 @@ def panels_for(page: PageName, subject: Any, user: User) -> list[Panel]:
     """Return the panels of a page for one subject, as far as the user may see them."""
     found = (function(subject, user) for _, function in _registered.get(page, []))
     return [panel for panel in found if panel is not None]
+
+
+def rendered(panels: Iterable[Panel], request: HttpRequest) -> SafeString:
+    """Return the HTML of the panels. Those that are the same for everybody are rendered once."""
+    shown = (
+        render_to_string(panel.template, {"panel": panel.context}, request) if panel.context else _plain(panel.template)
+        for panel in panels
+    )
+    return format_html_join("", "{}", ((html,) for html in shown))
+
+
+@lru_cache(maxsize=50)
+def _plain(template: str) -> SafeString:
+    return render_to_string(template, {"panel": {}})

@@ -4,13 +4,15 @@ All positions are in the units of the SVG's viewBox. Colours are classes, so a p
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 WIDTH = 720
 LINE_HEIGHT = 280
 LEFT, RIGHT, TOP, BOTTOM = 52, 84, 14, 34
 ROW_HEIGHT = 44
+#: Of a letter at the size that labels have on a phone.
+LABEL_WIDTH = 9.5
 
 
 @dataclass(frozen=True)
@@ -21,13 +23,15 @@ class Tick:
 
 @dataclass(frozen=True)
 class Series:
-    """One drawn line. `number` (from 1) picks its colour; `end` is where its label goes."""
+    """One drawn line. `number` (from 1) picks its colour; `end` is where its label goes. `last_y`: where its last
+    point lies, for a line of one point is drawn as a dot."""
 
     name: str
     number: int
     path: str
     end_x: float
     end_y: float
+    last_y: float
     last: str
     points: tuple[tuple[float, float], ...]
 
@@ -71,6 +75,7 @@ class IntervalPlot:
     rows: tuple[IntervalRow, ...]
     rule: Tick | None
     summary: str
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,13 @@ def number_text(value: float) -> str:
 
 
 def line_plot(
-    title: str, curves: dict[str, Sequence[tuple[float, float]]], *, x_label: str, x_max: float | None = None
+    title: str,
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    x_label: str,
+    x_max: float | None = None,
+    width: int = WIDTH,
+    height: int = LINE_HEIGHT,
 ) -> LinePlot | None:
     """Return the plot of the named curves of (x, y) points, y from zero; None when there is no point yet.
 
@@ -151,7 +162,7 @@ def line_plot(
     if x_high == x_low:
         x_high = x_low + 1
     y_high = y_high * 1.05 if y_high > y_low else y_low + 1
-    right, bottom = WIDTH - RIGHT, LINE_HEIGHT - BOTTOM
+    right, bottom = width - RIGHT, height - BOTTOM
 
     def place_x(x: float) -> float:
         return round(LEFT + (x - x_low) / (x_high - x_low) * (right - LEFT), 1)
@@ -171,6 +182,7 @@ def line_plot(
                 path="M" + "L".join(f"{x} {y}" for x, y in placed),
                 end_x=placed[-1][0],
                 end_y=placed[-1][1],
+                last_y=placed[-1][1],
                 last=number_text(sorted(points)[-1][1]),
                 points=tuple(sorted(points)),
             )
@@ -178,15 +190,15 @@ def line_plot(
     return LinePlot(
         title=title,
         x_label=x_label,
-        width=WIDTH,
-        height=LINE_HEIGHT,
+        width=width,
+        height=height,
         left=LEFT,
         right=right,
         top=TOP,
         bottom=bottom,
         x_ticks=tuple(Tick(place_x(x), number_text(x)) for x in nice_ticks(x_low, x_high) if x.is_integer()),
         y_ticks=tuple(Tick(place_y(y), number_text(y)) for y in nice_ticks(y_low, y_high)),
-        series=_spread_labels(series),
+        series=_spread_labels(series, bottom=bottom),
         summary=f"{title} by {x_label}. "
         + " ".join(
             f"{line.name}: from {number_text(line.points[0][1])} at {number_text(line.points[0][0])} "
@@ -196,33 +208,46 @@ def line_plot(
     )
 
 
-def _spread_labels(series: list[Series], *, gap: float = 15) -> tuple[Series, ...]:
+def _spread_labels(series: list[Series], *, bottom: float, gap: float = 15) -> tuple[Series, ...]:
     """Move the end labels apart, downwards in order, so that lines that end together stay readable."""
     moved: list[Series] = []
     lowest = -math.inf
     for line in sorted(series, key=lambda line: line.end_y):
         lowest = max(line.end_y, lowest + gap)
         moved.append(replace(line, end_y=lowest))
-    overshoot = max((line.end_y for line in moved), default=0) - (LINE_HEIGHT - BOTTOM)
+    overshoot = max((line.end_y for line in moved), default=0) - bottom
     if overshoot > 0:
         moved = [replace(line, end_y=line.end_y - overshoot) for line in moved]
     return tuple(moved)
 
 
 def interval_plot(
-    rows: Sequence[tuple[str, float, float, float]], *, threshold: float | None = None, threshold_label: str = ""
+    rows: Sequence[tuple[str, float, float, float]],
+    *,
+    threshold: float | None = None,
+    threshold_label: str = "",
+    domain: tuple[float, float] | None = None,
+    text: Sequence[str] = (),
+    caption: str = "Share of test rows, with the 95 % interval.",
 ) -> IntervalPlot:
-    """Return a plot of proportions: rows of (label, value, low, high) in 0..1, and a rule at `threshold`."""
-    left, right = 120, WIDTH - 150
+    """Return a plot of rows of (label, value, low, high), and a rule at `threshold`.
 
-    def place(share: float) -> float:
+    Values are proportions in 0..1, unless `domain` says between what; what lies beyond is drawn at the edge. `text`:
+    how each row's figures read, when they are no percentages.
+    """
+    longest = max((len(label) for label, *_ in rows), default=0)
+    left, right = max(120, 30 + LABEL_WIDTH * longest), WIDTH - 150
+    bottom, top = domain or (0.0, 1.0)
+
+    def place(value: float) -> float:
+        share = (min(max(value, bottom), top) - bottom) / (top - bottom)
         return round(left + share * (right - left), 1)
 
     placed = tuple(
         IntervalRow(
             label=label,
-            text=f"{value * 100:.0f} % ({low * 100:.0f}–{high * 100:.0f})",
-            number=index % 4 + 1,
+            text=text[index] if text else f"{value * 100:.0f} % ({low * 100:.0f}–{high * 100:.0f})",
+            number=index % 6 + 1,
             y=TOP + 12 + ROW_HEIGHT * index + ROW_HEIGHT / 2,
             x=place(value),
             x_low=place(low),
@@ -230,15 +255,17 @@ def interval_plot(
         )
         for index, (label, value, low, high) in enumerate(rows)
     )
+    ticks = nice_ticks(bottom, top, count=4) if domain else [share / 4 for share in range(5)]
     return IntervalPlot(
         width=WIDTH,
         height=TOP + 12 + ROW_HEIGHT * len(rows) + BOTTOM,
         left=left,
         right=right,
-        x_ticks=tuple(Tick(place(share / 4), f"{share * 25} %") for share in range(5)),
+        x_ticks=tuple(Tick(place(at), number_text(at) if domain else f"{at * 100:.0f} %") for at in ticks),
         rows=placed,
         rule=None if threshold is None else Tick(place(threshold), threshold_label),
         summary=". ".join(f"{row.label}: {row.text}" for row in placed) + ".",
+        caption=caption,
     )
 
 

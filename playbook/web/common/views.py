@@ -1,8 +1,8 @@
 """The theme switch and the error pages."""
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
@@ -14,9 +14,9 @@ from playbook.web.common.context import THEMES
 def set_theme(request: HttpRequest) -> HttpResponse:
     """Remember light or dark in a cookie, so that the server renders the page in it: no flash, no script needed."""
     target = request.POST.get("next", "/")
-    if not url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}):
+    if not target.startswith("/") or not url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}):
         target = "/"
-    response = redirect(target)
+    response = HttpResponseRedirect(target)  # not `redirect`, which takes a word for the name of a page
     theme = request.POST.get("theme", "")
     if theme in THEMES:
         response.set_cookie("theme", theme, max_age=365 * 24 * 3600, samesite="Lax", httponly=True)

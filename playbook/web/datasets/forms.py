@@ -1,4 +1,4 @@
-"""Forms of datasets: the data card, and the two ways to bring rows."""
+"""Forms of datasets: the data card, the three ways to bring rows, and what can be changed about an import."""
 
 from typing import Any
 
@@ -7,8 +7,11 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
 from playbook.contracts.dataset import Split
-from playbook.web.datasets.actions import Card
-from playbook.web.datasets.reading import Splits, read_and_split, read_three_files
+from playbook.datasets.spec import Format, Mapping, Report, SplitPlan
+from playbook.web.datasets.actions import Card, Upload
+
+_ACCEPTED = ".jsonl,.ndjson,.json,.csv,.tsv,.parquet,.gz"
+_MAX_PASTED = 10_000_000
 
 
 class CardForm(forms.Form):
@@ -28,18 +31,18 @@ class CardForm(forms.Form):
         return Card(**self.cleaned_data)
 
 
-class _JsonlField(forms.FileField):
-    """An uploaded file within the size limit, as bytes. An empty file passes: the reader says what it lacks."""
+class _RowsField(forms.FileField):
+    """An uploaded file within the size limit. It stays on disk. An empty one passes: the reader says what it lacks."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             allow_empty_file=True,
-            widget=forms.ClearableFileInput(attrs={"accept": ".jsonl,application/jsonl,application/x-ndjson"}),
+            widget=forms.ClearableFileInput(attrs={"accept": _ACCEPTED}),
             error_messages={"required": "Choose a file."},
             **kwargs,
         )
 
-    def clean(self, data: Any, initial: Any = None) -> bytes:
+    def clean(self, data: Any, initial: Any = None) -> "UploadedFile[bytes]":
         file: UploadedFile[bytes] = super().clean(data, initial)
         limit_mb = settings.PLAYBOOK_MAX_UPLOAD_MB
         if file.size is None or file.size > limit_mb * 1_000_000:
@@ -47,34 +50,36 @@ class _JsonlField(forms.FileField):
                 f"{file.name} has {(file.size or 0) / 1_000_000:.1f} MB; the limit is {limit_mb} MB. "
                 "Send a sample of the rows, or ask the administrator to raise PLAYBOOK_MAX_UPLOAD_MB."
             )
-        return bytes(file.read())
+        return file
 
 
 class OneFileForm(forms.Form):
     """One file that the site splits."""
 
-    use_required_attribute = False  # the fields of the way that was not chosen are hidden, and must not block
+    use_required_attribute = False  # the fields of the ways that were not chosen are hidden, and must not block
 
-    file = _JsonlField(label="JSONL file")
-    seed = forms.IntegerField(
-        min_value=0,
-        max_value=2**32 - 1,
-        initial=0,
-        help_text="The same file and seed always give the same three splits.",
-    )
-    keep_templates_together = forms.BooleanField(
-        required=False,
-        label="Keep rows of one template together",
-        help_text="Rows with the same metadata.template land in the same split, so that test holds unseen templates.",
+    file = _RowsField(help_text="JSONL, JSON, CSV or Parquet, or one of these in gzip.")
+
+    def uploads(self) -> list[Upload]:
+        return [_upload(self.cleaned_data["file"])]
+
+
+class PasteForm(forms.Form):
+    """Rows pasted as text; the same as a file with this content."""
+
+    use_required_attribute = False
+
+    pasted = forms.CharField(
+        label="Rows",
+        max_length=_MAX_PASTED,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 12, "class": "mono", "spellcheck": "false"}),
+        help_text="JSON objects, one a line; a JSON array; or CSV with a header line.",
+        error_messages={"required": "Paste some rows."},
     )
 
-    def read(self) -> Splits:
-        """Return the splits of a valid form. Raises BadDataset."""
-        return read_and_split(
-            self.cleaned_data["file"],
-            seed=self.cleaned_data["seed"],
-            keep_templates_together=self.cleaned_data["keep_templates_together"],
-        )
+    def uploads(self) -> list[Upload]:
+        return [Upload(name="pasted rows", chunks=[self.cleaned_data["pasted"].encode(errors="replace")])]
 
 
 class ThreeFilesForm(forms.Form):
@@ -82,10 +87,92 @@ class ThreeFilesForm(forms.Form):
 
     use_required_attribute = False
 
-    train = _JsonlField(help_text="The rows that the model learns from.")
-    validation = _JsonlField(help_text="Rows to watch while it learns.")
-    test = _JsonlField(help_text="Rows that nobody looks at before the end: a job without them cannot start.")
+    train = _RowsField(help_text="The rows that the model learns from.")
+    validation = _RowsField(help_text="Rows to watch while it learns.")
+    test = _RowsField(help_text="Rows that nobody looks at before the end: a job without them cannot start.")
 
-    def read(self) -> Splits:
-        """Return the splits of a valid form. Raises BadDataset."""
-        return read_three_files({split: self.cleaned_data[split] for split in Split})
+    def uploads(self) -> list[Upload]:
+        return [_upload(self.cleaned_data[split], split) for split in Split]
+
+
+def _upload(file: "UploadedFile[bytes]", split: Split | None = None) -> Upload:
+    return Upload(name=file.name or "file", chunks=file.chunks(), split=split)
+
+
+class MappingForm(forms.Form):
+    """Which field of the file means what, by hand."""
+
+    messages = forms.ChoiceField(
+        required=False, label="List of messages", help_text="A field that holds the whole conversation. Or instead:"
+    )
+    system = forms.ChoiceField(required=False, label="System message")
+    prompt = forms.ChoiceField(required=False, label="Prompt")
+    input = forms.ChoiceField(required=False, label="Input", help_text="Follows the prompt after an empty line.")
+    answer = forms.ChoiceField(required=False, label="Answer", help_text="What the model is to learn.")
+
+    def __init__(self, report: Report, data: Any = None) -> None:
+        source = report.sources[0]
+        shown = source.mapping.model_dump() if source.mapping else {}
+        super().__init__(data, initial=shown, auto_id="mapping_%s")
+        choices = [("", "none"), *((name, name) for name in source.columns)]
+        for field in self.fields.values():
+            assert isinstance(field, forms.ChoiceField)  # noqa: S101 - declared above
+            field.choices = choices
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if bool(cleaned.get("messages")) == bool(cleaned.get("answer")):
+            raise forms.ValidationError("Choose either a list of messages or an answer.")
+        return cleaned
+
+    def mapping(self) -> Mapping:
+        cleaned = self.cleaned_data
+        if cleaned["messages"]:
+            return Mapping(format=Format.CHAT, messages=cleaned["messages"], system=cleaned["system"])
+        return Mapping(
+            format=Format.COLUMNS, **{name: cleaned[name] for name in ("system", "prompt", "input", "answer")}
+        )
+
+
+class PlanForm(forms.Form):
+    """How one file becomes three splits."""
+
+    validation_percent = forms.IntegerField(min_value=1, max_value=50, label="Validation, percent")
+    test_percent = forms.IntegerField(min_value=1, max_value=50, label="Test, percent")
+    group_field = forms.CharField(
+        required=False,
+        max_length=200,
+        widget=forms.Select,
+        label="Keep together",
+        help_text="Rows with the same value of this field land in the same split.",
+    )
+    seed = forms.IntegerField(
+        min_value=0, max_value=2**32 - 1, help_text="The same file and seed always give the same three splits."
+    )
+
+    def __init__(self, plan: SplitPlan, group_fields: tuple[str, ...], data: Any = None) -> None:
+        shown = {
+            "validation_percent": round(100 * plan.validation_share),
+            "test_percent": round(100 * plan.test_share),
+            "group_field": plan.group_field,
+            "seed": plan.seed,
+        }
+        super().__init__(data, initial=shown, auto_id="plan_%s")
+        names = dict.fromkeys(filter(None, (plan.group_field, *group_fields)))
+        field = self.fields["group_field"]
+        field.widget = forms.Select(choices=[("", "equal prompts alone"), *((name, name) for name in names)])
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("validation_percent", 0) + cleaned.get("test_percent", 0) > 80:
+            raise forms.ValidationError("Leave at least 20 percent for train: lower validation or test.")
+        return cleaned
+
+    def plan(self) -> SplitPlan:
+        cleaned = self.cleaned_data
+        return SplitPlan(
+            validation_share=cleaned["validation_percent"] / 100,
+            test_share=cleaned["test_percent"] / 100,
+            group_field=cleaned["group_field"],
+            seed=cleaned["seed"],
+        )

@@ -1,9 +1,11 @@
-"""Writes on decisions: draft, edit, propose, sign, withdraw, reopen, retire, lock the criterion.
+"""Writes on decisions: draft, edit, measure, propose, withdraw, reopen, retire, lock the criterion.
+
+Signing has its own module, `signatures`.
 
 Each is one transaction that locks the decision first, changes one state and appends one audit row.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -12,23 +14,19 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
-from playbook.web.assessments.actions import lock_assessment, unlock_assessment
+from playbook.web.assessments.actions import unlock_assessment
 from playbook.web.assessments.models import Assessment
 from playbook.web.assessments.queries import evaluation_of
 from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict
-from playbook.web.decisions.covered import changes_as_json, changes_between, covered_document
-from playbook.web.decisions.models import TRANSITIONS, Decision, Signature, Status, Verdict
+from playbook.web.decisions import mail
+from playbook.web.decisions.covered import Document, changes_as_json, changes_between, covered_document
+from playbook.web.decisions.measured import measured_in
+from playbook.web.decisions.models import TRANSITIONS, Decision, Status
 from playbook.web.decisions.signing import SignOff, for_signing
 from playbook.web.decisions.template import draft_fields
-from playbook.web.usecases.permissions import require_role
 
-MEANINGS = {
-    Verdict.APPROVE: "I approve this decision as {role}: I have read what it covers and stand by it.",
-    Verdict.REJECT: "I reject this decision as {role}, for the reason given.",
-}
 _NUMBER_ATTEMPTS = 5
 
 
@@ -48,11 +46,26 @@ class Content:
     criterion_metric: str
     criterion_arm: str
     criterion_threshold: Decimal | None
+    criterion_test_set: str
+    forecast_probability: Decimal | None
+    forecast_value: Decimal | None
+    kill_criterion: str
+    budget_gpu_minutes: int | None
+    owner: User | None
+    sign_by: date | None
     review_on: date | None
 
-    @property
-    def criterion_fields(self) -> tuple[str, str, Decimal | None]:
-        return self.criterion_metric, self.criterion_arm, self.criterion_threshold
+
+#: What nobody changes once the first run has started.
+PROMISE = (
+    "criterion_metric",
+    "criterion_arm",
+    "criterion_threshold",
+    "criterion_test_set",
+    "forecast_probability",
+    "forecast_value",
+    "kill_criterion",
+)
 
 
 def draft_from_assessment(assessment: Assessment, *, created_by: User) -> Decision:
@@ -61,7 +74,9 @@ def draft_from_assessment(assessment: Assessment, *, created_by: User) -> Decisi
     if evaluation.outcome is None:
         question = evaluation.next.text if evaluation.next else ""
         raise Conflict(f"Answer every question first; the next is “{question}”.")
+    measured, _ = measured_in(assessment.use_case)
     fields = draft_fields(assessment, evaluation, today=timezone.localdate())
+    fields |= {"measured": [row.as_json() for row in measured], "owner": created_by}
     for attempt in range(1, _NUMBER_ATTEMPTS + 1):
         try:
             return _create(assessment, fields, created_by)
@@ -89,30 +104,60 @@ def edit_decision(decision: Decision, *, content: Content, seen_digest: str, act
     Raises Conflict when the status forbids it or the criterion is locked, StaleDigest when somebody else changed the
     decision after the form was opened.
     """
-    held = _lock(decision)
+    held = lock_decision(decision)
     if held.status not in (Status.DRAFT, Status.PROPOSED):
         raise Conflict(f"D-{held.number} is {held.status} and cannot be edited; reopen it first.")
     before = covered_document(held)
     if SignOff(held).digest != seen_digest:
         raise StaleDigest("Somebody changed this decision after you opened the form.")
-    if held.criterion_locked_at and _criterion_fields(held) != content.criterion_fields:
+    if held.criterion_locked_at and any(getattr(held, name) != getattr(content, name) for name in PROMISE):
         raise Conflict("The criterion is locked: the first run has started, and a promise made after it would be none.")
-    for name, value in asdict(content).items():
+    values = {field.name: getattr(content, field.name) for field in fields(content)}
+    sign_by, values["sign_by"] = values["sign_by"], held.sign_by
+    for name, value in values.items():
         setattr(held, name, value)
-    changes = changes_between(before, covered_document(held))
-    if changes:
-        held.edition += 1
-        if held.status == Status.PROPOSED:
-            held.proposed_by, held.proposed_at = actor, timezone.now()
-        held.save(update_fields=[*asdict(content), "edition", "proposed_by", "proposed_at"])
-        record("edited", held, actor=actor, changes=changes_as_json(changes))
+    _save_edit(held, before, tuple(values), actor)
+    if held.sign_by != sign_by:  # a date of the proceedings, not of what is signed: it voids nothing
+        held.sign_by = sign_by
+        held.save(update_fields=["sign_by"])
+        record("set due date", held, actor=actor, sign_by=sign_by.isoformat() if sign_by else "")
     return held
+
+
+@transaction.atomic
+def take_measurements(decision: Decision, *, actor: User) -> list[str]:
+    """Replace the measured results of a draft or proposal by what the reports say now, an edit like any other.
+
+    Return what is wrong with reports that were left out. Raises Conflict when the status forbids it.
+    """
+    held = lock_decision(decision)
+    if held.status not in (Status.DRAFT, Status.PROPOSED):
+        raise Conflict(f"D-{held.number} is {held.status} and cannot be edited; reopen it first.")
+    before = covered_document(held)
+    found, problems = measured_in(held.use_case)
+    held.measured = [row.as_json() for row in found]
+    _save_edit(held, before, ("measured",), actor)
+    return problems
+
+
+def _save_edit(held: Decision, before: Document, names: tuple[str, ...], actor: User) -> None:
+    """Save the fields if what a signature covers has changed; a proposal is then the actor's."""
+    changes = changes_between(before, covered_document(held))
+    if not changes:
+        return
+    held.edition += 1
+    if held.status == Status.PROPOSED:
+        held.proposed_by, held.proposed_at = actor, timezone.now()
+    held.save(update_fields=[*names, "edition", "proposed_by", "proposed_at"])
+    record("edited", held, actor=actor, changes=changes_as_json(changes))
+    if held.status == Status.PROPOSED:
+        mail.ask_for_signatures(held)
 
 
 @transaction.atomic
 def propose(decision: Decision, *, actor: User) -> Decision:
     """Ask for signatures. Raises Conflict unless it is a draft with a title whose assessment is complete."""
-    held = _lock(decision)
+    held = lock_decision(decision)
     if evaluation_of(held.assessment).outcome is None:
         raise Conflict("The assessment has an open question again; answer it before you propose the decision.")
     _move(
@@ -124,47 +169,14 @@ def propose(decision: Decision, *, actor: User) -> Decision:
         edition=held.edition + 1,
     )
     record("proposed", held, actor=actor, edition=held.edition, digest=SignOff(held).digest)
+    mail.ask_for_signatures(held)
     return held
-
-
-@transaction.atomic
-def sign_decision(
-    decision: Decision, *, user: User, role: Role, verdict: Verdict, reason: str, seen_digest: str
-) -> Signature:
-    """Append a signature; the last missing approval accepts the decision, a rejection rejects it.
-
-    The view has checked the password. Raises RoleRequired when the user does not hold the role; Conflict when the
-    decision is not proposed, is the user's own proposal, or carries their signature already; StaleDigest when
-    `seen_digest` is not what the decision reads now.
-    """
-    held = _lock(decision)
-    require_role(user, held.use_case, {role})
-    before = SignOff(held)
-    _refuse_signature(before, user, role, seen_digest)
-    signature = Signature.objects.create(
-        decision=held,
-        user=user,
-        printed_name=str(user),
-        role=role,
-        verdict=verdict,
-        meaning=MEANINGS[verdict].format(role=role.label),
-        reason=reason,
-        covered=before.document,
-        digest=before.digest,
-    )
-    record("signed", held, actor=user, role=role, verdict=verdict, reason=reason, digest=before.digest)
-    if verdict == Verdict.REJECT:
-        _decide(held, Status.REJECTED, actor=user)
-    elif SignOff(_lock(held)).is_complete:
-        _decide(held, Status.ACCEPTED, actor=user)
-        lock_assessment(held.assessment, actor=user)
-    return signature
 
 
 @transaction.atomic
 def withdraw(decision: Decision, *, actor: User) -> Decision:
     """Turn a proposal back into a draft; signatures under it become void when it is proposed again."""
-    held = _lock(decision)
+    held = lock_decision(decision)
     if held.status != Status.PROPOSED:
         raise Conflict(f"D-{held.number} is {held.status}; only a proposal can be withdrawn.")
     _move(held, Status.DRAFT)
@@ -175,7 +187,7 @@ def withdraw(decision: Decision, *, actor: User) -> Decision:
 @transaction.atomic
 def reopen(decision: Decision, *, reason: str, actor: User) -> Decision:
     """Turn an accepted or rejected decision back into a draft. Raises Conflict once a run has started under it."""
-    held = _lock(decision)
+    held = lock_decision(decision)
     if held.status not in (Status.ACCEPTED, Status.REJECTED):
         raise Conflict(f"D-{held.number} is {held.status}; only an accepted or rejected decision can be reopened.")
     if held.criterion_locked_at:
@@ -191,7 +203,7 @@ def reopen(decision: Decision, *, reason: str, actor: User) -> Decision:
 @transaction.atomic
 def supersede(decision: Decision, *, by: Decision, actor: User) -> Decision:
     """Mark an accepted decision as replaced by another accepted one of the same use case."""
-    held = _lock(decision)
+    held = lock_decision(decision)
     if by.pk == held.pk or by.use_case_id != held.use_case_id or by.status != Status.ACCEPTED:
         raise Conflict(f"D-{by.number} cannot supersede D-{held.number}; choose another accepted one of its use case.")
     _move(held, Status.SUPERSEDED, superseded_by=by)
@@ -202,33 +214,44 @@ def supersede(decision: Decision, *, by: Decision, actor: User) -> Decision:
 @transaction.atomic
 def deprecate(decision: Decision, *, reason: str, actor: User) -> Decision:
     """Mark an accepted decision as no longer followed, with nothing in its place."""
-    held = _lock(decision)
+    held = lock_decision(decision)
     _move(held, Status.DEPRECATED)
     record("deprecated", held, actor=actor, reason=reason)
     return held
 
 
 @transaction.atomic
-def lock_criterion(decision: Decision) -> None:
-    """Fix the criterion (or its absence) for good, because the first run starts. Locking twice changes nothing.
+def lock_criterion(decision: Decision, *, test_set: str) -> None:
+    """Fix criterion and forecast (or their absence) for good, because the first run starts, on `test_set` (SHA-256).
+    Locking twice changes nothing.
 
-    Call it in the transaction that launches the run. Raises Conflict when the decision is not accepted any more.
+    Call it in the transaction that launches the run. Raises Conflict when the decision is not accepted any more, or
+    promises something about another test set.
     """
-    accepted = Decision.objects.filter(pk=decision.pk, status=Status.ACCEPTED)
-    if accepted.filter(criterion_locked_at=None).update(criterion_locked_at=timezone.now()):
-        criterion = decision.criterion
-        record("locked criterion", decision, actor=None, criterion=criterion.text if criterion else "none")
-    elif not accepted.exists():
-        raise Conflict(f"D-{decision.number} is not accepted, so no run may start under it; its signatures come first.")
+    held = Decision.objects.select_for_update(no_key=True).get(pk=decision.pk)
+    if held.status != Status.ACCEPTED:
+        raise Conflict(f"D-{held.number} is not accepted, so no run may start under it; its signatures come first.")
+    if held.criterion and held.test_set and held.test_set != test_set:
+        raise Conflict(
+            f"D-{held.number} promises {held.criterion.text} on the test set {held.test_set[:12]}…, and this run would "
+            f"measure on {test_set[:12]}…. Choose the dataset with the promised test set."
+        )
+    if held.criterion_locked_at:
+        return
+    held.criterion_locked_at, held.locked_test_set = timezone.now(), test_set
+    held.save(update_fields=["criterion_locked_at", "locked_test_set"])
+    criterion = held.criterion.text if held.criterion else "none"
+    record("locked criterion", held, actor=None, criterion=criterion, test_set=test_set)
 
 
-def _lock(decision: Decision) -> Decision:
+def lock_decision(decision: Decision) -> Decision:
     """Return the decision as stored now, locked until the end of the transaction, its assessment too.
 
     The assessment comes first, as in `answer_question` and everywhere else: one order, no deadlock.
     """
-    Assessment.objects.select_for_update().get(pk=decision.assessment_id)
-    Decision.objects.select_for_update().get(pk=decision.pk)
+    # Without the key: rows that refer to these, such as a job being launched, need not wait, and nothing deadlocks.
+    Assessment.objects.select_for_update(no_key=True).get(pk=decision.assessment_id)
+    Decision.objects.select_for_update(no_key=True).get(pk=decision.pk)
     return for_signing(Decision.objects.all()).get(pk=decision.pk)
 
 
@@ -243,26 +266,7 @@ def _move(held: Decision, to: Status, **values: Any) -> None:
         setattr(held, name, value)
 
 
-def _decide(held: Decision, to: Status, *, actor: User) -> None:
+def decide(held: Decision, to: Status, *, actor: User) -> None:
+    """Accept or reject a proposal that is locked by this transaction."""
     _move(held, to, decided_at=timezone.now())
     record(to.value, held, actor=actor)
-
-
-def _refuse_signature(sign_off: SignOff, user: User, role: Role, seen_digest: str) -> None:
-    decision = sign_off.decision
-    if any(row.user_id == user.pk and row.digest == seen_digest for row in (*sign_off.current, *sign_off.void)):
-        raise Conflict("You have signed this decision already. Nobody signs twice in one decision.")
-    if decision.status != Status.PROPOSED:
-        raise Conflict(f"D-{decision.number} is {decision.status}, not proposed; there is nothing to sign.")
-    if decision.proposed_by_id == user.pk:
-        raise Conflict("You proposed this decision. Nobody signs their own proposal; ask a colleague in that role.")
-    if sign_off.digest != seen_digest:
-        raise StaleDigest("The decision changed after you opened this page, so your signature was not recorded.")
-    if any(row.user_id == user.pk for row in sign_off.current):
-        raise Conflict("You have signed this decision already. Nobody signs twice in one decision.")
-    if role not in {seat.role for seat in sign_off.seats}:
-        raise Conflict(f"This checklist does not ask the {role.label} to sign.")
-
-
-def _criterion_fields(decision: Decision) -> tuple[str, str, Decimal | None]:
-    return decision.criterion_metric, decision.criterion_arm, decision.criterion_threshold

@@ -8,4 +8,9 @@ class DecisionsConfig(AppConfig):
     label = "decisions"
 
     def ready(self) -> None:
+        from playbook.web.common import guards
+        from playbook.web.decisions.guards import GUARDS
+
+        guards.register(*GUARDS)
         import_module("playbook.web.decisions.panels")
+        import_module("playbook.web.decisions.vouched")

@@ -10,15 +10,27 @@ from typing import Any
 
 import rfc8785
 
+from playbook.web.assessments.evidence import digest_of as evidence_digest
+from playbook.web.assessments.models import Answer
 from playbook.web.assessments.queries import current_answers
 from playbook.web.decisions.criterion import two_places
+from playbook.web.decisions.measured import Measured
 from playbook.web.decisions.models import Decision
 
 Document = dict[str, Any]
 
 #: The fields of the document's "decision" part that are text as they stand.
 _PLAIN_FIELDS = ("number", "title", "context", "options", "chosen_outcome", "consequences", "edition")
+#: Fields that stand in the document only when they are set, so that a document signed before they existed stays as it
+#: was, and with it its digest.
+_FIELDS_WHEN_SET = ("kill_criterion", "budget_gpu_minutes", "measured")
 _LABELS = {
+    "criterion.test_set": "test set of the criterion",
+    "forecast.probability": "forecast probability",
+    "forecast.value": "forecast value",
+    "decision.kill_criterion": "kill criterion",
+    "decision.budget_gpu_minutes": "budget in GPU minutes",
+    "decision.measured": "measured results",
     "criterion.metric": "metric",
     "criterion.arm": "arm",
     "criterion.threshold": "threshold",
@@ -49,6 +61,8 @@ def covered_document(decision: Decision) -> Document:
             **{name: getattr(decision, name) for name in _PLAIN_FIELDS},
             "use_case": decision.use_case.slug,
             "review_on": decision.review_on.isoformat() if decision.review_on else "",
+            **{name: value for name in _FIELDS_WHEN_SET if (value := getattr(decision, name))},
+            **({"owner": decision.owner.username} if decision.owner else {}),
         },
         "criterion": criterion
         and {
@@ -57,16 +71,15 @@ def covered_document(decision: Decision) -> Document:
             "comparator": ">=",
             "threshold": decimal_text(criterion.threshold),
             "split": "test",
+            **({"test_set": decision.criterion_test_set} if decision.criterion_test_set else {}),
         },
+        **_forecast(decision),
         "checklist": {
             "slug": assessment.checklist_slug,
             "version": assessment.checklist_version,
             "digest": assessment.checklist_digest,
         },
-        "answers": {
-            question_id: {"value": answer.value, "comment": answer.comment, "revision": answer.revision}
-            for question_id, answer in current_answers(assessment).items()
-        },
+        "answers": {question_id: _answer(answer) for question_id, answer in current_answers(assessment).items()},
     }
 
 
@@ -95,21 +108,50 @@ def decimal_text(threshold: Decimal) -> str:
     return f"{threshold:.4f}"
 
 
+def _answer(answer: Answer) -> Document:
+    """Return an answer with the digests of its evidence; what it does not have is left out, as in older documents."""
+    return {
+        "value": answer.value,
+        "comment": answer.comment,
+        "revision": answer.revision,
+        **({"evidence": [evidence_digest(piece) for piece in answer.pieces]} if answer.evidence else {}),
+        **({"measurement": answer.measurement} if answer.measurement else {}),
+    }
+
+
+def _forecast(decision: Decision) -> Document:
+    if decision.forecast_probability is None or decision.forecast_value is None:
+        return {}
+    return {
+        "forecast": {
+            "probability": decimal_text(decision.forecast_probability),
+            "value": decimal_text(decision.forecast_value),
+        }
+    }
+
+
 def _flat(document: Document) -> dict[str, str]:
     found: dict[str, str] = {}
-    for part in ("decision", "criterion", "checklist", "answers"):
-        for name, value in (document[part] or {}).items():
+    for part in ("decision", "criterion", "forecast", "checklist", "answers"):
+        for name, value in (document.get(part) or {}).items():
             found[f"{part}.{name}"] = _text(name, value)
     return found
 
 
 def _text(name: str, value: Any) -> str:
     if name == "options":
-        return "; ".join(" / ".join(filter(None, (o["title"], o["pros"], o["cons"]))) for o in value)
-    if name == "threshold":
+        shown = ((o["title"], o["pros"], o["cons"], o.get("arm")) for o in value)
+        return "; ".join(" / ".join(filter(None, parts)) for parts in shown)
+    if name == "measured":
+        return "; ".join(f"{row.arm_name} in job {row.job}: {row.text}" for row in map(Measured.of, value))
+    if name in ("threshold", "probability") or (name == "value" and isinstance(value, str)):
         return two_places(Decimal(value))
     if isinstance(value, dict):
-        return f"{value['value']} ({value['comment']})" if value["comment"] else str(value["value"])
+        said = f"{value['value']} ({value['comment']})" if value["comment"] else str(value["value"])
+        measured, evidence = value.get("measurement"), value.get("evidence", ())
+        if measured:
+            said += f", measured by job {measured['job']}, report {measured['report_sha256'][:12]}"
+        return f"{said}, evidence {', '.join(digest[:12] for digest in evidence)}" if evidence else said
     return str(value)
 
 

@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from playbook.contracts.run_spec import Arm, Metric
+from playbook.contracts.metrics import CRITERION_METRICS, Metric
+from playbook.contracts.run_spec import Arm
+from playbook.scoring import words
 
-ARM_NAMES = {Arm.ZERO_SHOT: "the zero-shot prompt", Arm.FEW_SHOT: "the few-shot prompt", Arm.LORA: "LoRA"}
-METRIC_NAMES = {Metric.EXACT_MATCH: "exact match", Metric.JSON_VALID: "valid JSON"}
+ARM_NAMES = {
+    Arm.ZERO_SHOT: "the zero-shot prompt",
+    Arm.FEW_SHOT: "the few-shot prompt",
+    Arm.RAG: "RAG",
+    Arm.LORA: "LoRA",
+    Arm.RAG_LORA: "RAG with LoRA",
+}
+#: What may be promised: shares alone, for the threshold is one.
+METRIC_NAMES = {metric: words.METRIC_NAMES[metric] for metric in CRITERION_METRICS}
 
 
 class Verdict(StrEnum):

@@ -7,11 +7,17 @@ from django import forms
 from playbook.contracts.roles import Role
 from playbook.library.definition import Checklist
 from playbook.web.accounts.models import User
+from playbook.web.common.passwords import PasswordRefused, confirm_password
 from playbook.web.decisions.actions import Content
 from playbook.web.decisions.criterion import ARM_NAMES, METRIC_NAMES, two_places
 from playbook.web.decisions.models import Decision, Status, Verdict
+from playbook.web.decisions.queries import promised_test_sets
+from playbook.web.decisions.signing import Capacity
+from playbook.web.usecases.models import UseCase
 
 MAX_OPTIONS = 20
+CRITERION = ("criterion_metric", "criterion_arm", "criterion_threshold")
+FORECAST = ("forecast_probability", "forecast_value")
 
 
 class OptionForm(forms.Form):
@@ -20,6 +26,12 @@ class OptionForm(forms.Form):
     title = forms.CharField(required=False, max_length=300, label="Option")
     pros = forms.CharField(required=False, max_length=2000, label="Good, because", widget=forms.Textarea({"rows": 2}))
     cons = forms.CharField(required=False, max_length=2000, label="Bad, because", widget=forms.Textarea({"rows": 2}))
+    arm = forms.ChoiceField(
+        required=False,
+        label="Measured by",
+        choices=[("", "No arm"), *((arm.value, name) for arm, name in ARM_NAMES.items())],
+        help_text="The arm of a job whose results stand beside this option.",
+    )
 
 
 OptionFormSet = forms.formset_factory(OptionForm, extra=1, max_num=MAX_OPTIONS, absolute_max=MAX_OPTIONS)
@@ -45,19 +57,42 @@ class DecisionForm(forms.Form):
         widget=forms.Textarea({"rows": 4}),
         help_text="What becomes easier and what becomes harder.",
     )
+    owner = forms.ModelChoiceField(
+        queryset=User.objects.none(),
+        required=False,
+        empty_label="Nobody",
+        help_text="Who answers for it, and is asked.",
+    )
+    budget_gpu_minutes = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=10_000_000,
+        label="Budget in GPU minutes",
+        help_text="What all runs under this decision may take together.",
+    )
+    sign_by = forms.DateField(
+        required=False,
+        label="Sign by",
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+        help_text="When the signatures are due. Changing it voids none.",
+    )
     review_on = forms.DateField(
         required=False, label="Review on", widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
     )
 
-    def __init__(self, *args: Any, checklist: Checklist, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, checklist: Checklist, use_case: UseCase, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["chosen_outcome"] = forms.ChoiceField(
             label="Chosen option", choices=[(outcome.id, outcome.title) for outcome in checklist.outcomes]
         )
+        owner = self.fields["owner"]
+        assert isinstance(owner, forms.ModelChoiceField)  # noqa: S101 - declared above
+        owner.queryset = User.objects.filter(memberships__use_case=use_case).distinct()
 
 
 class CriterionForm(forms.Form):
-    """The success criterion: all three fields, or none for a decision that promises nothing measurable."""
+    """The promise: the criterion's three fields, or none for a decision that promises nothing measurable; on which test
+    set; the forecast; and what would stop it. `test_sets`: hashes with their names."""
 
     criterion_metric = forms.ChoiceField(
         required=False, label="Metric", choices=[("", "None"), *((m.value, name) for m, name in METRIC_NAMES.items())]
@@ -75,12 +110,56 @@ class CriterionForm(forms.Form):
         widget=forms.NumberInput({"step": "any"}),
         help_text="A share of the test rows, from 0 to 1.",
     )
+    criterion_test_set = forms.ChoiceField(
+        required=False,
+        label="Test set",
+        help_text="Named by its hash: a run on other rows says nothing about this promise.",
+    )
+    forecast_probability = forms.DecimalField(
+        required=False,
+        label="How likely it is met",
+        min_value=0,
+        max_value=1,
+        max_digits=4,
+        decimal_places=3,
+        widget=forms.NumberInput({"step": "any"}),
+        help_text="Your forecast, from 0 to 1. It is shown against what came.",
+    )
+    forecast_value = forms.DecimalField(
+        required=False,
+        label="What you expect",
+        min_value=0,
+        max_value=1,
+        max_digits=5,
+        decimal_places=4,
+        widget=forms.NumberInput({"step": "any"}),
+        help_text="The share that you think will be measured, from 0 to 1.",
+    )
+    kill_criterion = forms.CharField(
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea({"rows": 2}),
+        help_text="What would make you stop before the end, such as “no better than few-shot after two runs”.",
+    )
+
+    def __init__(self, *args: Any, test_sets: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["criterion_test_set"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - declared above
+        field.choices = [("", "That of the first run"), *test_sets]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        given = [cleaned.get(name) not in (None, "") for name in self.fields]
-        if not self.errors and any(given) and not all(given):
+        if self.errors:
+            return cleaned
+        promise = [cleaned.get(name) not in (None, "") for name in CRITERION]
+        if any(promise) and not all(promise):
             raise forms.ValidationError("A criterion needs metric, arm and threshold; set all three or none.")
+        forecast = [cleaned.get(name) is not None for name in FORECAST]
+        if any(forecast) and not all(forecast):
+            raise forms.ValidationError("A forecast needs a probability and an expected value; set both or none.")
+        if any(forecast) and not all(promise):
+            raise forms.ValidationError("A forecast is about the criterion; set metric, arm and threshold too.")
         return cleaned
 
 
@@ -92,9 +171,12 @@ class DecisionEdit:
     ) -> None:
         threshold = decision.criterion and two_places(decision.criterion.threshold)
         seen = {"seen_digest": seen_digest, "seen_entry": seen_entry}
-        initial = {**vars(decision), **seen, "criterion_threshold": threshold}
-        self.text = DecisionForm(data, initial=initial, checklist=checklist)
-        self.criterion = CriterionForm(data, initial=initial)
+        initial = {**vars(decision), **seen, "criterion_threshold": threshold, "owner": decision.owner_id}
+        for name in FORECAST:
+            share = getattr(decision, name)
+            initial[name] = None if share is None else two_places(share)
+        self.text = DecisionForm(data, initial=initial, checklist=checklist, use_case=decision.use_case)
+        self.criterion = CriterionForm(data, initial=initial, test_sets=promised_test_sets(decision))
         self.options = OptionFormSet(data, initial=decision.options, prefix="options")
         if decision.criterion_locked_at:
             for field in self.criterion.fields.values():
@@ -106,7 +188,11 @@ class DecisionEdit:
     def content(self) -> Content:
         """Return what was written. Call it on valid forms."""
         text = {name: value for name, value in self.text.cleaned_data.items() if not name.startswith("seen_")}
-        options = [dict(option) for option in self.options.cleaned_data if option.get("title")]
+        options = [
+            {name: value for name, value in option.items() if value or name != "arm"}
+            for option in self.options.cleaned_data
+            if option.get("title")
+        ]
         return Content(**text, **self.criterion.cleaned_data, options=options)
 
 
@@ -115,7 +201,7 @@ class SignForm(forms.Form):
 
     seen_digest = forms.CharField(widget=forms.HiddenInput, max_length=64)
     seen_entry = forms.IntegerField(widget=forms.HiddenInput)
-    role = forms.ChoiceField(label="Sign as")
+    role = forms.CharField(label="Sign as", max_length=40)
     verdict = forms.ChoiceField(
         label="Verdict",
         choices=[(Verdict.APPROVE, "I approve"), (Verdict.REJECT, "I reject")],
@@ -134,19 +220,28 @@ class SignForm(forms.Form):
         help_text="Asked again, so that nobody else signs in your name.",
     )
 
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User, decision: Decision, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
-        self.offer(sorted(Role))
+        self.decision = decision
 
-    def offer(self, roles: list[Role]) -> None:
-        """Show only these roles. Whether one may sign is the action's question, so that a wrong one is answered 403."""
-        choices = [(role.value, role.label) for role in roles]
-        self.fields["role"] = forms.ChoiceField(label="Sign as", choices=choices)
+    def offer(self, capacities: list[Capacity]) -> None:
+        """Show only these. Whether one may sign is the action's question, so that a wrong one is answered 403."""
+        field = self.fields["role"]
+        field.widget = forms.Select(choices=[(each.value, each.label) for each in capacities])
+
+    def clean_role(self) -> tuple[Role, int | None]:
+        """Return the role, and the key of the person for whom it is used."""
+        role, _, principal = str(self.cleaned_data["role"]).partition(":")
+        if role not in list(Role) or (principal and not principal.isdecimal()):
+            raise forms.ValidationError("Choose one of the roles.")
+        return Role(role), int(principal) if principal else None
 
     def clean_password(self) -> str:
-        if not self.user.check_password(self.cleaned_data["password"]):
-            raise forms.ValidationError("This is not your password; nothing was signed.")
+        try:
+            confirm_password(self.user, self.cleaned_data["password"], about=self.decision)
+        except PasswordRefused as refused:
+            raise forms.ValidationError(f"{refused} Nothing was signed.") from None
         return ""
 
     def clean(self) -> dict[str, Any]:

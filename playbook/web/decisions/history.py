@@ -22,11 +22,21 @@ _SENTENCES = {
     "accepted": "completed the signatures: accepted",
     "rejected": "ended the proposal: rejected",
     "deprecated": "retired the decision",
-    "locked criterion": "The criterion was locked: the first run started",
+    "locked criterion": "Criterion and forecast were locked: the first run started",
+    "proposed outcome": "A job ended, so its outcome was proposed",
+    "recorded outcome": "recorded the outcome",
+    "gave a wrong password": "gave a wrong password instead of a signature",
+    "set due date": "set when the signatures are due",
+}
+#: What is done to answers, in words; the first kind says what they were before and are after.
+_OF_ANSWERS = {
+    "answered": "changed an answer of the assessment",
+    "added evidence": "added evidence to an answer of the assessment",
+    "removed evidence": "removed evidence from an answer of the assessment",
 }
 _TONES = {"accepted": "good", "rejected": "bad", "edited": "warn", "answered": "warn", "proposed": "info"}
 #: The actions that change what a signature covers.
-_VOIDING = ("edited", "answered", "proposed", "withdrew", "reopened")
+_VOIDING = ("edited", *_OF_ANSWERS, "proposed", "withdrew", "reopened")
 
 
 @dataclass(frozen=True)
@@ -56,10 +66,17 @@ def entries_of(decision: Decision) -> list[AuditEntry]:
     answers = Q(
         subject=decision.assessment._meta.label_lower,
         subject_id=decision.assessment_id,
-        action="answered",
+        action__in=_OF_ANSWERS,
         at__gte=decision.created_at,
     )
     return list(AuditEntry.objects.filter(own | answers).select_related("actor").order_by("id"))
+
+
+def every_entry_of(decision: Decision) -> list[AuditEntry]:
+    """Return all audit rows of the decision and of its assessment, from before it was drafted too; oldest first."""
+    own = Q(subject=decision._meta.label_lower, subject_id=decision.pk)
+    assessment = Q(subject=decision.assessment._meta.label_lower, subject_id=decision.assessment_id)
+    return list(AuditEntry.objects.filter(own | assessment).select_related("actor").order_by("id"))
 
 
 def timeline(entries: Iterable[AuditEntry]) -> list[Happening]:
@@ -99,12 +116,13 @@ def changes_since(entries: Sequence[AuditEntry], seen_entry: int) -> list[Happen
 def _sentence(entry: AuditEntry) -> str:
     detail = entry.detail
     if entry.action == "signed":
-        return f"signed as {Role(detail['role']).label}: {detail['verdict']}"
-    if entry.action == "answered":
-        return "changed an answer of the assessment" if "before" in detail else "answered a question of the assessment"
+        whom = f" for {detail['on_behalf_of']}" if "on_behalf_of" in detail else ""
+        return f"signed as {Role(detail['role']).label}{whom}: {detail['verdict']}"
+    if entry.action == "answered" and "before" not in detail:
+        return "answered a question of the assessment"
     if entry.action == "superseded":
         return f"superseded the decision by D-{detail['by']}"
-    return _SENTENCES.get(entry.action, entry.action)
+    return _OF_ANSWERS.get(entry.action) or _SENTENCES.get(entry.action, entry.action)
 
 
 def _changes(entry: AuditEntry) -> tuple[Change, ...]:
@@ -112,6 +130,9 @@ def _changes(entry: AuditEntry) -> tuple[Change, ...]:
     if entry.action == "answered":
         label = f"answer to {detail['question'].replace('_', ' ')}"
         return (Change(label, _answer(detail, "before"), _answer(detail, "after")),)
+    if entry.action in _OF_ANSWERS:
+        digests = ", ".join(digest[:12] for digest in detail.get("evidence", ()))
+        return (Change(f"evidence for {detail['question'].replace('_', ' ')}", "", digests),)
     return tuple(Change(**row) for row in detail.get("changes", ()))
 
 

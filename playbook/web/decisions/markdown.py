@@ -1,8 +1,16 @@
 """A decision as a MADR 4 Markdown document: what the page shows, to keep in a repository or to send."""
 
+import json
+import re
+
 from playbook.web.assessments.queries import checklist_of
+from playbook.web.decisions.criterion import two_places
+from playbook.web.decisions.measured import Measured
 from playbook.web.decisions.models import Decision, Signature
 from playbook.web.decisions.signing import SignOff
+
+#: What begins a heading or underlines one, at most three blanks from the margin.
+_HEADING = re.compile(r"(?m)^( {0,3})(#|-{2,}[ \t]*$|=+[ \t]*$)")
 
 
 def as_markdown(sign_off: SignOff) -> str:
@@ -11,11 +19,11 @@ def as_markdown(sign_off: SignOff) -> str:
     chosen = checklist_of(decision.assessment).outcome(decision.chosen_outcome)
     parts = [
         _front_matter(decision),
-        f"# D-{decision.number}: {decision.title}",
-        f"## Context and Problem Statement\n\n{decision.context or 'Not stated.'}",
+        f"# D-{decision.number}: {_one_line(decision.title)}",
+        f"## Context and Problem Statement\n\n{_body(decision.context)}",
         f"## Considered Options\n\n{_titles(decision)}",
         f"## Decision Outcome\n\nChosen option: {chosen.title}",
-        f"### Consequences\n\n{decision.consequences or 'Not stated.'}",
+        f"### Consequences\n\n{_body(decision.consequences)}",
         f"### Confirmation\n\n{_criterion(decision)}",
         f"## Pros and Cons of the Options\n\n{_pros_and_cons(decision)}",
         f"## More Information\n\n{_more(sign_off)}",
@@ -28,8 +36,12 @@ def _front_matter(decision: Decision) -> str:
     decided = decision.decided_at or decision.proposed_at or decision.created_at
     makers = [decision.proposed_by] if decision.proposed_by else [decision.created_by]
     replaced = f'\nsuperseded-by: "D-{decision.superseded_by.number}"' if decision.superseded_by else ""
-    names = ", ".join(f'"{_one_line(str(user))}"' for user in makers)
-    return f"---\nstatus: {decision.status}\ndate: {decided:%Y-%m-%d}\ndecision-makers: [{names}]{replaced}\n---"
+    names = ", ".join(json.dumps(_one_line(str(user)), ensure_ascii=False) for user in makers)
+    earlier = ", ".join(f'"D-{row.number}"' for row in decision.superseded_decisions.order_by("number"))
+    replaces = f"\nsupersedes: [{earlier}]" if earlier else ""
+    return (
+        f"---\nstatus: {decision.status}\ndate: {decided:%Y-%m-%d}\ndecision-makers: [{names}]{replaced}{replaces}\n---"
+    )
 
 
 def _titles(decision: Decision) -> str:
@@ -37,15 +49,27 @@ def _titles(decision: Decision) -> str:
 
 
 def _pros_and_cons(decision: Decision) -> str:
-    return "\n\n".join(
+    measured = [Measured.of(row) for row in decision.measured]
+    options = "\n\n".join(
         "\n".join(
             [
                 f"### {_one_line(option['title'])}\n",
                 *([f"* Good, because {_one_line(option['pros'])}"] if option["pros"] else []),
                 *([f"* Bad, because {_one_line(option['cons'])}"] if option["cons"] else []),
+                *(_measured(row) for row in measured if row.arm == option.get("arm")),
             ]
         ).strip()
         for option in decision.options
+    )
+    named = {option.get("arm") for option in decision.options}
+    others = "\n".join(_measured(row) for row in measured if row.arm not in named)
+    return f"{options}\n\n### Measured beside them\n\n{others}".strip() if others else options
+
+
+def _measured(row: Measured) -> str:
+    return (
+        f"* Measured, {row.arm_name}: {row.text}; job {row.job}, test set sha256 {row.test_set}, "
+        f"report sha256 {row.report_sha256}"
     )
 
 
@@ -53,7 +77,15 @@ def _criterion(decision: Decision) -> str:
     if decision.criterion is None:
         return "This decision promises nothing measurable."
     locked = f", locked {decision.criterion_locked_at:%Y-%m-%d %H:%M} UTC" if decision.criterion_locked_at else ""
-    return f"Success criterion, fixed before the run{locked}: {decision.criterion.text}."
+    parts = [f"Success criterion, fixed before the run{locked}: {decision.criterion.text}."]
+    if decision.test_set:
+        parts.append(f"Test set: sha256 {decision.test_set}.")
+    if decision.forecast_probability is not None and decision.forecast_value is not None:
+        parts.append(
+            f"Forecast, made before the run: met with a probability of {two_places(decision.forecast_probability)}; "
+            f"expected value {two_places(decision.forecast_value)}."
+        )
+    return "\n\n".join(parts)
 
 
 def _more(sign_off: SignOff) -> str:
@@ -62,6 +94,11 @@ def _more(sign_off: SignOff) -> str:
     lines = [
         f"* Use case: {_one_line(decision.use_case.name)}",
         f"* Checklist: {checklist} (sha256 {assessment.checklist_digest})",
+        f"* Owner: {_one_line(str(decision.owner)) if decision.owner else 'nobody'}",
+        f"* Budget: {decision.budget_gpu_minutes} GPU minutes"
+        if decision.budget_gpu_minutes is not None
+        else "* Budget: not set",
+        f"* Kill criterion: {_one_line(decision.kill_criterion) or 'none'}",
         f"* Review on: {decision.review_on.isoformat() if decision.review_on else 'not set'}",
         f"* Digest of what the signatures cover (RFC 8785, SHA-256): {sign_off.digest}",
     ]
@@ -70,6 +107,7 @@ def _more(sign_off: SignOff) -> str:
 
 def _signatures(sign_off: SignOff) -> str:
     lines = [_signature(row) for row in sign_off.current]
+    lines += [f"{_signature(row)} COUNTS NO MORE: the role was taken away afterwards." for row in sign_off.lapsed]
     lines += [f"{_signature(row)} VOID: the decision changed afterwards." for row in sign_off.void]
     return "\n".join(lines) or "None yet."
 
@@ -77,8 +115,14 @@ def _signatures(sign_off: SignOff) -> str:
 def _signature(row: Signature) -> str:
     reason = f" Reason: {_one_line(row.reason)}" if row.reason else ""
     signed = f"{row.signed_at:%Y-%m-%d %H:%M:%S} UTC"
-    who = f"{_one_line(row.printed_name)}, {row.get_role_display()}"
+    whom = f" for {_one_line(str(row.on_behalf_of))}" if row.on_behalf_of else ""
+    who = f"{_one_line(row.printed_name)}, {row.get_role_display()}{whom}"
     return f"* {who}, {signed}: “{row.meaning}”{reason} (sha256 {row.digest})"
+
+
+def _body(text: str) -> str:
+    """Return what people wrote, without headings of its own: else a context could pretend to hold signatures."""
+    return _HEADING.sub(r"\1\\\2", text.replace("\r\n", "\n")) or "Not stated."
 
 
 def _one_line(text: str) -> str:

@@ -3,19 +3,22 @@
 Above assessments, below jobs and outcomes. Jobs read `Decision.criterion` and lock it when the first run starts.
 """
 
+from datetime import date
 from typing import Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
+from django.utils import timezone
 
+from playbook.contracts.metrics import CRITERION_METRICS, Metric
 from playbook.contracts.roles import SIGNING_ROLES
-from playbook.contracts.run_spec import Arm, Metric
+from playbook.contracts.run_spec import Arm
 from playbook.web.accounts.models import User
-from playbook.web.assessments.models import Assessment
+from playbook.web.assessments.models import Answer, Assessment
 from playbook.web.decisions.criterion import ARM_NAMES, METRIC_NAMES, Criterion
-from playbook.web.usecases.models import ROLE_CHOICES, Membership, UseCase
+from playbook.web.usecases.models import ROLE_CHOICES, Delegation, Membership, UseCase
 
 
 class Status(models.TextChoices):
@@ -48,18 +51,40 @@ class Verdict(models.TextChoices):
 class DecisionQuerySet(models.QuerySet["Decision"]):
     def visible_to(self, user: User) -> Self:
         """The decisions of use cases that the user belongs to."""
-        return self.filter(Exists(Membership.objects.filter(use_case=OuterRef("use_case"), user=user)))
+        # Not correlated: a person's use cases are few, and are looked up once for all rows.
+        return self.filter(use_case__in=Membership.objects.filter(user=user).values("use_case"))
 
     def signable_by(self, user: User) -> Self:
-        """Proposals of others in use cases where the user holds a role that signs."""
+        """Proposals of others in use cases where the user holds a role that signs, or signs for somebody who does."""
         signs = Membership.objects.filter(use_case=OuterRef("use_case"), user=user, role__in=SIGNING_ROLES)
-        return self.filter(Exists(signs), status=Status.PROPOSED).exclude(proposed_by=user)
+        acts = Delegation.objects.in_force().filter(use_case=OuterRef("use_case"), delegate=user)
+        return self.filter(Exists(signs) | Exists(acts), status=Status.PROPOSED).exclude(proposed_by=user)
+
+    def not_signed_by(self, user: User) -> Self:
+        """Without the proposals that the user has signed, in a role still held, and that nobody touched since."""
+        later = Answer.objects.filter(
+            assessment=OuterRef(OuterRef("assessment")), answered_at__gt=OuterRef("signed_at")
+        )
+        held = Membership.objects.filter(pk=OuterRef("membership_key"))
+        signed = Signature.objects.filter(
+            Q(membership_key=None) | Exists(held),
+            ~Exists(later),
+            decision=OuterRef("pk"),
+            user=user,
+            signed_at__gte=OuterRef("proposed_at"),
+        )
+        return self.filter(~Exists(signed))
+
+    def open_for_review(self, user: User, today: date) -> Self:
+        """Accepted decisions that the user owns and whose review date has come."""
+        return self.visible_to(user).filter(owner=user, status=Status.ACCEPTED, review_on__lte=today)
 
 
 class Decision(models.Model):
     """The criterion's three fields are set together or not at all: some decisions promise nothing measurable.
 
-    `options` is a list of {"title": …, "pros": …, "cons": …}; `chosen_outcome` is an outcome id of the checklist.
+    `options` is a list of {"title": …, "pros": …, "cons": …} and, where one is measured, its "arm"; `measured` is what
+    reports said of the arms (`measured.Measured`); `chosen_outcome` is an outcome id of the checklist.
     """
 
     number = models.PositiveIntegerField(unique=True)
@@ -77,8 +102,22 @@ class Decision(models.Model):
         max_length=20, blank=True, choices=[(arm.value, name) for arm, name in ARM_NAMES.items()]
     )
     criterion_threshold = models.DecimalField(max_digits=5, decimal_places=4, null=True, blank=True)
-    #: Set when the first run starts: a promise made after the measurement is none.
+    #: SHA-256 of the test split that the promise is about; empty: that of the first run.
+    criterion_test_set = models.CharField(max_length=64, blank=True)
+    #: How likely the promise is kept, and what will be measured, both as shares; said before the run or never.
+    forecast_probability = models.DecimalField(max_digits=4, decimal_places=3, null=True, blank=True)
+    forecast_value = models.DecimalField(max_digits=5, decimal_places=4, null=True, blank=True)
+    #: Set when the first run starts: a promise made after the measurement is none. From then on the database refuses
+    #: to change criterion, forecast and kill criterion (`guards`).
     criterion_locked_at = models.DateTimeField(null=True)
+    locked_test_set = models.CharField(max_length=64, blank=True)
+    kill_criterion = models.TextField(max_length=2000, blank=True)
+    budget_gpu_minutes = models.PositiveIntegerField(null=True, blank=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="owned_decisions"
+    )
+    measured = models.JSONField(default=list)
+    sign_by = models.DateField(null=True, blank=True)
     review_on = models.DateField(null=True, blank=True)
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.DRAFT)
     #: Counts proposals and changes: part of the digest, so that a void signature never comes back to life, not even
@@ -103,7 +142,7 @@ class Decision(models.Model):
             models.CheckConstraint(
                 condition=Q(criterion_metric="", criterion_arm="", criterion_threshold__isnull=True)
                 | Q(
-                    criterion_metric__in=[metric.value for metric in Metric],
+                    criterion_metric__in=[metric.value for metric in CRITERION_METRICS],
                     criterion_arm__in=[arm.value for arm in Arm],
                     criterion_threshold__gte=0,
                     criterion_threshold__lte=1,
@@ -112,6 +151,19 @@ class Decision(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(status=Status.DRAFT) | Q(proposed_by__isnull=False), name="decision_proposed_by_somebody"
+            ),
+            models.CheckConstraint(
+                condition=Q(forecast_probability__isnull=True, forecast_value__isnull=True)
+                | Q(
+                    forecast_probability__isnull=False,  # a comparison with null would let half a forecast through
+                    forecast_value__isnull=False,
+                    forecast_probability__gte=0,
+                    forecast_probability__lte=1,
+                    forecast_value__gte=0,
+                    forecast_value__lte=1,
+                    criterion_threshold__isnull=False,
+                ),
+                name="decision_forecast_whole_or_absent",
             ),
         ]
 
@@ -130,28 +182,39 @@ class Decision(models.Model):
             metric=Metric(self.criterion_metric), arm=Arm(self.criterion_arm), threshold=self.criterion_threshold
         )
 
+    @property
+    def test_set(self) -> str:
+        """SHA-256 of the test split that the outcome is measured on; empty while none is fixed."""
+        return self.locked_test_set or self.criterion_test_set
+
 
 class Signature(models.Model):
-    """An approval or rejection. Appended, never edited: it is void once its digest is not the decision's any more.
+    """An approval or rejection. Appended, never edited, which the database enforces (`guards`): it is void once its
+    digest is not the decision's any more, and counts no longer once its role was taken away.
 
-    `covered` is the document that was signed; `digest` is the SHA-256 of its canonical JSON (RFC 8785).
+    `covered` is the document that was signed; `digest` is the SHA-256 of its canonical JSON (RFC 8785). `on_behalf_of`
+    holds the role when it was delegated. `membership_key` is the key of the membership under which it was given.
     """
 
     decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="signatures")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    on_behalf_of = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     printed_name = models.CharField(max_length=150)
     role = models.CharField(max_length=20, choices=ROLE_CHOICES)
+    membership_key = models.BigIntegerField(null=True)
     verdict = models.CharField(max_length=10, choices=Verdict.choices)
-    meaning = models.CharField(max_length=300)
+    meaning = models.CharField(max_length=500)
     reason = models.TextField(max_length=2000, blank=True)
     covered = models.JSONField()
     digest = models.CharField(max_length=64)
-    signed_at = models.DateTimeField(auto_now_add=True)
+    signed_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["decision", "user", "digest"], name="signature_once_per_digest"),
+            models.UniqueConstraint(
+                fields=["decision", "user", "digest", "membership_key"], name="signature_once_per_digest"
+            ),
             models.CheckConstraint(
                 condition=Q(role__in=sorted(role.value for role in SIGNING_ROLES)), name="signature_signing_role"
             ),
@@ -163,3 +226,8 @@ class Signature(models.Model):
 
     def __str__(self) -> str:
         return f"{self.printed_name}: {self.verdict}"
+
+    @property
+    def principal_id(self) -> int:
+        """Key of the person whose role it was: who signed, or for whom."""
+        return self.on_behalf_of_id or self.user_id

@@ -1,23 +1,41 @@
 """What other pages show of decisions. Imported by the app's `ready`."""
 
+from django.utils import timezone
+
 from playbook.web.accounts.models import User
 from playbook.web.assessments.models import Assessment
 from playbook.web.assessments.queries import evaluation_of
 from playbook.web.common.panels import Panel, panel
+from playbook.web.decisions.models import Decision
 from playbook.web.decisions.signing import waiting_for
 from playbook.web.usecases.models import UseCase, may_write
+
+#: Rows of a panel; more are named, not listed.
+LISTED = 10
 
 
 @panel("home", order=10)
 def signatures_asked_of(_subject: object, user: User) -> Panel | None:
     """The decisions that wait for the reader's signature; nothing when there are none."""
     waiting = waiting_for(user)
-    return Panel("decisions/_home_panel.html", {"waiting": waiting}) if waiting else None
+    return Panel("decisions/_home_panel.html", {"waiting": waiting, "today": timezone.localdate()}) if waiting else None
+
+
+@panel("home", order=15)
+def decisions_to_review(_subject: object, user: User) -> Panel | None:
+    """The reader's own accepted decisions whose review date has come."""
+    due = Decision.objects.open_for_review(user, timezone.localdate()).order_by("review_on")
+    shown = list(due[: LISTED + 1])
+    if not shown:
+        return None
+    return Panel("decisions/_review_panel.html", {"decisions": shown[:LISTED], "more": len(shown) > LISTED})
 
 
 @panel("use_case", order=10)
 def decisions_of_use_case(use_case: UseCase, user: User) -> Panel:
-    return Panel("decisions/_use_case_panel.html", {"decisions": use_case.decisions.select_related("created_by")})
+    return Panel(
+        "decisions/_use_case_panel.html", {"decisions": use_case.decisions.select_related("created_by")[:LISTED]}
+    )
 
 
 @panel("assessment", order=10)

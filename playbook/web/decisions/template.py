@@ -21,7 +21,7 @@ def draft_fields(assessment: Assessment, evaluation: Evaluation, *, today: date)
     return {
         "title": f"{assessment.use_case.name}: {chosen.title[0].lower()}{chosen.title[1:]}"[:200],
         "context": _context(assessment, evaluation),
-        "options": [_option(outcome, chosen) for outcome in checklist.outcomes],
+        "options": [_option(checklist, outcome, chosen) for outcome in checklist.outcomes],
         "chosen_outcome": chosen.id,
         "consequences": chosen.advice,
         "review_on": today + checklist.review_in,
@@ -34,9 +34,10 @@ def _context(assessment: Assessment, evaluation: Evaluation) -> str:
     return f"{assessment.use_case.description}\n\nWhat the assessment found:\n\n{found}".strip()
 
 
-def _option(outcome: ChecklistOutcome, chosen: ChecklistOutcome) -> dict[str, str]:
+def _option(checklist: Checklist, outcome: ChecklistOutcome, chosen: ChecklistOutcome) -> dict[str, str]:
     if outcome.id == chosen.id:
-        return {"title": outcome.title, "pros": "The answers of the assessment lead here.", "cons": ""}
+        arm = {"arm": checklist.criterion.arm.value} if chosen.tone == "go" else {}
+        return {"title": outcome.title, "pros": "The answers of the assessment lead here.", "cons": "", **arm}
     return {"title": outcome.title, "pros": "", "cons": "The answers of the assessment rule it out."}
 
 

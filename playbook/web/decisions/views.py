@@ -2,23 +2,35 @@
 
 from collections.abc import Callable, Sequence
 
-from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from playbook.contracts.roles import Role
+from playbook.web.accounts.models import User
 from playbook.web.assessments.models import Assessment
 from playbook.web.assessments.queries import checklist_of
 from playbook.web.common.permissions import Conflict
+from playbook.web.common.plots_columns import columns_plot
 from playbook.web.decisions import actions, pages
+from playbook.web.decisions.bundle import bundle_of
 from playbook.web.decisions.forms import DecisionEdit, ReasonForm, SignForm, SupersedeForm
 from playbook.web.decisions.history import Happening, changes_since, entries_of
+from playbook.web.decisions.log import (
+    CountedPaginator,
+    LogFilter,
+    csv_of,
+    decision_log,
+    rows_of,
+    timeline_of,
+    use_cases_of,
+)
 from playbook.web.decisions.markdown import as_markdown
 from playbook.web.decisions.models import Decision, Status, Verdict
-from playbook.web.decisions.queries import decision_log, get_decision
+from playbook.web.decisions.queries import get_decision
+from playbook.web.decisions.signatures import sign_decision
 from playbook.web.decisions.signing import SignOff, waiting_for
-from playbook.web.usecases.models import UseCase
 from playbook.web.usecases.permissions import get_visible, require_role, signed_in
 
 PER_PAGE = 30
@@ -27,19 +39,34 @@ PER_PAGE = 30
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
-    status, use_case = request.GET.get("status", ""), request.GET.get("use_case", "")
-    use_cases = list(UseCase.objects.for_member(user))
-    chosen = [row for row in use_cases if use_case in ("", row.slug)]
-    log = decision_log(user, status=status, use_cases=chosen)
+    chosen = LogFilter.of(request.GET.dict())
+    decisions = decision_log(user, chosen)
+    months, total = timeline_of(decisions, chosen)
     context = {
-        "page": Paginator(log, PER_PAGE).get_page(request.GET.get("page")),
+        "page": CountedPaginator(decisions, PER_PAGE, total=total).get_page(request.GET.get("page")),
+        "timeline": columns_plot("Decisions by month", Status.values, months),
+        "chosen": chosen,
         "statuses": Status.choices,
-        "status": status,
-        "use_cases": use_cases,
-        "use_case": use_case,
+        "use_cases": use_cases_of(user),
         "waiting": waiting_for(user),
+        "today": timezone.localdate(),
     }
     return render(request, "decisions/decision_list.html", context)
+
+
+@require_safe
+def export_csv(request: HttpRequest) -> StreamingHttpResponse:
+    """The log as the filters choose it, for a spreadsheet."""
+    rows = csv_of(decision_log(signed_in(request), LogFilter.of(request.GET.dict())))
+    headers = {"Content-Disposition": 'attachment; filename="decisions.csv"'}
+    return StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8", headers=headers)
+
+
+@require_safe
+def export_json(request: HttpRequest) -> JsonResponse:
+    """The log as the filters choose it, for a program."""
+    rows = rows_of(decision_log(signed_in(request), LogFilter.of(request.GET.dict())))
+    return JsonResponse({"decisions": list(rows)})
 
 
 @require_POST
@@ -64,6 +91,15 @@ def detail(request: HttpRequest, number: int) -> HttpResponse:
 def markdown(request: HttpRequest, number: int) -> HttpResponse:
     decision = get_decision(signed_in(request), number)
     return HttpResponse(as_markdown(SignOff(decision)), content_type="text/markdown; charset=utf-8")
+
+
+@require_safe
+def bundle(request: HttpRequest, number: int) -> HttpResponse:
+    """The decision as a zip that a stand-alone verifier checks."""
+    user = signed_in(request)
+    content = bundle_of(SignOff(get_decision(user, number)), exported_by=user)
+    headers = {"Content-Disposition": f'attachment; filename="D-{number}.zip"'}
+    return HttpResponse(content, content_type="application/zip", headers=headers)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -96,19 +132,21 @@ def edit(request: HttpRequest, number: int) -> HttpResponse:
 def sign(request: HttpRequest, number: int) -> HttpResponse:
     user = signed_in(request)
     decision = get_decision(user, number)
-    form = SignForm(request.POST, user=user)
+    form = SignForm(request.POST, user=user, decision=decision)
     if not form.is_valid():
         context = pages.detail(decision, user, sign_form=form)
         return render(request, "decisions/decision_detail.html", context, status=422)
     given = form.cleaned_data
+    role, principal = given["role"]
     try:
-        actions.sign_decision(
+        sign_decision(
             decision,
             user=user,
-            role=Role(given["role"]),
+            role=role,
             verdict=Verdict(given["verdict"]),
             reason=given["reason"],
             seen_digest=given["seen_digest"],
+            on_behalf_of=get_object_or_404(User, pk=principal) if principal else None,
         )
     except actions.StaleDigest as stale:
         changed = changes_since(entries_of(decision), given["seen_entry"])
@@ -116,6 +154,18 @@ def sign(request: HttpRequest, number: int) -> HttpResponse:
     except Conflict as conflict:
         return _refused(request, number, conflict)
     return redirect(decision)
+
+
+@require_POST
+def measure(request: HttpRequest, number: int) -> HttpResponse:
+    """Take over what the reports measured since; what is wrong with a report is said and left out."""
+
+    def take(decision: Decision) -> Decision:
+        for problem in actions.take_measurements(decision, actor=signed_in(request)):
+            messages.error(request, problem)
+        return decision
+
+    return _change(request, number, take)
 
 
 @require_POST

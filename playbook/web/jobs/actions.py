@@ -14,7 +14,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from playbook.contracts.protocol import Capabilities
+from playbook.contracts.dataset import Split
+from playbook.contracts.protocol import Capabilities, Telemetry
 from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import ENDED_STATES, TRANSITIONS, EndReason, JobState
 from playbook.web.accounts.models import User
@@ -23,7 +24,8 @@ from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict
 from playbook.web.decisions.actions import lock_criterion
 from playbook.web.decisions.models import Decision
-from playbook.web.jobs import tokens, uploads
+from playbook.web.jobs import curves, policy, predictions, tokens, uploads
+from playbook.web.jobs.endings import job_ended
 from playbook.web.jobs.errors import Refused, StaleAttempt
 from playbook.web.jobs.models import Attempt, AttemptEnd, Job, Worker
 from playbook.web.usecases.models import UseCase
@@ -66,14 +68,22 @@ def launch_job(
     decision: Decision | None = None,
     priority: int = 0,
     estimated_seconds: int | None = None,
+    cloned_from: Job | None = None,
 ) -> Job:
-    """Queue a job; the criterion of its decision is fixed from now on.
+    """Queue a job; the criterion of its decision is fixed from now on. A higher `priority` is claimed first.
 
-    Raises Conflict when the decision is another use case's or is not accepted, or an input file is not on this site.
+    Raises Conflict when the decision is another use case's or is not accepted, when there is none though the policy
+    asks for one, or when an input file is not on this site.
     Who may launch is the view's question.
     """
     if decision is not None and decision.use_case_id != use_case.pk:
         raise Conflict(f"Decision “{decision}” belongs to another use case than “{use_case}”; choose one of its own.")
+    if decision is None and (met := policy.rules_for(spec)):
+        raise Conflict(policy.sentence(met))
+    if spec.documents is not None and not blobs.path_of(spec.documents.sha256).is_file():
+        raise Conflict(
+            f"The documents ({spec.documents.sha256[:12]}…) are not on this site; bring them again, then launch."
+        )
     for file in spec.inputs:
         if not blobs.path_of(file.sha256).is_file():
             raise Conflict(
@@ -82,7 +92,7 @@ def launch_job(
             )
     with transaction.atomic():
         if decision is not None:
-            lock_criterion(decision)
+            lock_criterion(decision, test_set=spec.input(Split.TEST).sha256)
         job = Job.objects.create(
             use_case=use_case,
             decision=decision,
@@ -90,9 +100,11 @@ def launch_job(
             title=title,
             spec=spec.model_dump(mode="json"),
             base_model=spec.base_model.id,
+            test_set_sha256=spec.measured_rows.sha256 if spec.evaluation.split is Split.TEST else "",
             recipe=recipe,
             priority=priority,
             estimated_seconds=estimated_seconds,
+            cloned_from=cloned_from,
         )
         record("launched", job, actor=created_by, recipe=recipe, base_model=job.base_model)
     return job
@@ -143,11 +155,16 @@ def _claim(job_pk: int, worker: Worker) -> Claim | None:
     return Claim(attempt=attempt, job_token=token)
 
 
-def heartbeat(attempt: Attempt) -> bool:
-    """Extend the lease and return whether the job is to be cancelled. Raises StaleAttempt."""
-    extended = Attempt.objects.live().filter(pk=attempt.pk).update(lease_expires_at=timezone.now() + lease())
-    if extended != 1:
-        raise StaleAttempt
+def heartbeat(attempt: Attempt, telemetry: Telemetry | None = None) -> bool:
+    """Extend the lease, keep the telemetry, return whether the job is to be cancelled. Raises StaleAttempt."""
+    now = timezone.now()
+    with transaction.atomic():
+        extended = Attempt.objects.live().filter(pk=attempt.pk).update(lease_expires_at=now + lease())
+        if extended != 1:
+            raise StaleAttempt
+        if telemetry is not None:
+            second = int((now - attempt.claimed_at).total_seconds())
+            curves.keep(attempt, ((name, second, value) for name, value in telemetry.values().items()), at=now)
     see_worker(attempt.worker)
     return Job.objects.filter(pk=attempt.job_id, state=JobState.CANCELLING).exists()
 
@@ -162,12 +179,20 @@ def start_running(attempt: Attempt) -> None:
 def finish(attempt: Attempt, *, state: JobState, reason: EndReason, message: str) -> JobState:
     """End the attempt and its job as the worker reports. `state` is one of `ENDED_STATES`.
 
+    A job that was cancelled keeps the report of what was measured by then, if one came that can be read.
+
     Raises StaleAttempt; Refused when it succeeded without a valid report, or cancelled what nobody cancelled.
     """
-    if state is JobState.SUCCEEDED and (problem := uploads.report_problem(attempt)):
-        raise Refused(problem)
+    measures = not attempt.job.is_playground
+    report = uploads.read_report(attempt) if measures and state is JobState.SUCCEEDED else None
+    if report is not None and report.partial:
+        raise Refused("report.json says that it is partial, and only a cancelled job may end with such a report")
+    if state is not JobState.SUCCEEDED:
+        uploads.drop_unsound_report(attempt)
     with transaction.atomic():
         _end_attempt(attempt, AttemptEnd.FINISHED)
+        if report is not None:
+            predictions.settle(attempt, report)
         if not _end_job(attempt.job_id, state, reason=reason, message=message):
             raise Refused(f"job {attempt.job_id} cannot become {state}: nobody asked to cancel it; report failed")
         record(state, attempt.job, actor=None, worker=attempt.worker.name, attempt=attempt.number, reason=reason)
@@ -278,6 +303,7 @@ def _end_job(
     )
     if ended:
         uploads.discard_checkpoints(job_pk)
+        job_ended.send(sender=Job, job_pk=job_pk)
     return ended
 
 

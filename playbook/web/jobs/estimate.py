@@ -75,7 +75,7 @@ def _work_seconds(spec: RunSpec, *, parameters: int) -> float:
 
 def _measured_ratios(base_model: str, *, parameters: int) -> list[float]:
     """Measured against assumed working time, of the last finished jobs."""
-    jobs = Job.objects.filter(state=JobState.SUCCEEDED, base_model=base_model)
+    jobs = Job.objects.runs().filter(state=JobState.SUCCEEDED, base_model=base_model)
     ratios = []
     for job in jobs.order_by("-pk")[:HISTORY]:
         if job.started_at and job.ended_at:

@@ -1,10 +1,11 @@
-"""Events on their way in: whole lines, each checked, kept as bytes at their offset, and read for what lists show.
+"""Events on their way in: whole lines, each checked, kept as bytes at their offset, and read for what pages show.
 
 Called by `protocol_api`; changes a job's state through `actions` alone.
 """
 
 import math
 from collections.abc import Iterable
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -14,9 +15,9 @@ from playbook.contracts import events
 from playbook.contracts.events import EVENT, Event
 from playbook.contracts.protocol import MAX_EVENT_CHUNK_BYTES
 from playbook.contracts.states import Stage
-from playbook.web.jobs import actions
+from playbook.web.jobs import actions, curves, playground, predictions
 from playbook.web.jobs.errors import Refused, StaleAttempt, TooLarge, WrongOffset
-from playbook.web.jobs.models import Attempt, EventChunk, Job, MetricPoint
+from playbook.web.jobs.models import Announcement, Attempt, EventChunk, Job, LogEntry
 
 
 def append_events(attempt: Attempt, *, offset: int, data: bytes) -> int:
@@ -35,9 +36,13 @@ def append_events(attempt: Attempt, *, offset: int, data: bytes) -> int:
     with transaction.atomic():
         _advance(attempt, offset, len(data), parsed)
         EventChunk.objects.create(attempt=attempt, offset=offset, data=data)
-        MetricPoint.objects.bulk_create(_points(attempt, parsed), ignore_conflicts=True)
+        curves.keep(attempt, _points(parsed), at=timezone.now())
+        _keep_log(attempt, parsed)
+        _keep_announcements(attempt, parsed)
         _note_first_step(attempt, parsed)
-        if any(_stage(event) not in (None, Stage.DATA) for event in parsed):
+        _note_not_finite(attempt, parsed)
+        playground.keep_answers(attempt, (event for event in parsed if isinstance(event, events.Said)))
+        if any(_is_under_way(event) for event in parsed):
             actions.start_running(attempt)
     return offset + len(data)
 
@@ -82,15 +87,68 @@ def _stage(event: Event) -> Stage | None:
     return event.stage if isinstance(event, events.StageStarted | events.Progress) else None
 
 
-def _points(attempt: Attempt, parsed: Iterable[Event]) -> list[MetricPoint]:
+def _is_under_way(event: Event) -> bool:
+    """Whether the work itself has begun: whatever comes after checking files or, in the playground, loading."""
+    return isinstance(event, events.Ready) or _stage(event) not in (None, Stage.DATA)
+
+
+def _points(parsed: Iterable[Event]) -> list[tuple[str, int, float]]:
     # A database cannot keep NaN everywhere (SQLite turns it into NULL); the chunk has it, the curve leaves it out.
     return [
-        MetricPoint(attempt=attempt, name=name, step=event.step, value=value)
+        (name, event.step, value)
         for event in parsed
         if isinstance(event, events.MetricPoint)
         for name, value in event.values.items()
         if math.isfinite(value)
     ]
+
+
+def _note_not_finite(attempt: Attempt, parsed: Iterable[Event]) -> None:
+    steps = [
+        event.step
+        for event in parsed
+        if isinstance(event, events.MetricPoint) and not all(map(math.isfinite, event.values.values()))
+    ]
+    if steps:
+        Attempt.objects.filter(pk=attempt.pk, not_finite_step=None).update(not_finite_step=min(steps))
+
+
+def _keep_log(attempt: Attempt, parsed: Iterable[Event]) -> None:
+    lines = (line for event in parsed if (line := log_line(event)) is not None)
+    LogEntry.objects.bulk_create(
+        LogEntry(attempt=attempt, at=at, level=level, text=text.replace("\x00", "\N{REPLACEMENT CHARACTER}"))
+        for at, level, text in lines
+    )
+
+
+def log_line(event: Event) -> tuple[datetime, str, str] | None:
+    """Return (time, level, text) of an event that people read as a line of the log; None of the others."""
+    match event:
+        case events.Log():
+            return event.at, event.level, event.message
+        case events.StageStarted():
+            return event.at, "info", f"Stage {event.stage} started."
+        case events.StageFinished():
+            return event.at, "info", f"Stage {event.stage} finished after {event.seconds:.1f} s."
+        case events.CheckpointSaved():
+            return event.at, "info", f"Checkpoint {event.name} saved."
+        case events.Ended():
+            return event.at, "info" if event.reason == "completed" else "error", event.message
+        case _:
+            return None
+
+
+def _keep_announcements(attempt: Attempt, parsed: Iterable[Event]) -> None:
+    """Keep the last event of each kind that says something of the whole run."""
+    announced = {
+        event.kind: event
+        for event in parsed
+        if isinstance(event, events.Configured | events.Preflight | events.Predicted)
+    }
+    for kind, event in announced.items():
+        Announcement.objects.update_or_create(attempt=attempt, kind=kind, defaults={"data": event.model_dump_json()})
+        if isinstance(event, events.Predicted):
+            predictions.keep(attempt, event)
 
 
 def _note_first_step(attempt: Attempt, parsed: Iterable[Event]) -> None:

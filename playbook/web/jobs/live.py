@@ -1,58 +1,116 @@
-"""What the job page shows of one job, live and after its end."""
+"""What the job page shows of one job, live and after its end. Every read is bounded, however long the job ran."""
 
+from datetime import datetime
 from typing import Any
 
+from django.db.models import Max, Min
 from django.http import HttpRequest
+from django.utils import timezone
 
+from playbook.contracts.events import LogLevel
 from playbook.contracts.states import WHAT_TO_DO, EndReason, JobState, Stage
+from playbook.scoring.compare import DifferentRows
 from playbook.web.common.panels import panels_for
-from playbook.web.common.plots import LinePlot, line_plot
-from playbook.web.jobs import queries, reports
-from playbook.web.jobs.models import Attempt, Job
+from playbook.web.common.plots import LinePlot, line_plot, number_text
+from playbook.web.jobs import curves, playground, predictions, preflight, queries, reports, signs
+from playbook.web.jobs.curves import Curves
+from playbook.web.jobs.levels import thinned
+from playbook.web.jobs.models import Attempt, Curve, Job, Prediction
+from playbook.web.jobs.report_page import criterion_of
+from playbook.web.jobs.report_table import table_view
 from playbook.web.usecases.models import may_write
 from playbook.web.usecases.permissions import signed_in
 
 #: More points than pixels help nobody.
-PLOT_POINTS = 400
+PLOT_POINTS, COMPACT_POINTS = 400, 160
+COMPACT_WIDTH, COMPACT_HEIGHT = 400, 200
 LOG_LINES = 120
 STAGE_LABELS = {Stage.DATA: "Data", Stage.TRAINING: "Training", Stage.EVALUATION: "Evaluation"}
+LOSSES = {"train_loss": "Training loss", "validation_loss": "Validation loss"}
+#: metric → title, what a value is divided by.
+MEASURES: dict[str, tuple[str, float]] = {
+    "learning_rate": ("Learning rate", 1),
+    "grad_norm": ("Gradient norm", 1),
+    "tokens_per_second": ("Tokens per second", 1),
+    "peak_memory_bytes": ("Peak memory, GB", 1e9),
+}
+#: The end of a telemetry curve's name → title, what a value is divided by.
+TELEMETRY: dict[str, tuple[str, float]] = {
+    "memory_used_bytes": ("Memory in use, GB", 1e9),
+    "cpu_percent": ("CPU in use, %", 1),
+    "utilisation_percent": ("GPU in use, %", 1),
+    "temperature_celsius": ("GPU temperature, °C", 1),
+}
 
 
 def context(job: Job, request: HttpRequest) -> dict[str, Any]:
-    """Return the context of `jobs/_live.html`: state, stages, progress, curves, log, and the report once there."""
+    """Return the context of `jobs/_live.html`: state, stages, progress, signs, curves, and the report once there."""
     user = signed_in(request)
     attempt = job.latest_attempt
+    spec = job.run_spec
+    announced = queries.announced(attempt)
+    points = curves.of_jobs([job], [*LOSSES, *MEASURES], max_points=PLOT_POINTS)[job.pk]
+    prediction = predictions.of_attempt(attempt)
+    downloads = list(queries.downloads(job))
+    writes = may_write(job.use_case.roles_of(user))
     shown: dict[str, Any] = {
         "job": job,
-        "spec": job.run_spec,
+        "spec": spec,
+        "prompt_version": queries.prompt_version(job, spec) if spec.prompt.changes_rows else None,
         "attempt": attempt,
         "stages": _stages(job, attempt),
         "percent": attempt.progress_percent if attempt and job.is_active else None,
         "position": Job.objects.with_position().get(pk=job.pk).position if job.state == JobState.QUEUED else None,
         "nobody_can": job.state == JobState.QUEUED and not queries.offers_base_model(job.base_model),
-        "loss_plot": _loss_plot(job),
-        "log": queries.log_tail(job, lines=LOG_LINES)[::-1],
-        "configured": queries.configuration(job),
+        "signs": signs.signs(
+            train=points["train_loss"],
+            validation=points["validation_loss"],
+            not_finite_step=attempt.not_finite_step if attempt else None,
+            preflight=announced.preflight,
+            pulse=_pulse(job, attempt, prediction.prediction if prediction else None),
+            now=timezone.now(),
+        ),
+        "figures": _figures(points),
+        "loss_plot": line_plot(
+            "Loss",
+            {label: points[name] for name, label in LOSSES.items()},
+            x_label="optimizer step",
+            x_max=spec.training.max_steps,
+        ),
+        "measures": _measures(points, x_max=spec.training.max_steps),
+        "telemetry": _telemetry(attempt),
+        "preflight": preflight.view_of(announced.preflight) if announced.preflight else None,
+        "settings": preflight.settings_of(announced.configured, spec) if announced.configured else [],
+        "configured": announced.configured,
+        "prediction": prediction,
         "what_to_do": WHAT_TO_DO[EndReason(job.end_reason)] if job.end_reason else "",
-        "may_write": may_write(job.use_case.roles_of(user)),
-        "downloads": queries.downloads(job),
+        "may_write": writes,
+        "downloads": downloads,
+        "may_talk": writes and any(artifact.name == playground.ADAPTER for artifact in downloads),
         "panels": panels_for("job", job, user) if job.is_ended else [],
     }
     return shown | _report(job)
+
+
+def log_context(job: Job, request: HttpRequest) -> dict[str, Any]:
+    """Return the context of `jobs/_log.html`: the last lines, those that hold `?q=` and are of `?level=` alone."""
+    search = request.GET.get("q", "").strip()[:200].replace("\x00", "")
+    level = request.GET.get("level", "")
+    level = level if level in list(LogLevel) else ""
+    lines = queries.log_tail(job, lines=LOG_LINES, search=search, level=level)[::-1]
+    return {"job": job, "log": lines, "log_search": search, "log_level": level, "log_limit": LOG_LINES}
 
 
 def _report(job: Job) -> dict[str, Any]:
     if not job.is_ended:
         return {}
     try:
-        found = reports.report_of(job)
-    except reports.ReportDamaged as damaged:
-        return {"report_problem": str(damaged)}
-    if found is None:
-        return {}
-    criterion = job.decision.criterion if job.decision else None
-    view = reports.view_of(found[1], criterion)
-    return {"report": view, "report_sha256": found[0].sha256, "criterion": criterion}
+        read = reports.read_of(job)
+        if read is None:
+            return {}
+        return {"read": read, "view": table_view(read.table, criterion=criterion_of(job))}
+    except (reports.ReportDamaged, DifferentRows) as problem:
+        return {"report_problem": str(problem)}
 
 
 def _stages(job: Job, attempt: Attempt | None) -> list[dict[str, str]]:
@@ -70,12 +128,64 @@ def _stages(job: Job, attempt: Attempt | None) -> list[dict[str, str]]:
     ]
 
 
-def _loss_plot(job: Job) -> LinePlot | None:
-    names = {"train_loss": "Training loss", "validation_loss": "Validation loss"}
-    curves = queries.curve(job, list(names), max_points=PLOT_POINTS)
+def _pulse(job: Job, attempt: Attempt | None, prediction: Prediction | None) -> signs.Pulse | None:
+    """Return when the last metric came and how long a step takes; None unless the job trains now."""
+    if attempt is None or job.state != JobState.RUNNING or attempt.stage != Stage.TRAINING:
+        return None
+    metrics = Curve.objects.filter(attempt=attempt).exclude(name__contains=".")
+    found = metrics.aggregate(
+        first=Min("first_at"), last=Max("last_at"), first_step=Min("first_step"), last_step=Max("last_step")
+    )
+    last: datetime | None = found["last"]
+    if last is None:
+        return None
+    if prediction is not None:
+        return signs.Pulse(last, prediction.seconds_per_step)
+    steps = found["last_step"] - found["first_step"]
+    return signs.Pulse(last, (last - found["first"]).total_seconds() / steps if steps else None)
+
+
+def _figures(points: Curves) -> list[tuple[str, str]]:
+    """Return the last value of each curve, for those who look at numbers: (label, value)."""
+    labels = LOSSES | {name: title for name, (title, _) in MEASURES.items()}
+    divided = {name: divisor for name, (_, divisor) in MEASURES.items()}
+    return [
+        (label, number_text(points[name][-1][1] / divided.get(name, 1)))
+        for name, label in labels.items()
+        if points[name]
+    ]
+
+
+def _measures(points: Curves, *, x_max: float) -> list[LinePlot]:
+    plots = [
+        _compact(title, {title: points[name]}, divisor, x_label="optimizer step", x_max=x_max)
+        for name, (title, divisor) in MEASURES.items()
+    ]
+    return [plot for plot in plots if plot is not None]
+
+
+def _telemetry(attempt: Attempt | None) -> list[LinePlot]:
+    """Return a plot of each kind of figure, one line for each device."""
+    if attempt is None:
+        return []
+    found = curves.of_attempt(attempt, names_with=".", max_points=COMPACT_POINTS)
+    plots = []
+    for name, (title, divisor) in TELEMETRY.items():
+        devices = {curve.partition(".")[0]: points for curve, points in found.items() if curve.endswith(f".{name}")}
+        named = {device.replace("gpu", "GPU "): points for device, points in sorted(devices.items())}
+        plots.append(_compact(title, named, divisor, x_label="second since the start"))
+    return [plot for plot in plots if plot is not None]
+
+
+def _compact(title: str, named: Curves, divisor: float, *, x_label: str, x_max: float | None = None) -> LinePlot | None:
     return line_plot(
-        "Loss",
-        {label: curves[name] for name, label in names.items()},
-        x_label="optimizer step",
-        x_max=job.run_spec.training.max_steps,
+        title,
+        {
+            name: [(step, value / divisor) for step, value in thinned(points, COMPACT_POINTS)]
+            for name, points in named.items()
+        },
+        x_label=x_label,
+        x_max=x_max,
+        width=COMPACT_WIDTH,
+        height=COMPACT_HEIGHT,
     )

@@ -1,6 +1,7 @@
 """Workers, jobs, their attempts, and what an attempt sends: event bytes, metric points, artifacts.
 
 Rows change through `actions`, `ingest` and `uploads` alone. The states and their transitions are `contracts.states`.
+What ingest reads out of the events is kept in the models of `records`.
 """
 
 from datetime import datetime, timedelta
@@ -13,13 +14,38 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
+from playbook.contracts.playground import PlaygroundSpec
 from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import ACTIVE_STATES, ENDED_STATES, EndReason, JobState, Stage
 from playbook.web.accounts.models import User
+from playbook.web.jobs.playground_models import PlaygroundAnswer, PlaygroundSession, PlaygroundTurn
+from playbook.web.jobs.rating_models import Rating
+from playbook.web.jobs.records import Announcement, Curve, CurveBucket, LogEntry, Prediction
 from playbook.web.usecases.models import Membership, UseCase
+
+__all__ = [
+    "Announcement",
+    "Artifact",
+    "Attempt",
+    "AttemptEnd",
+    "Curve",
+    "CurveBucket",
+    "EventChunk",
+    "Job",
+    "LogEntry",
+    "MetricPoint",
+    "PlaygroundAnswer",
+    "PlaygroundSession",
+    "PlaygroundTurn",
+    "Prediction",
+    "Rating",
+    "Worker",
+]
 
 #: A worker polls each second and beats every few; after this silence it is shown as away.
 ONLINE_SECONDS = 30
+#: What a launcher may give. Higher runs first; everybody's jobs wait in one queue, so the range is small.
+MIN_PRIORITY, MAX_PRIORITY = -10, 10
 # Plain values, so that migrations need not import the contracts.
 _STATES = [state.value for state in JobState]
 _ENDED = sorted(state.value for state in ENDED_STATES)
@@ -59,6 +85,11 @@ class Worker(models.Model):
         return self.disabled_at is None and self.last_seen_at is not None and self.last_seen_at >= since
 
     @property
+    def has_gpu(self) -> bool:
+        """True when the worker reported a GPU; all are NVIDIA, since only their driver is asked."""
+        return bool(self.capabilities.get("gpus"))
+
+    @property
     def base_models(self) -> list[str]:
         """Ids of the base models that the worker offered when it last called."""
         return list(self.capabilities.get("base_models", []))
@@ -71,6 +102,15 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def for_use_case(self, use_case: UseCase) -> Self:
         return self.filter(use_case=use_case)
+
+    def measured_on(self, test_set_sha256: str) -> Self:
+        """Jobs with a report on this test set, the first to look at it first."""
+        reported = Artifact.objects.filter(job=OuterRef("pk"), name="report.json")
+        return self.filter(models.Exists(reported), test_set_sha256=test_set_sha256).order_by("pk")
+
+    def runs(self) -> Self:
+        """Jobs that measure; playground sessions left out."""
+        return self.filter(kind=JobKind.RUN)
 
     def queued(self) -> Self:
         """Waiting jobs in the order in which they are claimed: higher priority first, then the older."""
@@ -101,9 +141,18 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.prefetch_related("attempts__worker")
 
 
-class Job(models.Model):
-    """A unit of work for a worker. `spec` is a validated `RunSpec`; `base_model` repeats its id for the claim."""
+class JobKind(models.TextChoices):
+    """What a worker is to do: run a spec to its report, or answer turns in the playground."""
 
+    RUN = "run", "run"
+    PLAYGROUND = "playground", "playground session"
+
+
+class Job(models.Model):
+    """A unit of work for a worker. `spec` is a validated `RunSpec`, or a `PlaygroundSpec`, as `kind` says;
+    `base_model` repeats its id for the claim."""
+
+    kind = models.CharField(max_length=20, default=JobKind.RUN, choices=JobKind.choices)
     use_case = models.ForeignKey(UseCase, on_delete=models.PROTECT, related_name="jobs")
     decision = models.ForeignKey("decisions.Decision", null=True, on_delete=models.PROTECT, related_name="jobs")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
@@ -111,6 +160,9 @@ class Job(models.Model):
     spec = models.JSONField()
     base_model = models.CharField(max_length=200)
     recipe = models.SlugField(max_length=100, blank=True)
+    test_set_sha256 = models.CharField(
+        max_length=64, blank=True, help_text="the locked rows that the job measures on; empty when it leaves them alone"
+    )
     state = models.CharField(
         max_length=20,
         default=JobState.QUEUED.value,
@@ -130,6 +182,7 @@ class Job(models.Model):
     first_step_at = models.DateTimeField(null=True, help_text="first training step of the first attempt")
     ended_at = models.DateTimeField(null=True)
     estimated_seconds = models.PositiveIntegerField(null=True)
+    cloned_from = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="clones")
     max_attempts = models.PositiveSmallIntegerField(default=3, help_text="lost leases after which the job fails")
 
     objects = JobQuerySet.as_manager()
@@ -137,9 +190,16 @@ class Job(models.Model):
 
     class Meta:
         ordering = ["-pk"]
-        indexes = [models.Index(fields=["state", "-priority", "id"], name="job_queue")]
+        indexes = [
+            models.Index(fields=["state", "-priority", "id"], name="job_queue"),
+            models.Index(fields=["test_set_sha256"], name="job_test_set"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=_STATES), name="job_known_state"),
+            models.CheckConstraint(condition=Q(kind__in=JobKind.values), name="job_known_kind"),
+            models.CheckConstraint(
+                condition=Q(priority__gte=MIN_PRIORITY, priority__lte=MAX_PRIORITY), name="job_priority_in_bounds"
+            ),
             models.CheckConstraint(
                 condition=Q(state__in=_ENDED, ended_at__isnull=False, end_reason__in=_REASONS)
                 | (~Q(state__in=_ENDED) & Q(ended_at__isnull=True, end_reason="")),
@@ -151,7 +211,15 @@ class Job(models.Model):
         return self.title
 
     def get_absolute_url(self) -> str:
-        return reverse("jobs:detail", args=[self.pk])
+        return reverse("jobs:playground" if self.is_playground else "jobs:detail", args=[self.pk])
+
+    @property
+    def is_playground(self) -> bool:
+        return self.kind == JobKind.PLAYGROUND
+
+    @property
+    def playground_spec(self) -> PlaygroundSpec:
+        return PlaygroundSpec.model_validate(self.spec)
 
     @property
     def run_spec(self) -> RunSpec:
@@ -223,6 +291,7 @@ class Attempt(models.Model):
     progress_unit = models.CharField(max_length=30, blank=True)
     remaining_seconds = models.FloatField(null=True, help_text="of the whole job, at `progress_at`")
     progress_at = models.DateTimeField(null=True)
+    not_finite_step = models.BigIntegerField(null=True, help_text="first step with a metric that was NaN or infinite")
 
     objects = AttemptQuerySet.as_manager()
 

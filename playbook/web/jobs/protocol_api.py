@@ -14,6 +14,8 @@ from ninja.errors import AuthenticationError, ValidationError
 from ninja.security import HttpBearer
 from pydantic import Field
 
+from playbook.contracts.dataset import Split
+from playbook.contracts.playground import Turns
 from playbook.contracts.protocol import (
     ARTIFACT_NAMES,
     MAX_CHUNK_BYTES,
@@ -34,7 +36,7 @@ from playbook.contracts.protocol import (
 )
 from playbook.contracts.states import JobState
 from playbook.web.common import blobs
-from playbook.web.jobs import actions, ingest, queries, tokens, uploads
+from playbook.web.jobs import actions, ingest, playground, queries, tokens, uploads
 from playbook.web.jobs.errors import Refused, StaleAttempt, TooLarge, WrongOffset
 from playbook.web.jobs.models import Attempt, Worker
 
@@ -110,9 +112,9 @@ def get_input(request: HttpRequest, job_id: int, name: str) -> FileResponse:
     response={200: HeartbeatResponse, 401: Refusal, 404: Refusal, 409: Refusal},
 )
 def heartbeat(request: HttpRequest, job_id: int, body: HeartbeatRequest) -> HeartbeatResponse:
-    """Extend the lease; learn whether to cancel."""
+    """Extend the lease and report how the machine does; learn whether to cancel."""
     attempt = _attempt(request, job_id, number=body.attempt)
-    cancel = actions.heartbeat(attempt)
+    cancel = actions.heartbeat(attempt, body.telemetry)
     return HeartbeatResponse(lease_seconds=int(actions.lease().total_seconds()), cancel=cancel)
 
 
@@ -126,6 +128,16 @@ def append_events(request: HttpRequest, job_id: int, attempt: int, offset: Offse
     found = _attempt(request, job_id, number=attempt)
     data = _raw_body(request, limit=MAX_EVENT_CHUNK_BYTES)
     return Offset(offset=ingest.append_events(found, offset=offset, data=data))
+
+
+@api.get(
+    "/jobs/{int:job_id}/turns",
+    auth=JobToken(),
+    response={200: Turns, 401: Refusal, 404: Refusal, 409: Refusal},
+)
+def turns(request: HttpRequest, job_id: int, attempt: int) -> Turns:
+    """What waits for an answer in a playground session."""
+    return playground.waiting_turns(_attempt(request, job_id, number=attempt).job)
 
 
 @api.get(
@@ -193,20 +205,31 @@ def _claim_response(claimed: actions.Claim) -> ClaimResponse:
         attempt=attempt.number,
         lease_seconds=int(actions.lease().total_seconds()),
         job_token=claimed.job_token,
-        spec=attempt.job.run_spec,
+        spec=attempt.job.playground_spec if attempt.job.is_playground else attempt.job.run_spec,
         inputs=tuple(_inputs(attempt)),
     )
 
 
 def _inputs(attempt: Attempt) -> list[InputLocation]:
-    """The three splits, and the checkpoint to resume from when an earlier attempt left one."""
+    """The splits, documents to search, and the checkpoint to resume from when an earlier attempt left one.
+
+    Work on a prompt answers the validation split; the locked test split stays on the site.
+    """
     job = attempt.job
 
     def location(path: str, sha256: str, size_bytes: int) -> InputLocation:
         url = reverse("worker-v1:get_input", args=[job.pk, path.rsplit("/", 1)[-1]])
         return InputLocation(name=path, url=url, sha256=sha256, size_bytes=size_bytes)
 
-    found = [location(f"inputs/{file.name}", file.sha256, file.size_bytes) for file in job.run_spec.inputs]
+    if job.is_playground:
+        adapter = job.playground_spec.adapter
+        return [location("inputs/adapter.zip", adapter.sha256, adapter.size_bytes)] if adapter else []
+    spec = job.run_spec
+    unread = {Split.TEST} - {spec.evaluation.split}
+    files = [file for file in spec.inputs if file.split not in unread]
+    found = [location(f"inputs/{file.name}", file.sha256, file.size_bytes) for file in files]
+    if (documents := spec.documents) is not None:
+        found.append(location(f"inputs/{documents.name}", documents.sha256, documents.size_bytes))
     if (checkpoint := queries.checkpoint_before(attempt)) is not None:
         found.append(location(checkpoint.name, checkpoint.sha256, checkpoint.size_bytes))
     return found

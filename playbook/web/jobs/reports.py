@@ -1,143 +1,109 @@
-"""Reads a job's report and prepares what the pages show of it: verdict, interval plot, rows that changed.
+"""Reads the reports of jobs: artifacts whose digest the site recorded, read and checked here, and never changed.
 
-A report is an artifact: a file whose digest the site recorded. Here it is read, checked and never changed.
+What pages show of them is prepared by `report_page` and `report_rows`.
 """
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import cached_property
 
-from playbook.contracts.report import ArmReport, Comparison, ItemResult, Report, Score
-from playbook.contracts.run_spec import Arm
+from playbook.contracts.report import Report, ReportAltered, check_digest
+from playbook.scoring.table import Table, table_of
+from playbook.scoring.verdict import Verdict, verdict_of
 from playbook.web.common import blobs
-from playbook.web.common.plots import IntervalPlot, interval_plot
-from playbook.web.decisions.criterion import Criterion
 from playbook.web.jobs.models import Artifact, Job
 
-ARM_LABELS = {Arm.ZERO_SHOT: "Zero-shot", Arm.FEW_SHOT: "Few-shot", Arm.LORA: "LoRA"}
-RowFilter = Literal["all", "gained", "lost", "wrong"]
-ROW_FILTERS: tuple[RowFilter, ...] = ("all", "gained", "lost", "wrong")
-#: Under this many test rows an interval is so wide that the figures only indicate (Bowyer et al. 2025, 2503.01747).
-INDICATIVE_BELOW_ROWS = 50
+#: Bytes of report files that are kept parsed. The largest allowed takes all of it, and some times that in memory.
+KEPT_BYTES = 64 * 1024 * 1024
 
 
 class ReportDamaged(Exception):
     """The report's bytes are not those that the worker uploaded, or they are gone."""
 
 
+@dataclass(frozen=True)
+class Read:
+    """A report that was read, with what is computed from it once: an interval of 5,000 rows takes a second."""
+
+    sha256: str
+    report: Report = field(compare=False)
+    size_bytes: int = field(compare=False)
+
+    @cached_property
+    def table(self) -> Table:
+        """The table of its arms. Raises DifferentRows when they did not answer the same rows."""
+        return table_of(self.report)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        return verdict_of(self.table, report=self.report)
+
+
+def read_of(job: Job) -> Read | None:
+    """Return the newest report of the job, or None. Raises ReportDamaged."""
+    artifact = job.artifacts.filter(name="report.json").order_by("-attempt__number").first()
+    return _load(artifact.sha256) if artifact else None
+
+
 def report_of(job: Job) -> tuple[Artifact, Report] | None:
     """Return the newest report of the job with its artifact, or None. Raises ReportDamaged."""
     artifact = job.artifacts.filter(name="report.json").order_by("-attempt__number").first()
-    return (artifact, _load(artifact.sha256)) if artifact else None
+    return (artifact, _load(artifact.sha256).report) if artifact else None
 
 
-def _load(sha256: str) -> Report:
+def reads_of(jobs: Collection[Job]) -> tuple[dict[int, Read], list[str]]:
+    """Return the newest report of each job that has one, by job, and what is wrong with those that cannot be read.
+
+    One query.
+    """
+    found: dict[int, Read] = {}
+    problems: dict[int, str] = {}
+    for artifact in Artifact.objects.filter(job__in=jobs, name="report.json").order_by("attempt__number"):
+        found.pop(artifact.job_id, None)
+        problems.pop(artifact.job_id, None)
+        try:
+            found[artifact.job_id] = _load(artifact.sha256)
+        except ReportDamaged as damaged:
+            problems[artifact.job_id] = f"Job {artifact.job_id}: {damaged}"
+    return found, list(problems.values())
+
+
+def reports_of(jobs: Collection[Job]) -> tuple[dict[int, Report], list[str]]:
+    """As `reads_of`, the reports alone."""
+    found, problems = reads_of(jobs)
+    return {pk: read.report for pk, read in found.items()}, problems
+
+
+def _load(sha256: str) -> Read:
     """Read and check the bytes each time, so that an altered file is noticed; parse them once."""
     try:
         content = blobs.path_of(sha256).read_bytes()
     except FileNotFoundError:
         raise ReportDamaged(f"The file {sha256[:12]}… is gone from the site's data folder; restore it.") from None
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise ReportDamaged(
-            f"The report was altered on disk: its digest is {found[:12]}…, the recorded one {sha256[:12]}…. "
-            "Restore the file from a backup; its figures are not shown."
-        )
-    return _parse(content)
+    try:
+        check_digest(content, sha256=sha256)
+    except ReportAltered as altered:
+        raise ReportDamaged(str(altered)) from None
+    return _parsed.get(sha256, lambda: Read(sha256, Report.model_validate_json(content), len(content)))
 
 
-@lru_cache(maxsize=32)
-def _parse(content: bytes) -> Report:
-    return Report.model_validate_json(content)
+class _Parsed:
+    """Parsed reports, those used last, up to `KEPT_BYTES` of their files and always the newest one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reads: OrderedDict[str, Read] = OrderedDict()
+
+    def get(self, sha256: str, parse: Callable[[], Read]) -> Read:
+        with self._lock:
+            if sha256 not in self._reads:
+                self._reads[sha256] = parse()
+            self._reads.move_to_end(sha256)
+            while len(self._reads) > 1 and sum(read.size_bytes for read in self._reads.values()) > KEPT_BYTES:
+                self._reads.popitem(last=False)
+            return self._reads[sha256]
 
 
-@dataclass(frozen=True)
-class ArmRow:
-    """One line of the comparison table."""
-
-    label: str
-    report: ArmReport
-    score: Score
-    prompt_tokens: float
-    output_tokens: float
-
-
-@dataclass(frozen=True)
-class PairedRow:
-    """One test row as the first and the last arm answered it."""
-
-    index: int
-    prompt: str
-    expected: str
-    answers: tuple[tuple[str, ItemResult], ...]
-    change: Literal["gained", "lost", "same"]
-
-
-@dataclass(frozen=True)
-class ReportView:
-    report: Report
-    arms: tuple[ArmRow, ...]
-    plot: IntervalPlot
-    verdict: str
-    comparison: Comparison | None
-    indicative: bool
-
-
-def view_of(report: Report, criterion: Criterion | None) -> ReportView:
-    """Prepare the report for the page. Without a criterion the plot has no rule."""
-    metric = report.spec.evaluation.metric
-    arms = tuple(
-        ArmRow(
-            label=ARM_LABELS[arm.arm],
-            report=arm,
-            score=arm.score(metric),
-            prompt_tokens=arm.mean_prompt_tokens,
-            output_tokens=sum(item.output_tokens for item in arm.items) / len(arm.items),
-        )
-        for arm in report.arms
-    )
-    threshold = float(criterion.threshold) if criterion and criterion.metric is metric else None
-    return ReportView(
-        report=report,
-        arms=arms,
-        plot=interval_plot(
-            [(row.label, row.score.value, row.score.low, row.score.high) for row in arms],
-            threshold=threshold,
-            threshold_label=f"criterion {threshold * 100:.0f} %" if threshold is not None else "",
-        ),
-        verdict=_verdict(arms),
-        comparison=next((found for found in report.comparisons if found.arm is Arm.LORA), None),
-        indicative=arms[0].score.n < INDICATIVE_BELOW_ROWS,
-    )
-
-
-def _verdict(arms: Sequence[ArmRow]) -> str:
-    best = max(arms, key=lambda row: row.score.value)
-    said = [f"{row.label} is right on {_share(row.score)}" for row in sorted(arms, key=lambda row: row is not best)]
-    return f"On {best.score.n} held-out rows {', '.join(said)}."
-
-
-def _share(score: Score) -> str:
-    return f"{score.value * 100:.0f} % ({score.low * 100:.0f}–{score.high * 100:.0f})"
-
-
-def paired_rows(report: Report, wanted: RowFilter) -> list[PairedRow]:
-    """Return the test rows with every arm's answer; `gained` and `lost` compare the first arm with the last."""
-    first, last = report.arms[0], report.arms[-1]
-    rows = []
-    for position, item in enumerate(first.items):
-        before, after = item.correct, last.items[position].correct
-        rows.append(
-            PairedRow(
-                index=item.index,
-                prompt=item.prompt[-1].content,
-                expected=item.expected,
-                answers=tuple((ARM_LABELS[arm.arm], arm.items[position]) for arm in report.arms),
-                change="same" if before == after else ("gained" if after else "lost"),
-            )
-        )
-    if wanted == "wrong":
-        return [row for row in rows if not row.answers[-1][1].correct]
-    return rows if wanted == "all" else [row for row in rows if row.change == wanted]
+_parsed = _Parsed()

@@ -92,21 +92,31 @@ def discard_checkpoints(job_pk: int) -> None:
     transaction.on_commit(lambda: _remove_unused(digests))
 
 
-def report_problem(attempt: Attempt) -> str | None:
-    """Return what is wrong with the report that the attempt handed over, or None when it is sound."""
+def read_report(attempt: Attempt) -> Report:
+    """Return the report that the attempt handed over. Raises Refused when there is none, or it is not sound."""
     artifact = Artifact.objects.filter(attempt=attempt, name=REPORT).first()
     if artifact is None:
-        return f"no {REPORT} was uploaded by attempt {attempt.number}; upload it, then finish"
+        raise Refused(f"no {REPORT} was uploaded by attempt {attempt.number}; upload it, then finish")
     with blobs.open_blob(artifact.sha256) as file:
         try:
             report = Report.model_validate_json(file.read())
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
-            return f"{REPORT} is not a valid report: {where}: {first['msg']} ({error.error_count()} problems)"
+            raise Refused(
+                f"{REPORT} is not a valid report: {where}: {first['msg']} ({error.error_count()} problems)"
+            ) from error
     if report.spec != attempt.job.run_spec:
-        return f"{REPORT} is about another run: its spec is not the one of job {attempt.job_id}"
-    return None
+        raise Refused(f"{REPORT} is about another run: its spec is not the one of job {attempt.job_id}")
+    return report
+
+
+def drop_unsound_report(attempt: Attempt) -> None:
+    """Forget the report of a job that did not succeed unless it can be read: no page must fail for it."""
+    try:
+        read_report(attempt)
+    except Refused:
+        Artifact.objects.filter(attempt=attempt, name=REPORT).delete()
 
 
 @transaction.atomic

@@ -1,27 +1,41 @@
 """Pages of jobs: the list, the launch form with its estimate, one job live and with its report, its files."""
 
+from dataclasses import dataclass
+from typing import Any
+
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseStopPolling
 
-from playbook.contracts.report import Report
+from playbook.contracts.dataset import Split
+from playbook.contracts.run_spec import RunSpec
+from playbook.library.policy import Met
 from playbook.web.common import blobs
 from playbook.web.common.content import library
 from playbook.web.common.permissions import Conflict
 from playbook.web.common.requests import HtmxRequest, wants_fragment
 from playbook.web.datasets.models import Dataset
 from playbook.web.decisions.models import Decision, Status
-from playbook.web.jobs import actions, live, queries, reports
+from playbook.web.jobs import actions, compare, live, predictions, preflight, queries
+from playbook.web.jobs.compare import is_number
 from playbook.web.jobs.estimate import Estimate, estimate
-from playbook.web.jobs.forms import LaunchForm
+from playbook.web.jobs.forms import SETTINGS, LaunchForm
 from playbook.web.jobs.models import EventChunk, Job, Worker
+from playbook.web.jobs.policy import rules_for
+from playbook.web.jobs.setting_fields import typed_value
+from playbook.web.jobs.test_sets import Looks, looks_at
 from playbook.web.usecases.models import UseCase
 from playbook.web.usecases.permissions import get_use_case, get_visible, require_role, signed_in
 
 ROWS_PER_PAGE = 20
+#: Accepted decisions to choose from; an older one is launched from its own page.
+DECISIONS_OFFERED = 30
+TARGETS = ("decision", "use_case", "clone")
+#: What the launch form begins with where they are there: the run of the tutorial.
+FIRST_RECIPE, FIRST_DATASET = "support-tickets-lora", "support-tickets"
 
 
 @require_safe
@@ -44,8 +58,11 @@ def choose(request: HttpRequest) -> HttpResponse:
     `?recipe=` is handed on to the launch form: articles link to here with one.
     """
     user = signed_in(request)
+    accepted = Decision.objects.visible_to(user).filter(status=Status.ACCEPTED).select_related("use_case")
+    shown = list(accepted[: DECISIONS_OFFERED + 1])
     context = {
-        "decisions": Decision.objects.visible_to(user).filter(status=Status.ACCEPTED).select_related("use_case"),
+        "decisions": shown[:DECISIONS_OFFERED],
+        "more": len(shown) > DECISIONS_OFFERED,
         "use_cases": UseCase.objects.for_member(user),
         "recipe": library().recipes.get(request.GET.get("recipe", "")),
     }
@@ -54,28 +71,35 @@ def choose(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HtmxRequest) -> HttpResponse:
-    use_case, decision = _launch_target(request)
-    user = signed_in(request)
-    require_role(user, use_case)
+    """The launch form, for a decision, a use case, or with `?clone=` a job to repeat with changes."""
+    target = _launch_target(request)
+    require_role(signed_in(request), target.use_case)
     launching = request.method == "POST"
     form = LaunchForm(
-        request.POST if launching else _initial(request, use_case, decision),
-        use_case=use_case,
+        request.POST if launching else _initial(request, target),
+        use_case=target.use_case,
         recipes=dict(library().recipes),
+        source=target.source,
     )
     if form.is_valid() and launching:
         try:
-            return redirect(_launch(request, form, use_case, decision))
+            return redirect(_launch(request, form, target))
         except Conflict as conflict:
             form.add_error(None, str(conflict))
     context = {
         "form": form,
-        "use_case": use_case,
-        "decision": decision,
+        "looks": _looks(request, form),
+        "target": target,
+        "use_case": target.use_case,
+        "decision": target.decision,
+        "source": target.source,
         "estimate": _estimate(form),
+        "policy": _policy(form, target),
         "online_workers": Worker.objects.online(),
     }
-    template = "jobs/_estimate.html" if wants_fragment(request) and not launching else "jobs/job_form.html"
+    template = "jobs/job_form.html"
+    if wants_fragment(request) and not launching:
+        template = "jobs/_settings.html" if request.htmx.target == "settings" else "jobs/_estimate.html"
     return render(request, template, context, status=422 if launching else 200)
 
 
@@ -83,10 +107,45 @@ def new(request: HtmxRequest) -> HttpResponse:
 def detail(request: HtmxRequest, pk: int) -> HttpResponse:
     actions.reap_expired_leases()
     job = _job(request, pk)
+    if job.is_playground:
+        return redirect(job)
     if wants_fragment(request):
+        return _fragment(request, job)
+    context = live.context(job, request) | live.log_context(job, request)
+    return render(request, "jobs/job_detail.html", context)
+
+
+def _fragment(request: HtmxRequest, job: Job) -> HttpResponse:
+    """Answer one of the two parts of the job page that poll; the last answer after the end stops the polling."""
+    if request.htmx.target == "log-lines":
+        response = render(request, "jobs/_log.html", live.log_context(job, request))
+    else:
         response = render(request, "jobs/_live.html", live.context(job, request))
-        return HttpResponseStopPolling(response.content) if job.is_ended else response
-    return render(request, "jobs/job_detail.html", live.context(job, request))
+    return HttpResponseStopPolling(response.content) if job.is_ended else response
+
+
+@require_safe
+def samples(request: HttpRequest, pk: int) -> HttpResponse:
+    """Every sample row of the preflight, token by token, with what the loss sees."""
+    job = _job(request, pk)
+    found = queries.announced(job.latest_attempt).preflight
+    if found is None:
+        raise Http404("this job has no preflight yet")
+    view = preflight.view_of(found, rows=len(found.samples))
+    return render(request, "jobs/job_samples.html", {"job": job, "preflight": view})
+
+
+@require_safe
+def foretold(request: HttpRequest) -> HttpResponse:
+    """Predicted against actual time and memory, over all jobs that the reader may see."""
+    rows = predictions.settled(signed_in(request))
+    context = {
+        "page": Paginator(rows, ROWS_PER_PAGE).get_page(request.GET.get("page")),
+        "plots": [plot for plot in (predictions.time_plot(rows), predictions.memory_plot(rows)) if plot],
+        "time": predictions.tally([row.time for row in rows], predictions.TIME_TOLERANCE),
+        "memory": predictions.tally([row.memory for row in rows], predictions.MEMORY_TOLERANCE),
+    }
+    return render(request, "jobs/job_predictions.html", context)
 
 
 @require_POST
@@ -98,17 +157,6 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     except Conflict as conflict:
         messages.error(request, str(conflict))
     return redirect(job)
-
-
-@require_safe
-def rows(request: HttpRequest, pk: int) -> HttpResponse:
-    """Every test row with every arm's answer, filtered by what changed."""
-    job = _job(request, pk)
-    found = _report_or_404(job)
-    wanted = next((name for name in reports.ROW_FILTERS if name == request.GET.get("show")), reports.ROW_FILTERS[0])
-    page = Paginator(reports.paired_rows(found, wanted), ROWS_PER_PAGE).get_page(request.GET.get("page"))
-    context = {"job": job, "page": page, "wanted": wanted, "filters": reports.ROW_FILTERS}
-    return render(request, "jobs/job_rows.html", context)
 
 
 @require_safe
@@ -136,6 +184,22 @@ def events(request: HttpRequest, pk: int) -> StreamingHttpResponse:
 
 
 @require_safe
+def comparison(request: HttpRequest) -> HttpResponse:
+    """Curves, settings and scores of the jobs in `?jobs=1,2,3` beside each other, and a list to choose them from."""
+    jobs = Job.objects.for_member(signed_in(request)).runs().select_related("use_case")
+    wanted = compare.numbers(request.GET.getlist("jobs"))
+    chosen = sorted(jobs.filter(pk__in=wanted), key=lambda job: wanted.index(job.pk))
+    context = {
+        "chosen": chosen,
+        "missing": len(wanted) - len(chosen),
+        "compared": compare.compare(chosen) if chosen else None,
+        "offered": [*chosen, *jobs.exclude(pk__in=wanted).order_by("-pk")[: compare.OFFERED]],
+        "limit": compare.LIMIT,
+    }
+    return render(request, "jobs/job_compare.html", context)
+
+
+@require_safe
 def workers(request: HttpRequest) -> HttpResponse:
     return render(request, "jobs/worker_list.html", {"workers": Worker.objects.all()})
 
@@ -145,36 +209,57 @@ def _job(request: HttpRequest, pk: int) -> Job:
     return get_visible(signed_in(request), jobs, pk=pk)
 
 
-def _report_or_404(job: Job) -> Report:
-    try:
-        found = reports.report_of(job)
-    except reports.ReportDamaged as damaged:
-        raise Http404(str(damaged)) from None
-    if found is None:
-        raise Http404("this job has no report")
-    return found[1]
+@dataclass(frozen=True)
+class LaunchTarget:
+    """What a job is launched for. `query`: how the address names it."""
+
+    query: str
+    use_case: UseCase
+    decision: Decision | None = None
+    source: Job | None = None
 
 
-def _launch_target(request: HttpRequest) -> tuple[UseCase, Decision | None]:
-    """Return what the address names: `?decision=<number>` or `?use_case=<slug>`. Raises Http404."""
+def _launch_target(request: HttpRequest) -> LaunchTarget:
+    """Return what the address names: `?decision=<number>`, `?use_case=<slug>` or `?clone=<job>`. Raises Http404."""
     user = signed_in(request)
-    number, slug = request.GET.get("decision", ""), request.GET.get("use_case", "")
-    if number.isdigit():
-        decision = get_visible(user, Decision.objects.select_related("use_case"), number=int(number))
-        return decision.use_case, decision
-    if not slug:
+    given = {name: request.GET.get(name, "") for name in TARGETS}
+    if is_number(given["clone"]):
+        source = get_visible(user, Job.objects.runs().select_related("use_case", "decision"), pk=int(given["clone"]))
+        decision = source.decision if source.decision and source.decision.status == Status.ACCEPTED else None
+        return LaunchTarget(f"clone={source.pk}", source.use_case, decision, source)
+    if is_number(given["decision"]):
+        decision = get_visible(user, Decision.objects.select_related("use_case"), number=int(given["decision"]))
+        return LaunchTarget(f"decision={decision.number}", decision.use_case, decision)
+    if not given["use_case"]:
         raise Http404("a job belongs to a decision or to a use case; name one")
-    return get_use_case(user, slug), None
+    use_case = get_use_case(user, given["use_case"])
+    return LaunchTarget(f"use_case={use_case.slug}", use_case)
 
 
-def _initial(request: HttpRequest, use_case: UseCase, decision: Decision | None) -> dict[str, str]:
+def _initial(request: HttpRequest, target: LaunchTarget) -> QueryDict:
     """Data for a form that is valid at once, so that the estimate is there before anything is changed."""
-    recipes = list(library().recipes)
-    first = Dataset.objects.for_use_case(use_case).filter(versions__isnull=False).first()
-    title = f"LoRA for {decision.title if decision else use_case.name}"[:200]
-    defaults = {"title": title, "recipe": recipes[0] if recipes else "", "dataset": str(first.pk) if first else ""}
-    given = {key: request.GET[key] for key in request.GET if key not in ("decision", "use_case")}
-    return defaults | given
+    data = request.GET.copy()
+    for name in TARGETS:
+        data.pop(name, None)
+    for name, value in (_of_source(target.source) if target.source else _defaults(target)).items():
+        if name not in data:
+            data.setlist(name, value if isinstance(value, list) else [value])
+    return data
+
+
+def _defaults(target: LaunchTarget) -> dict[str, Any]:
+    recipes = sorted(library().recipes, key=lambda slug: slug != FIRST_RECIPE)
+    offered = Dataset.objects.for_use_case(target.use_case).filter(versions__isnull=False)
+    first = offered.filter(is_sample=True, slug=FIRST_DATASET).first() or offered.first()
+    title = f"LoRA for {target.decision.title if target.decision else target.use_case.name}"[:200]
+    return {"title": title, "recipe": recipes[0] if recipes else "", "dataset": str(first.pk) if first else ""}
+
+
+def _of_source(source: Job) -> dict[str, Any]:
+    """Every setting of the job to clone, so that each can be changed from what it was."""
+    spec = source.run_spec.model_dump(mode="json")
+    typed = {name: typed_value(setting, setting.value_in(spec)) for name, setting in SETTINGS.items()}
+    return {"title": f"{source.title[:190]} (clone)", "dataset": "", "priority": str(source.priority), **typed}
 
 
 def _estimate(form: LaunchForm) -> Estimate | None:
@@ -185,14 +270,34 @@ def _estimate(form: LaunchForm) -> Estimate | None:
     return estimate(spec, parameters=model.parameters) if model else None
 
 
-def _launch(request: HttpRequest, form: LaunchForm, use_case: UseCase, decision: Decision | None) -> Job:
+def _policy(form: LaunchForm, target: LaunchTarget) -> tuple[Met, ...]:
+    """Return the rules by which this job needs a decision that it does not have; empty while the form is incomplete."""
+    if target.decision is not None or not form.is_valid():
+        return ()
+    return rules_for(form.cleaned_data["spec"])
+
+
+def _looks(request: HttpRequest, form: LaunchForm) -> Looks | None:
+    """Return the looks at the test set that the form has chosen; None while it is not complete, or leaves it unread."""
+    if not form.is_valid():
+        return None
+    spec: RunSpec = form.cleaned_data["spec"]
+    if spec.evaluation.split is not Split.TEST:
+        return None
+    test = spec.measured_rows
+    return looks_at(test.sha256, rows=test.rows, user=signed_in(request))
+
+
+def _launch(request: HttpRequest, form: LaunchForm, target: LaunchTarget) -> Job:
     estimated = _estimate(form)
     return actions.launch_job(
-        use_case=use_case,
+        use_case=target.use_case,
         created_by=signed_in(request),
         title=form.cleaned_data["title"],
         spec=form.cleaned_data["spec"],
-        recipe=form.cleaned_data["recipe"],
-        decision=decision,
+        recipe=target.source.recipe if target.source else form.cleaned_data["recipe"],
+        decision=target.decision,
+        priority=form.cleaned_data["priority"] or 0,
         estimated_seconds=round(estimated.seconds) if estimated else None,
+        cloned_from=target.source,
     )

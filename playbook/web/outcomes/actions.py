@@ -4,38 +4,13 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from playbook.contracts.dataset import Split
-from playbook.contracts.report import Report, Score
-from playbook.contracts.states import JobState
 from playbook.web.accounts.models import User
 from playbook.web.assessments.models import Assessment
 from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict
-from playbook.web.decisions.criterion import Criterion
-from playbook.web.jobs import reports
 from playbook.web.jobs.models import Job
 from playbook.web.outcomes.models import Confirmation, OutcomeArticle, OutcomeReview, articles_with_outcomes
-
-
-def measured(job: Job, criterion: Criterion) -> tuple[Score, Report, str]:
-    """Return the score that the criterion asks for, with its report and the report's digest.
-
-    Raises Conflict when the job did not succeed, did not measure it, or its report was altered.
-    """
-    if job.state != JobState.SUCCEEDED:
-        raise Conflict(f"Job {job.pk} is {job.state}: only a succeeded job has an outcome to record.")
-    try:
-        found = reports.report_of(job)
-    except reports.ReportDamaged as damaged:
-        raise Conflict(str(damaged)) from None
-    if found is None:
-        raise Conflict(f"Job {job.pk} has no report.")
-    artifact, report = found
-    arm = report.arm(criterion.arm)
-    score = next((s for s in arm.scores if s.metric is criterion.metric), None) if arm else None
-    if score is None:
-        raise Conflict(f"Job {job.pk} did not measure {criterion.text}; launch one whose recipe does.")
-    return score, report, artifact.sha256
+from playbook.web.outcomes.proposals import measured
 
 
 def record_outcome(job: Job, *, confirmation: Confirmation, lessons: str, actor: User) -> OutcomeReview:
@@ -47,7 +22,7 @@ def record_outcome(job: Job, *, confirmation: Confirmation, lessons: str, actor:
     criterion = decision.criterion if decision else None
     if decision is None or criterion is None:
         raise Conflict(f"Job {job.pk} belongs to no decision with a success criterion: nothing was promised.")
-    score, report, sha256 = measured(job, criterion)
+    score, report, sha256 = measured(job, decision, criterion)
     try:
         with transaction.atomic():
             outcome = OutcomeReview.objects.create(
@@ -61,7 +36,7 @@ def record_outcome(job: Job, *, confirmation: Confirmation, lessons: str, actor:
                 high=score.high,
                 rows=score.n,
                 report_sha256=sha256,
-                test_set_sha256=report.spec.input(Split.TEST).sha256,
+                test_set_sha256=report.test_set_sha256,
                 verdict=criterion.judge(value=score.value, low=score.low, high=score.high),
                 confirmation=confirmation,
                 lessons=lessons,

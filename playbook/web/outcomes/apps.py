@@ -6,4 +6,8 @@ class OutcomesConfig(AppConfig):
     label = "outcomes"
 
     def ready(self) -> None:
+        from playbook.web.jobs.endings import job_ended
         from playbook.web.outcomes import panels  # noqa: F401 - registers them; models are ready only now
+        from playbook.web.outcomes.proposals import propose_outcome
+
+        job_ended.connect(propose_outcome, dispatch_uid="outcomes")

@@ -9,7 +9,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
-from playbook.contracts.run_spec import Arm, Metric
+from playbook.contracts.metrics import CRITERION_METRICS
+from playbook.contracts.run_spec import Arm
 from playbook.web.accounts.models import User
 from playbook.web.common.kept import Kept
 from playbook.web.decisions.criterion import Verdict
@@ -80,7 +81,10 @@ class OutcomeReview(models.Model):
                 condition=Q(confirmation__in=Confirmation.values), name="outcome_known_confirmation"
             ),
             models.CheckConstraint(
-                condition=Q(metric__in=list(Metric), arm__in=list(Arm)), name="outcome_known_metric_and_arm"
+                condition=Q(
+                    metric__in=[metric.value for metric in CRITERION_METRICS], arm__in=[arm.value for arm in Arm]
+                ),
+                name="outcome_known_metric_and_arm",
             ),
         ]
 
@@ -89,6 +93,40 @@ class OutcomeReview(models.Model):
 
     def get_absolute_url(self) -> str:
         return f"{self.decision.get_absolute_url()}#outcomes"
+
+
+class OutcomeProposal(models.Model):
+    """What the end of a job says about the promise, before anybody has looked: appended by the site itself.
+
+    Without a measurement `verdict` is empty and `problem` says why.
+    """
+
+    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="outcome_proposals")
+    job = models.OneToOneField(Job, on_delete=models.PROTECT, related_name="outcome_proposal")
+    verdict = models.CharField(
+        max_length=15, blank=True, choices=[(verdict.value, verdict.value) for verdict in Verdict]
+    )
+    value = models.FloatField(null=True)
+    low = models.FloatField(null=True)
+    high = models.FloatField(null=True)
+    rows = models.PositiveIntegerField(null=True)
+    report_sha256 = models.CharField(max_length=64, blank=True)
+    test_set_sha256 = models.CharField(max_length=64, blank=True)
+    problem = models.TextField(blank=True)
+    proposed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(verdict="", value__isnull=True) & ~Q(problem="")
+                | Q(verdict__in=list(Verdict), value__isnull=False, low__isnull=False, high__isnull=False, problem=""),
+                name="outcome_proposal_measured_or_why_not",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verdict or 'nothing measured'}: job {self.job_id}"
 
 
 class OutcomeArticle(models.Model):

@@ -10,6 +10,7 @@ from playbook.web.outcomes.models import OutcomeReview, articles_with_outcomes
 from playbook.web.usecases.models import may_write
 
 SHOWN = 5
+LISTED = 20
 
 
 @panel("article", order=10)
@@ -17,7 +18,7 @@ def outcomes_of_article(article: Article, user: User) -> Panel:
     """What came of the article's advice. Of other teams' use cases only the number is shown. One query, none for the
     many articles without an outcome."""
     if article.key not in articles_with_outcomes.get():
-        return Panel("outcomes/_article_panel.html", {"outcomes": [], "hidden": 0})
+        return Panel("outcomes/_article_panel.html", {})
     outcomes = OutcomeReview.objects.of_article(article.key).with_visibility(user)
     rows = list(outcomes.select_related("decision__use_case", "job"))
     visible = [row for row in rows if row.is_visible]
@@ -27,11 +28,14 @@ def outcomes_of_article(article: Article, user: User) -> Panel:
 @panel("decision", order=20)
 def outcomes_of_decision(decision: Decision, user: User) -> Panel | None:
     outcomes = list(decision.outcomes.select_related("job", "recorded_by"))
-    waiting = _waiting(user).filter(decision=decision)
-    if not outcomes and not waiting:
+    waiting = list(_waiting(user).filter(decision=decision))
+    nothing = decision.outcome_proposals.exclude(problem="").select_related("job")
+    unmeasured = [proposal for proposal in nothing if proposal.job.state != JobState.SUCCEEDED]
+    if not outcomes and not waiting and not unmeasured:
         return None
     writes = may_write(decision.use_case.roles_of(user))
-    return Panel("outcomes/_decision_panel.html", {"outcomes": outcomes, "waiting": waiting if writes else []})
+    context = {"decision": decision, "outcomes": outcomes, "waiting": waiting, "unmeasured": unmeasured}
+    return Panel("outcomes/_decision_panel.html", {**context, "may_write": writes})
 
 
 @panel("job", order=10)
@@ -45,12 +49,14 @@ def outcome_of_job(job: Job, user: User) -> Panel | None:
 
 @panel("home", order=30)
 def outcomes_to_record(_subject: object, user: User) -> Panel | None:
-    waiting = _waiting(user).select_related("decision")
+    waiting = list(_waiting(user).select_related("decision", "outcome_proposal").order_by("-ended_at")[:LISTED])
     return Panel("outcomes/_home_panel.html", {"waiting": waiting}) if waiting else None
 
 
 def _waiting(user: User) -> JobQuerySet:
     """Succeeded jobs of decisions with a criterion whose outcome nobody has recorded."""
-    return Job.objects.for_member(user).filter(
-        state=JobState.SUCCEEDED, decision__criterion_threshold__isnull=False, outcome__isnull=True
+    return (
+        Job.objects.for_member(user)
+        .filter(state=JobState.SUCCEEDED, decision__criterion_threshold__isnull=False, outcome__isnull=True)
+        .select_related("outcome_proposal")
     )

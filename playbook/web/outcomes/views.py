@@ -1,5 +1,6 @@
 """Record the outcome of one job; the decision and the articles show it."""
 
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
@@ -7,15 +8,28 @@ from django.views.decorators.http import require_http_methods, require_safe
 from playbook.web.common.permissions import Conflict
 from playbook.web.jobs.models import Job
 from playbook.web.outcomes import actions
+from playbook.web.outcomes.calibration import calibration_of
 from playbook.web.outcomes.forms import OutcomeForm
 from playbook.web.outcomes.models import Confirmation, OutcomeReview
+from playbook.web.outcomes.proposals import measured
 from playbook.web.usecases.permissions import get_visible, require_role, signed_in
+
+PER_PAGE = 30
 
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     outcomes = OutcomeReview.objects.visible_to(signed_in(request)).select_related("decision", "job", "recorded_by")
-    return render(request, "outcomes/outcome_list.html", {"outcomes": outcomes})
+    page = Paginator(outcomes, PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "outcomes/outcome_list.html", {"page": page})
+
+
+@require_safe
+def calibration(request: HttpRequest) -> HttpResponse:
+    """Forecasts against what came, over all decisions that the reader may see."""
+    found = calibration_of(signed_in(request))
+    page = Paginator(found.rows, PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "outcomes/calibration.html", {"calibration": found, "page": page})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -42,7 +56,7 @@ def new(request: HttpRequest, job_pk: int) -> HttpResponse:
     try:
         if job.decision.criterion is None:
             raise Conflict(f"D-{job.decision.number} has no success criterion: there is nothing to judge the job by.")
-        score, _, _ = actions.measured(job, job.decision.criterion)
+        score, _, _ = measured(job, job.decision, job.decision.criterion)
         verdict = job.decision.criterion.judge(value=score.value, low=score.low, high=score.high)
         context |= {"score": score, "verdict": verdict}
     except Conflict as conflict:

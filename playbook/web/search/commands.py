@@ -77,6 +77,13 @@ _PAGES = (
         "memory lora vram cost break-even test rows how many",
     ),
     Command(
+        "base-models",
+        "Base models",
+        "wiki:models",
+        "What a run may start from, with sizes, licences and memory.",
+        "llm llama qwen smollm mistral small open licence choose compare",
+    ),
+    Command(
         "review-queue",
         "Review queue",
         "wiki:review",

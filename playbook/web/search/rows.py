@@ -1,9 +1,9 @@
 """Rows of the database in the index of this process: use cases, decisions, jobs and datasets.
 
 Every write appends an audit row, so the audit log says which rows changed since the last look, on SQLite and
-PostgreSQL alike. A row may be committed a little after one with a higher number, so each look goes back over the last
-LOOK_BACK entries. What the index holds of a row is only how to find it: pages show the row as the database has it, and
-only to whom it may be shown (see `results`).
+PostgreSQL alike. Entries are appended one after the other (see `common.models.record`), so none appears before one
+that was seen. What the index holds of a row is only how to find it: pages show the row as the database has it, and only
+to whom it may be shown (see `results`).
 """
 
 import threading
@@ -22,7 +22,6 @@ from playbook.web.jobs.models import Job
 from playbook.web.search import commands
 from playbook.web.usecases.models import UseCase
 
-LOOK_BACK = 200
 USE_CASE, DECISION, JOB, DATASET = "use_case", "decision", "job", "dataset"
 
 
@@ -36,8 +35,7 @@ class RowIndex:
 
     def __init__(self, index: SearchIndex) -> None:
         self._index = index
-        self._seen: set[int] | None = None
-        self._last = 0
+        self._last: int | None = None
         self._sources: set[str] = set()
         self._lock = threading.Lock()
         index.replace({"commands": commands.documents()})
@@ -45,16 +43,15 @@ class RowIndex:
     def refresh(self) -> None:
         """Take over what changed since the last call. One small query when nothing did."""
         with self._lock:
-            newest = AuditEntry.objects.filter(pk__gt=self._last - LOOK_BACK).order_by("pk")
-            entries = list(newest.values_list("pk", "subject", "subject_id"))
-            went_back = bool(self._last) and (not entries or entries[-1][0] < self._last)
-            if self._seen is None or went_back:  # a new process, or a database put back to an earlier state
-                self._take_all()
+            newest = AuditEntry.objects.values_list("pk", "subject", "subject_id")
+            after = newest.order_by("-pk")[:1] if self._last is None else newest.filter(pk__gte=self._last)
+            entries = sorted(after)
+            if self._last is None or (self._last and (not entries or entries[0][0] != self._last)):
+                self._take_all()  # a new process, or a database put back to an earlier state
             else:
-                unseen = {(subject, pk) for entry, subject, pk in entries if entry not in self._seen}
+                unseen = {(subject, pk) for entry, subject, pk in entries if entry > self._last}
                 self._take(subject for subject in unseen if subject[0] in _READERS)
             self._last = entries[-1][0] if entries else 0
-            self._seen = {entry for entry, _, _ in entries}
 
     def _take_all(self) -> None:
         found = {

@@ -1,13 +1,19 @@
 """Writes on use cases."""
 
+from datetime import date, timedelta
+
 from django.db import transaction
+from django.utils import timezone
 from django.utils.text import slugify
 
 from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
 from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict
-from playbook.web.usecases.models import Membership, UseCase
+from playbook.web.usecases.models import Delegation, Membership, UseCase
+from playbook.web.usecases.permissions import require_role
+
+LONGEST_DELEGATION = timedelta(days=366)
 
 
 @transaction.atomic
@@ -39,6 +45,44 @@ def remove_member(membership: Membership, *, actor: User) -> None:
         raise Conflict(f"{membership.user} is the last owner of “{membership.use_case}”; add another owner first.")
     record("removed member", membership.use_case, actor=actor, user=membership.user.username, role=membership.role)
     membership.delete()
+
+
+@transaction.atomic
+def delegate_role(use_case: UseCase, *, role: Role, delegate: User, until: date, actor: User) -> Delegation:
+    """Let a member sign for `actor`, who holds the role, until the end of a day.
+
+    Raises RoleRequired when the actor does not hold the role; Conflict for a day that is past or more than a year
+    off, for oneself, for somebody who is not in the team, and when this is delegated already.
+    """
+    require_role(actor, use_case, [role])
+    today = timezone.localdate()
+    if not today <= until <= today + LONGEST_DELEGATION:
+        raise Conflict(f"{until:%-d %B %Y} is past or more than a year off; choose a day from today on.")
+    if delegate.pk == actor.pk:
+        raise Conflict("You sign for yourself already; choose a colleague.")
+    if not use_case.memberships.filter(user=delegate).exists():
+        raise Conflict(f"{delegate} is not in the team of “{use_case}”; ask its owner to add them as a viewer first.")
+    UseCase.objects.select_for_update(no_key=True).get(pk=use_case.pk)
+    held = Delegation.objects.filter(use_case=use_case, role=role, delegator=actor, delegate=delegate, revoked_at=None)
+    if held.filter(until__gte=today).exists():
+        raise Conflict(f"{delegate} signs for you as {role.label} already; take that back first.")
+    held.update(revoked_at=timezone.now())  # has run out; only one may be open
+    delegation = Delegation.objects.create(
+        use_case=use_case, role=role, delegator=actor, delegate=delegate, until=until
+    )
+    record("delegated", use_case, actor=actor, role=role, to=delegate.username, until=until.isoformat())
+    return delegation
+
+
+@transaction.atomic
+def revoke_delegation(delegation: Delegation, *, actor: User) -> None:
+    """Take a delegation back; signatures given under it stay. Raises Conflict when it was taken back already."""
+    open_ones = Delegation.objects.filter(pk=delegation.pk, revoked_at=None)
+    if open_ones.update(revoked_at=timezone.now()) != 1:
+        raise Conflict("This delegation was taken back already.")
+    record(
+        "revoked delegation", delegation.use_case, actor=actor, role=delegation.role, to=delegation.delegate.username
+    )
 
 
 def _free_slug(name: str) -> str:

@@ -6,7 +6,7 @@ from django import forms
 
 from playbook.contracts.roles import SIGNING_ROLES, Role
 from playbook.web.accounts.models import User
-from playbook.web.usecases.models import ROLE_CHOICES
+from playbook.web.usecases.models import ROLE_CHOICES, UseCase
 
 _ROLE_HELP = {
     Role.ML_LEAD: "Signs that the plan is technically sound.",
@@ -47,3 +47,19 @@ class UseCaseForm(forms.Form):
 class MemberForm(forms.Form):
     user = forms.ModelChoiceField(queryset=User.objects.filter(is_active=True), label="Person")
     role = forms.ChoiceField(choices=ROLE_CHOICES)
+
+
+class DelegationForm(forms.Form):
+    """Who signs for a role holder, in which of their roles, until when. `roles`: the signing roles of the giver."""
+
+    role = forms.ChoiceField(label="Your role")
+    delegate = forms.ModelChoiceField(queryset=User.objects.none(), label="Who signs for you")
+    until = forms.DateField(label="Until the end of", widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
+
+    def __init__(self, *args: Any, use_case: UseCase, giver: User, roles: list[Role], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["role"] = forms.ChoiceField(label="Your role", choices=[(role.value, role.label) for role in roles])
+        members = User.objects.filter(is_active=True, memberships__use_case=use_case).exclude(pk=giver.pk).distinct()
+        self.fields["delegate"] = forms.ModelChoiceField(
+            queryset=members, label="Who signs for you", help_text="Somebody of this team; viewers may be asked too."
+        )

@@ -8,8 +8,9 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
-from playbook.contracts.roles import WRITING_ROLES, Role
+from playbook.contracts.roles import SIGNING_ROLES, WRITING_ROLES, Role
 from playbook.web.accounts.models import User
 
 ROLE_CHOICES = [(role.value, role.label) for role in Role]
@@ -60,6 +61,49 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} as {self.role} in {self.use_case}"
+
+
+class DelegationQuerySet(models.QuerySet["Delegation"]):
+    def in_force(self) -> Self:
+        """Delegations that hold today: neither run out nor taken back, and the giver still has the role."""
+        holds = Membership.objects.filter(
+            use_case=models.OuterRef("use_case"), user=models.OuterRef("delegator"), role=models.OuterRef("role")
+        )
+        return self.filter(models.Exists(holds), until__gte=timezone.localdate(), revoked_at=None)
+
+
+class Delegation(models.Model):
+    """Until the end of a day, `delegate` may sign for `delegator`, who holds the role. Kept when it is taken back."""
+
+    use_case = models.ForeignKey(UseCase, on_delete=models.CASCADE, related_name="delegations")
+    role = models.CharField(max_length=20, choices=ROLE_CHOICES)
+    delegator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    delegate = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    until = models.DateField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = DelegationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["until", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["use_case", "role", "delegator", "delegate"],
+                condition=models.Q(revoked_at__isnull=True),
+                name="delegation_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(role__in=sorted(role.value for role in SIGNING_ROLES)),
+                name="delegation_signing_role",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(delegator=models.F("delegate")), name="delegation_to_somebody_else"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.delegate} for {self.delegator} as {self.role} until {self.until}"
 
 
 def may_write(roles: frozenset[Role]) -> bool:

@@ -1,4 +1,7 @@
-"""The calculators as pages and embeds show them: form, result, plot. The arithmetic is `library.calculators`."""
+"""The calculators as pages and embeds show them: form, result, plot.
+
+The arithmetic is that of `library.calculators` (memory) and of `scoring`, which reports use too.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ from typing import Any
 from django.urls import reverse
 
 from playbook.library import calculators as arithmetic
+from playbook.scoring import costs, power
 from playbook.scoring.statistics import wilson_interval
 from playbook.web.common.plots import interval_plot, line_plot, stacked_plot
 from playbook.web.common.templatetags.playbook import bytesize
@@ -67,15 +71,15 @@ def _break_even(form: BreakEvenForm) -> dict[str, object]:
     data = form.cleaned_data
     hosted = (data["long_prompt"] * data["price_in"] + data["answer"] * data["price_out"]) / 1e6
     tokens = data["short_prompt"] + data["answer"]
-    machines = ceil(data["requests"] * tokens / (data["tokens_per_second"] * 3600 * arithmetic.HOURS_PER_MONTH))
-    per_token = arithmetic.own_cost_per_token(
+    machines = ceil(data["requests"] * tokens / (data["tokens_per_second"] * 3600 * costs.HOURS_PER_MONTH))
+    per_token = costs.own_cost_per_token(
         price_per_hour=data["price_per_hour"], tokens_per_second=data["tokens_per_second"]
     )
     always = data["hosting"] == "always"
-    idle = machines * data["price_per_hour"] * arithmetic.HOURS_PER_MONTH if always else 0.0
+    idle = machines * data["price_per_hour"] * costs.HOURS_PER_MONTH if always else 0.0
     own = 0.0 if always else tokens * per_token
     fixed = idle + data["retraining"]
-    found = arithmetic.break_even(
+    found = costs.break_even(
         one_off=data["one_off"],
         hosted_per_request=hosted,
         own_per_request=own,
@@ -108,16 +112,16 @@ def _test_rows(form: TestRowsForm) -> dict[str, object]:
     discordant, difference = data["discordant"] / 100, data["difference"] / 100
     sizes = sorted({*USUAL_ROWS, rows})
     intervals = [(size, wilson_interval(round(share * size), size)) for size in sizes]
-    smallest = arithmetic.smallest_difference(rows=rows, discordant=discordant)
+    smallest = power.smallest_difference(rows=rows, discordant=discordant)
     own = wilson_interval(round(share * rows), rows)
     return {
         "low": own.low,
         "high": own.high,
         "rows": rows,
-        "needed": arithmetic.paired_rows(difference=difference, discordant=discordant),
+        "needed": power.paired_rows(difference=difference, discordant=discordant),
         "difference": data["difference"],
         "smallest_points": None if smallest is None else smallest * 100,
-        "least_discordant": arithmetic.LEAST_DISCORDANT_ROWS,
+        "least_discordant": power.LEAST_DISCORDANT_ROWS,
         "expected_discordant": rows * discordant,
         "widths": [(half * 100, rows_for_half_width(share, half)) for half in HALF_WIDTHS],
         "plot": interval_plot([(f"{size:,} rows", share, found.low, found.high) for size, found in intervals]),

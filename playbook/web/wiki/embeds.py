@@ -10,9 +10,13 @@ from urllib.parse import parse_qsl, urlencode
 
 from django.urls import reverse
 
+from playbook.contracts.dataset import Split
 from playbook.library.articles import Article
 from playbook.library.content import Library
 from playbook.library.embeds import Embed
+from playbook.scoring.words import ARM_LABELS
+from playbook.web.common.plots import interval_plot, number_text
+from playbook.web.common.templatetags.playbook import percent, words
 from playbook.web.wiki.addresses import checklist_url
 from playbook.web.wiki.calculators import CALCULATORS
 
@@ -42,6 +46,34 @@ def fill(embed: Embed, content: Library, article: Article, *, number: int) -> Fi
             return Filled("wiki/_embed_evidence.html", {"claim": content.claims[embed.ref]})
         case "calculator":
             return _calculator(embed, article, number)
+        case "measured":
+            return Filled("wiki/_embed_measured.html", _measured(content, embed.ref))
+
+
+def _measured(content: Library, slug: str) -> dict[str, object]:
+    """Return what the template shows of a shipped report. A score that is no share is not drawn: see the table."""
+    measured = content.reports[slug]
+    shares = all(arm.high <= 1 for arm in measured.arms)
+    write = percent if shares else number_text
+    rows = [
+        {
+            "arm": arm,
+            "label": ARM_LABELS.get(arm.arm) or words(arm.arm).capitalize(),
+            "value": write(arm.value),
+            "low": write(arm.low),
+            "high": write(arm.high),
+        }
+        for arm in measured.arms
+    ]
+    drawn = [(str(row["label"]), arm.value, arm.low, arm.high) for row, arm in zip(rows, measured.arms, strict=True)]
+    cards = (card for card in content.datasets.values() if card.splits[Split.TEST].sha256 == measured.test_sha256)
+    return {
+        "measured": measured,
+        "title": f"{words(measured.metric).capitalize()} by arm, {measured.base_model}",
+        "rows": rows,
+        "plot": interval_plot(drawn) if shares and drawn else None,
+        "dataset": next(cards, None),
+    }
 
 
 def _calculator(embed: Embed, article: Article, number: int) -> Filled:

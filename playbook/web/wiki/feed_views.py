@@ -10,9 +10,9 @@ from django.views.decorators.http import require_safe
 
 from playbook.library.articles import Article
 from playbook.library.history import History
-from playbook.web.common.content import library
+from playbook.web.common.content import history, library
 from playbook.web.wiki.addresses import article_url
-from playbook.web.wiki.fragments import commits_of, history
+from playbook.web.wiki.fragments import commits_of
 
 FEED_ENTRIES = 50
 

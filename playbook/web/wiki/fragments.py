@@ -8,15 +8,14 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
-from pathlib import Path
 
-from django.conf import settings
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from playbook.library.articles import Article, Freshness
-from playbook.library.history import Commit, History, HistoryCache
+from playbook.library.history import Commit, History
+from playbook.web.common.content import history
 from playbook.web.common.finding import content_index
 from playbook.web.wiki.catalogue import Catalogue
 from playbook.web.wiki.pages import article_page
@@ -26,13 +25,17 @@ KEPT_PAGES = 4_000
 
 @dataclass(frozen=True)
 class Fragments:
-    """HTML in the order of the page: title and facts, the text, what follows the panels, what stands beside."""
+    """HTML in the order of the page: title and facts, how far to trust it while nobody flags it, the text, what follows
+    the panels, what stands beside; and two addresses."""
 
     freshness: Freshness
     head: SafeString
+    trust: SafeString
     text: SafeString
     end: SafeString
     beside: SafeString
+    source_url: str
+    flag_url: str
 
 
 class FragmentCache:
@@ -76,9 +79,12 @@ def _render(shelf: Catalogue, article: Article, past: History, today: date) -> F
     return Fragments(
         freshness=page.freshness,
         head=render_to_string("wiki/_article_head.html", {"page": page}),
+        trust=render_to_string("wiki/_trust.html", {"article": article, "freshness": page.freshness}),
         text=render_to_string("wiki/_article_text.html", {"page": page}),
         end=render_to_string("wiki/_article_end.html", {"page": page}),
         beside=render_to_string("wiki/_article_beside.html", {"page": page}),
+        source_url=reverse("wiki:source", args=[article.area, article.slug]),
+        flag_url=reverse("wiki:flag", args=[article.area, article.slug]),
     )
 
 
@@ -90,13 +96,3 @@ def commits_of(article: Article, past: History) -> tuple[Commit, ...]:
 def paths_of(article: Article) -> tuple[str, ...]:
     """Return where the article's file is, and where it was under former names."""
     return article.path, *(f"articles/{key}.md" for key in article.former_keys)
-
-
-@lru_cache(maxsize=8)
-def _history_cache(content_dir: Path) -> HistoryCache:
-    return HistoryCache(content_dir)
-
-
-def history() -> History:
-    """Return what git knows of the content folder, at most a few seconds behind its HEAD."""
-    return _history_cache(Path(settings.PLAYBOOK_CONTENT_DIR)).current()

@@ -8,7 +8,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from playbook.library.history import GitFailed, read_diff
-from playbook.web.wiki.fragments import commits_of, history, paths_of
+from playbook.web.common.content import history
+from playbook.web.wiki.fragments import commits_of, paths_of
 from playbook.web.wiki.views import get_article
 
 SHOWN = 100

@@ -8,7 +8,7 @@ import re
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from django.conf import settings
 from django.contrib.messages import get_messages
@@ -30,14 +30,16 @@ _ANY_SLOT = re.compile("|".join(_SLOTS.values()))
 
 #: Pieces of HTML and, at every odd place, the name of the slot between them.
 Shell = tuple[str, ...]
+MakeContext = Callable[[], Mapping[str, object]]
 _shells: OrderedDict[tuple[object, ...], Shell] = OrderedDict()
 _lock = threading.Lock()
 
 
-def render_article(request: HttpRequest, slots: Mapping[str, str], context: Mapping[str, object]) -> HttpResponse:
-    """Return the page with `slots` filled; texts that are not safe are escaped. `context`: the same for everybody."""
+def render_article(request: HttpRequest, slots: Mapping[str, str], context: MakeContext) -> HttpResponse:
+    """Return the page with `slots` filled; texts that are not safe are escaped. `context` makes what is the same for
+    everybody, when the shell has to be rendered."""
     if len(get_messages(request)):
-        return render(request, TEMPLATE, {**context, "slots": slots})
+        return render(request, TEMPLATE, {**context(), "slots": slots})
     shell = _shell(request, context)
     values: dict[str, str] = {name: conditional_escape(value) for name, value in slots.items()}
     values |= {"csrf_token": get_token(request), "path": conditional_escape(request.get_full_path())}
@@ -45,7 +47,7 @@ def render_article(request: HttpRequest, slots: Mapping[str, str], context: Mapp
     return HttpResponse("".join(pieces))
 
 
-def _shell(request: HttpRequest, context: Mapping[str, object]) -> Shell:
+def _shell(request: HttpRequest, context: MakeContext) -> Shell:
     user = signed_in(request)
     key = (user.pk, user.username, user.name, user.is_staff, request.COOKIES.get("theme", "")[:10])
     with _lock:
@@ -60,11 +62,11 @@ def _shell(request: HttpRequest, context: Mapping[str, object]) -> Shell:
     return made
 
 
-def _render_shell(request: HttpRequest, context: Mapping[str, object]) -> Shell:
+def _render_shell(request: HttpRequest, context: MakeContext) -> Shell:
     html = render_to_string(
         TEMPLATE,
         {
-            **context,
+            **context(),
             "slots": _SLOTS,
             "csrf_token": _SLOTS["csrf_token"],
             "request": {"get_full_path": _SLOTS["path"]},

@@ -3,21 +3,20 @@
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from playbook.library.articles import Article
 from playbook.library.content import Library
-from playbook.web.common.content import library
+from playbook.web.common.content import history, library
 from playbook.web.common.finding import articles_about
-from playbook.web.common.panels import panels_for
+from playbook.web.common.panels import panels_for, rendered
 from playbook.web.usecases.permissions import signed_in
 from playbook.web.wiki.addresses import article_url
 from playbook.web.wiki.catalogue import catalogue
 from playbook.web.wiki.flags import open_flags
 from playbook.web.wiki.forms import FlagForm
-from playbook.web.wiki.fragments import fragments, history
+from playbook.web.wiki.fragments import fragments
 from playbook.web.wiki.owners import owns
 from playbook.web.wiki.pages import navigation
 from playbook.web.wiki.shell import render_article
@@ -72,28 +71,25 @@ def article(request: HttpRequest, area_slug: str, slug: str) -> HttpResponse:
     found = shelf.content.articles.get(f"{area_slug}/{slug}")
     if found is None:
         return _moved(shelf.content, area_slug, slug) or _missing(request, area_slug, slug)
-    return render_article(request, article_slots(request, found), {"form": FlagForm()})
+    return render_article(request, article_slots(request, found), lambda: {"form": FlagForm()})
 
 
 def article_slots(request: HttpRequest, article: Article) -> dict[str, str]:
     """Return the parts of an article's page, safe HTML but for the title and the addresses."""
     user = signed_in(request)
     kept = fragments.get(catalogue(), article, today=timezone.localdate())
-    flags = open_flags().get(article.key, ())
-    middle = {
-        "article": article,
-        "fragments": kept,
-        "flags": flags,
-        "may_resolve": bool(flags) and (user.is_staff or owns(user, article)),
-        "panels": panels_for("article", article, user),
-    }
+    trust = kept.trust
+    if flags := open_flags().get(article.key, ()):
+        may_resolve = user.is_staff or owns(user, article)
+        shown = {"article": article, "freshness": kept.freshness, "flags": flags, "may_resolve": may_resolve}
+        trust = render_to_string("wiki/_trust.html", shown, request)
     return {
         "title": article.title,
-        "source_url": reverse("wiki:source", args=[article.area, article.slug]),
+        "source_url": kept.source_url,
         "head": kept.head,
-        "middle": render_to_string("wiki/_article_middle.html", middle, request),
+        "middle": trust + kept.text + rendered(panels_for("article", article, user), request),
         "end": kept.end,
-        "flag_url": reverse("wiki:flag", args=[article.area, article.slug]),
+        "flag_url": kept.flag_url,
         "beside": kept.beside,
     }
 

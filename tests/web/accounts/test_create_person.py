@@ -39,6 +39,22 @@ def test_a_person_joins_teams_and_keeps_them(db: None) -> None:
     )
 
 
+def test_a_person_leaves_a_team(db: None) -> None:
+    _create("erin", "Erin Vasquez", "--team", "Playbook editors", "--team", "Data team")
+    _create("erin", "Erin Vasquez", "--leave-team", "Data team")
+
+    assert [team.name for team in User.objects.get().groups.all()] == ["Playbook editors"]
+
+
+def test_a_team_that_is_none_cannot_be_left(client: Client, db: None) -> None:
+    password = _create("erin", "Erin Vasquez", "--team", "Data team")
+
+    with pytest.raises(CommandError, match="there is no team 'Date team'; there are: Data team"):
+        _create("erin", "Erin Vasquez", "--leave-team", "Date team")
+
+    assert client.login(username="erin", password=password)
+
+
 @pytest.mark.parametrize(
     ("username", "name", "message"), [("e rin", "Erin", "username: "), ("erin", "", "name: "), ("x" * 200, "X", "150")]
 )

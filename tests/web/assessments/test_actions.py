@@ -70,6 +70,17 @@ def test_a_stale_form_is_told_what_the_other_answered(assessment: Assessment, al
     assert [row.value for row in assessment.answers.all()] == ["no"]
 
 
+def test_what_one_said_oneself_may_be_changed_from_a_page_that_does_not_show_it(
+    assessment: Assessment, alice: User, bob: User
+) -> None:
+    answer(assessment, alice, "no")
+    answer(assessment, alice, "yes")
+    answer(assessment, bob, "unknown", seen=2)
+    with pytest.raises(StaleAnswer, match="Bob Okafor answered “unknown”"):
+        answer(assessment, alice, "no", seen=2)
+    assert [row.value for row in assessment.answers.all()] == ["no", "yes", "unknown"]
+
+
 @pytest.mark.parametrize(
     ("question", "value", "message"),
     [

@@ -1,5 +1,7 @@
 """The section "Decide": start an assessment, answer with and without htmx, see the recommendation change."""
 
+import re
+
 import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
@@ -106,7 +108,7 @@ def test_an_answer_with_htmx_brings_the_next_question_and_the_recommendation(
     assert '<div hx-swap-oob="afterend:#prompting">' in page
     assert "Have we added enough good examples" in page
     assert '<div id="recommendation" hx-swap-oob="innerHTML">' in page
-    assert "5 outcomes still possible" in page
+    assert "6 outcomes still possible" in page
 
 
 def test_an_answer_with_htmx_removes_questions_that_are_no_longer_asked(
@@ -125,12 +127,13 @@ def test_a_complete_assessment_says_what_would_change_the_advice(
     client: Client, assessment: Assessment, alice: User
 ) -> None:
     client.force_login(alice)
-    answers = {"prompting": "yes", "examples": "yes", "missing_information": "no", "behaviour": "no"}
+    answers = {"prompting": "yes", "examples": "yes", "enough": "no", "missing_information": "no", "behaviour": "no"}
     for question, value in answers.items():
         page = client.post(url_of(assessment, question), data(value), headers=HTMX).content.decode()
     assert "<h2>Do not fine-tune</h2>" in page
     assert "What would change the advice" in page
     assert '“Unknown” to <a href="#behaviour">' in page
+    assert "the advice would be: <strong>Improve the prompt first</strong>" in page
 
 
 def test_an_unknown_says_what_would_settle_it(client: Client, assessment: Assessment, alice: User) -> None:
@@ -140,18 +143,25 @@ def test_an_unknown_says_what_would_settle_it(client: Client, assessment: Assess
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX])
-def test_a_stale_form_is_answered_409_with_the_other_answer(
+def test_a_stale_form_is_answered_409_with_both_answers_and_a_choice(
     client: Client, assessment: Assessment, alice: User, bob: User, headers: dict[str, str]
 ) -> None:
     client.force_login(alice)
-    client.post(url_of(assessment), data("no"))
+    client.post(url_of(assessment), data("no", comment="hers"))
     client.force_login(bob)
-    response = client.post(url_of(assessment), data("yes"), headers=headers)
+    response = client.post(url_of(assessment), data("yes", comment="his"), headers=headers)
     page = response.content.decode()
     assert response.status_code == 409
-    assert "Alice Moreau answered “no” after you opened this page" in page
-    assert 'name="seen_revision" value="1"' in page
-    assert client.post(url_of(assessment), data("yes", seen=1), headers=headers).status_code in (200, 302)
+    assert "Alice Moreau answered “no” after you opened this page, so your “yes” was not saved." in page
+    assert page.count("hers") == 2  # beside his, and in the form as it now stands
+    choice = page.partition("Two answers at the same moment")[2].partition("Replace it with mine")[0]
+    sent = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', choice))
+    assert sent == {"seen_revision": "1", "value": "yes", "comment": "his"} | {
+        name: sent[name] for name in sent if name == "csrfmiddlewaretoken"
+    }
+    assert client.post(url_of(assessment), sent, headers=headers).status_code in (200, 302)
+    rows = assessment.answers.values_list("revision", "value", "comment", "author__username")
+    assert list(rows) == [(1, "no", "hers", "alice"), (2, "yes", "his", "bob")]
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX])
@@ -174,9 +184,10 @@ def test_markup_in_a_comment_is_shown_as_text(client: Client, assessment: Assess
     client.force_login(alice)
     client.post(url_of(assessment), data("yes", comment="</textarea><script>alert(1)</script>"))
     client.post(url_of(assessment), data("no", seen=1))
-    page = client.get(f"/decide/assessments/{assessment.pk}/").content.decode()
-    assert "&lt;/textarea&gt;&lt;script&gt;" in page
-    assert "<script>alert" not in page
+    for path in ("", "questions/prompting/"):
+        page = client.get(f"/decide/assessments/{assessment.pk}/{path}").content.decode()
+        assert ("&lt;/textarea&gt;&lt;script&gt;" in page) is bool(path)
+        assert "<script>alert" not in page
 
 
 def test_strangers_get_404_and_viewers_403(

@@ -20,7 +20,20 @@ def test_system_forgets_the_choice(client: Client, alice: User) -> None:
     assert "data-theme" not in client.get("/use-cases/").content.decode()
 
 
-@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "javascript:alert(1)",
+        "C01",
+        "home:home",
+        "🎉",
+        "a\x00b",
+        "\\",
+        "/\\evil.example",
+    ],
+)
 def test_next_stays_on_this_site(client: Client, target: str) -> None:
     assert client.post("/theme/", {"theme": "dark", "next": target}).headers["Location"] == "/"
 

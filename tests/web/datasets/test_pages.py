@@ -2,131 +2,38 @@
 
 from pathlib import Path
 
-import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries, Settings
+from pytest_django import DjangoAssertNumQueries
 
 from playbook.contracts.dataset import Split
 from playbook.contracts.roles import Role
+from playbook.datasets.rows import RowDiff
 from playbook.web.accounts.models import User
-from playbook.web.datasets.actions import Card, create_dataset, import_sample_dataset
+from playbook.web.datasets.actions import Card, add_version, create_dataset, import_sample_dataset
 from playbook.web.datasets.models import Dataset
 from playbook.web.datasets.reading import read_three_files
 from playbook.web.usecases.actions import add_member
 from playbook.web.usecases.models import UseCase
 from tests.web.datasets.conftest import CARD, jsonl
 
-NEW = "/datasets/new/support-ticket-triage/"
 SAMPLE = Path(__file__).parents[3] / "content/datasets/support-tickets"
 
 
-def one_file(content: bytes, **more: str) -> dict[str, object]:
-    return {**CARD, "how": "one", "seed": "0", "file": SimpleUploadedFile("rows.jsonl", content), **more}
-
-
-def three_files(**contents: bytes) -> dict[str, object]:
-    files = {name: SimpleUploadedFile(f"{name}.jsonl", content) for name, content in contents.items()}
-    return {**CARD, "how": "three", **files}
-
-
-GOOD = {"train": jsonl("a", "b"), "validation": jsonl("c"), "test": jsonl("d")}
-
-
-@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
-def test_upload_of_three_files_creates_the_dataset(
-    client: Client, use_case: UseCase, alice: User, headers: dict[str, str]
-) -> None:
-    client.force_login(alice)
-    response = client.post(NEW, three_files(**GOOD), headers=headers)
-    dataset = Dataset.objects.get()
-    assert (response.status_code, response["Location"]) == (302, f"/datasets/{dataset.pk}/")
-    assert (dataset.use_case, dataset.created_by, dataset.name) == (use_case, alice, "Tickets of May")
-    assert [(file.split, file.rows) for file in dataset.versions.get().files.all()] == [
-        ("train", 2),
-        ("validation", 1),
-        ("test", 1),
-    ]
-
-
-def test_upload_of_one_file_splits_it(client: Client, use_case: UseCase, alice: User) -> None:
-    client.force_login(alice)
-    response = client.post(NEW, one_file(jsonl(*(f"t{n}" for n in range(20)))))
-    assert response.status_code == 302
-    version = Dataset.objects.get().versions.get()
-    assert [file.rows for file in version.files.all()] == [16, 2, 2]
-    assert version.made_from == "One file of 20 rows, split by seed 0."
-
-
-def test_a_bad_upload_lists_its_problems_and_stores_nothing(
-    client: Client, use_case: UseCase, alice: User, settings: Settings
-) -> None:
-    client.force_login(alice)
-    response = client.post(NEW, three_files(**{**GOOD, "train": b"<script>alert(1)</script>\n"}))
-    page = response.content.decode()
-    assert response.status_code == 422
-    assert "1 problem: nothing was stored" in page
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert "<script>alert(1)" not in page
-    assert Dataset.objects.count() == 0
-    assert not (settings.PLAYBOOK_DATA_DIR / "blobs").exists()
-
-
-def test_a_row_in_train_and_test_is_refused(client: Client, use_case: UseCase, alice: User) -> None:
-    client.force_login(alice)
-    response = client.post(NEW, three_files(**{**GOOD, "test": jsonl("b")}))
-    assert response.status_code == 422
-    assert "Line 2 of train.jsonl has the same prompt" in response.content.decode()
-
-
-def test_a_missing_file_and_an_empty_card_are_named(client: Client, use_case: UseCase, alice: User) -> None:
-    client.force_login(alice)
-    response = client.post(NEW, {"how": "three", "name": "x", "train": SimpleUploadedFile("t.jsonl", jsonl("a"))})
-    assert response.status_code == 422
-    assert "This field is required." in response.content.decode()
-    response = client.post(NEW, {**CARD, "how": "three", "train": SimpleUploadedFile("t.jsonl", jsonl("a"))})
-    assert response.content.decode().count("Choose a file.") == 2
-
-
-def test_a_file_over_the_limit_names_limit_and_setting(
-    client: Client, use_case: UseCase, alice: User, settings: Settings
-) -> None:
-    settings.PLAYBOOK_MAX_UPLOAD_MB = 1
-    client.force_login(alice)
-    response = client.post(NEW, one_file(b"x" * 1_100_000))
-    assert response.status_code == 422
-    assert "rows.jsonl has 1.1 MB; the limit is 1 MB." in response.content.decode()
-
-
-def test_a_new_version_is_added(client: Client, dataset: Dataset, bob: User) -> None:
-    client.force_login(bob)
-    url = f"/datasets/{dataset.pk}/versions/new/"
-    assert client.get(url).status_code == 200
-    assert client.post(url, three_files(**{**GOOD, "test": b""})).status_code == 422
-    response = client.post(url, three_files(**{**GOOD, "train": jsonl("n")}))
-    assert response["Location"] == f"/datasets/{dataset.pk}/?version=2"
-    page = client.get(response["Location"]).content.decode()
-    assert "Version 2 of 2" in page
-
-
-def test_strangers_get_404_and_viewers_403(
+def test_strangers_get_404_and_viewers_read(
     client: Client, dataset: Dataset, use_case: UseCase, alice: User, mallory: User
 ) -> None:
-    urls = [NEW, f"/datasets/{dataset.pk}/versions/new/"]
+    urls = [f"/datasets/{dataset.pk}/{page}" for page in ("", "checks/duplicate/", "changes/")]
     client.force_login(mallory)
-    assert [client.post(url).status_code for url in urls] == [404, 404]
-    assert client.get(f"/datasets/{dataset.pk}/").status_code == 404
+    assert [client.get(url).status_code for url in urls] == [404, 404, 404]
     assert "Tickets of May" not in client.get("/datasets/").content.decode()
     add_member(use_case, user=mallory, role=Role.VIEWER, actor=alice)
-    assert client.get(f"/datasets/{dataset.pk}/").status_code == 200
-    assert [client.post(url).status_code for url in urls] == [403, 403]
+    assert [client.get(url).status_code for url in urls] == [200, 200, 200]
 
 
 def test_wrong_methods_are_refused(client: Client, dataset: Dataset, alice: User) -> None:
     client.force_login(alice)
-    assert client.post("/datasets/").status_code == 405
-    assert client.post(f"/datasets/{dataset.pk}/").status_code == 405
-    assert client.put(NEW).status_code == 405
+    urls = ["/datasets/", *(f"/datasets/{dataset.pk}/{page}" for page in ("", "checks/duplicate/", "changes/"))]
+    assert [client.post(url).status_code for url in urls] == [405, 405, 405, 405]
 
 
 def test_samples_are_seen_by_everybody_and_changed_by_nobody(client: Client, mallory: User) -> None:
@@ -134,7 +41,7 @@ def test_samples_are_seen_by_everybody_and_changed_by_nobody(client: Client, mal
     client.force_login(mallory)
     page = client.get(f"/datasets/{sample.pk}/").content.decode()
     assert "Train and test share" in page
-    assert "Upload a new version" not in page
+    assert "Bring a new version" not in page
     assert "Support tickets to JSON" in client.get("/datasets/").content.decode()
     assert client.post(f"/datasets/{sample.pk}/versions/new/").status_code == 403
 
@@ -164,13 +71,13 @@ def test_list_costs_the_same_for_one_and_three(
     client: Client, use_case: UseCase, dataset: Dataset, alice: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     client.force_login(alice)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(8):
         client.get("/datasets/")
     for name in ("x", "y"):
         contents = {Split.TRAIN: jsonl(name), Split.VALIDATION: jsonl(name + "v"), Split.TEST: jsonl(name + "t")}
         splits = read_three_files(contents)
         create_dataset(use_case=use_case, card=Card(**CARD), splits=splits, created_by=alice)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(8):
         client.get("/datasets/")
 
 
@@ -178,3 +85,77 @@ def test_the_use_case_page_shows_its_datasets(client: Client, dataset: Dataset, 
     client.force_login(alice)
     page = client.get("/use-cases/support-ticket-triage/").content.decode()
     assert f'href="/datasets/{dataset.pk}/"' in page
+
+
+def test_the_page_shows_the_checks_and_each_opens_its_rows(client: Client, use_case: UseCase, alice: User) -> None:
+    row = b'{"prompt": "%s", "completion": "I cannot help with <b>"}\n'
+    contents = {Split.TRAIN: row % b"a" + row % b"b", Split.VALIDATION: row % b"c", Split.TEST: row % b"d"}
+    dataset = create_dataset(use_case=use_case, card=Card(**CARD), splits=read_three_files(contents), created_by=alice)
+    client.force_login(alice)
+    page = client.get(f"/datasets/{dataset.pk}/").content.decode()
+    assert f'href="/datasets/{dataset.pk}/checks/refusal/?version=1"' in page
+    assert "100 %" in page
+    assert "Length of the prompt: median 1 characters" in page
+    rows = client.get(f"/datasets/{dataset.pk}/checks/refusal/").content.decode()
+    assert "4 rows in all, the first 4 cases can be opened here." in rows
+    assert "Row 2 of train, line 2 of the file" in rows
+    assert "Row 1 of test, line 1 of the file" in rows
+    assert "I cannot help with &lt;b&gt;" in rows
+    assert client.get(f"/datasets/{dataset.pk}/checks/refusal/?page=99").status_code == 200
+    assert client.get(f"/datasets/{dataset.pk}/checks/nothing/").status_code == 404
+
+
+def test_a_version_of_before_reports_were_kept_still_opens(client: Client, dataset: Dataset, alice: User) -> None:
+    dataset.versions.update(report_sha256="")
+    client.force_login(alice)
+    page = client.get(f"/datasets/{dataset.pk}/")
+    assert (page.status_code, "What the checks found" in page.content.decode()) == (200, False)
+    assert client.get(f"/datasets/{dataset.pk}/checks/duplicate/").status_code == 404
+
+
+def test_rows_are_searched_by_text_and_by_class(client: Client, use_case: UseCase, alice: User) -> None:
+    contents = {
+        Split.TRAIN: jsonl(*(f"row {n}" for n in range(1, 26)), 'a "quoted" <b>'),
+        Split.VALIDATION: jsonl("c"),
+        Split.TEST: jsonl("held out"),
+    }
+    dataset = create_dataset(use_case=use_case, card=Card(**CARD), splits=read_three_files(contents), created_by=alice)
+    client.force_login(alice)
+    url = f"/datasets/{dataset.pk}/"
+    page = client.get(url, {"q": "ROW 2"}).content.decode()
+    assert "7 rows, looked through to row 26 of 26 in train" in page
+    many = client.get(url, {"q": "row"}, headers={"HX-Request": "true"}).content.decode()
+    assert "10 rows, looked through to row 10 of 26 in train" in many
+    assert "q=row&amp;field=&amp;value=&amp;after=10" in many
+    assert "15 rows" not in many
+    assert "Row 26" in client.get(url, {"q": '"quoted" <b>'}).content.decode()
+    assert "1 row, looked" in client.get(url, {"field": "answer", "value": "ROW 7"}).content.decode()
+    assert "No row found" in client.get(url, {"q": "nothing", "after": "x"}).content.decode()
+
+
+def test_changes_between_versions_are_listed_by_split(client: Client, dataset: Dataset, alice: User) -> None:
+    contents = {
+        Split.TRAIN: jsonl("a", "new"),
+        Split.VALIDATION: jsonl("c"),
+        Split.TEST: jsonl("d").replace(b"D", b"X"),
+    }
+    add_version(dataset, splits=read_three_files(contents), created_by=alice)
+    client.force_login(alice)
+    page = client.get(f"/datasets/{dataset.pk}/changes/")
+    assert page.context["splits"] == {
+        Split.TRAIN: page.context["splits"][Split.TRAIN],
+        Split.VALIDATION: RowDiff(0, 0, 0, 1),
+        Split.TEST: page.context["splits"][Split.TEST],
+    }
+    counts = {
+        split: (diff.total_added, diff.total_removed, diff.total_changed, diff.total_kept)
+        for split, diff in page.context["splits"].items()
+    }
+    assert counts == {"train": (1, 1, 0, 1), "validation": (0, 0, 0, 1), "test": (0, 0, 1, 0)}
+    text = page.content.decode()
+    assert "Version 1 to 2" in text
+    assert "Before: row 1" in text
+    back = client.get(f"/datasets/{dataset.pk}/changes/?before=2&after=1").content.decode()
+    assert "Version 2 to 1" in back
+    assert client.get(f"/datasets/{dataset.pk}/changes/?before=7").status_code == 404
+    assert f"/datasets/{dataset.pk}/changes/?after=2" in client.get(f"/datasets/{dataset.pk}/").content.decode()

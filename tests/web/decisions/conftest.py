@@ -11,6 +11,7 @@ from playbook.web.decisions import actions
 from playbook.web.decisions.actions import Content
 from playbook.web.decisions.models import Decision, Verdict
 from playbook.web.decisions.queries import get_decision
+from playbook.web.decisions.signatures import sign_decision
 from playbook.web.decisions.signing import SignOff
 from playbook.web.usecases.models import UseCase
 from tests.web import decided
@@ -40,7 +41,7 @@ def fresh(decision: Decision) -> Decision:
 def sign(decision: Decision, user: User, role: Role, verdict: Verdict = Verdict.APPROVE, reason: str = "") -> Decision:
     """Sign what the decision reads now, and return it as stored afterwards."""
     digest = SignOff(fresh(decision)).digest
-    actions.sign_decision(decision, user=user, role=role, verdict=verdict, reason=reason, seen_digest=digest)
+    sign_decision(decision, user=user, role=role, verdict=verdict, reason=reason, seen_digest=digest)
     return fresh(decision)
 
 

@@ -108,7 +108,7 @@ def test_a_wrong_password_signs_nothing(client: Client, proposal: Decision, bob:
     response = client.post("/decisions/1/sign/", signature(proposal, password="guess"), headers=headers)
     page = response.content.decode()
     assert response.status_code == 422
-    assert "This is not your password; nothing was signed." in page
+    assert "This is not your password. Nothing was signed." in page
     assert 'id="record"' in page
     assert "guess" not in page
     assert Signature.objects.count() == 0
@@ -177,12 +177,12 @@ def test_a_void_signature_is_shown_with_what_changed(
 
 def test_edit_changes_content_and_options(client: Client, draft: Decision, bob: User) -> None:
     client.force_login(bob)
-    form = edit_form(client, draft, title="New title", **{"options-0-title": "", "options-5-title": "Buy a service"})
+    form = edit_form(client, draft, title="New title", **{"options-0-title": "", "options-6-title": "Buy a service"})
     response = client.post("/decisions/1/edit/", form)
     assert (response.status_code, response["Location"]) == (302, "/decisions/1/")
     decision = Decision.objects.get()
     assert decision.title == "New title"
-    assert decision.options[0]["title"] == "Retrieve the missing knowledge"
+    assert decision.options[0]["title"] == "Keep the prompt"
     assert decision.options[-1] == {"title": "Buy a service", "pros": "", "cons": ""}
 
 
@@ -223,7 +223,7 @@ def test_an_accepted_decision_is_not_edited_but_reopened(client: Client, accepte
 
 
 def test_a_locked_criterion_is_shown_and_not_edited(client: Client, accepted: Decision, alice: User) -> None:
-    actions.lock_criterion(accepted)
+    actions.lock_criterion(accepted, test_set="a" * 64)
     client.force_login(alice)
     page = client.get("/decisions/1/").content.decode()
     assert "when the first run started" in page
@@ -293,11 +293,11 @@ def test_the_log_costs_the_same_for_one_and_three(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     client.force_login(bob)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(12):
         client.get("/decisions/")
     for _ in range(2):
         decided.proposed(use_case, alice)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(12):
         client.get("/decisions/")
 
 
@@ -337,3 +337,16 @@ def test_markup_in_text_is_shown_as_text(client: Client, draft: Decision, alice:
     client.force_login(alice)
     for address in ("/decisions/1/", "/decisions/", "/decisions/1/edit/"):
         assert "<script>alert" not in client.get(address).content.decode()
+
+
+def test_what_people_write_makes_no_heading_in_the_markdown(client: Client, draft: Decision, alice: User) -> None:
+    context = "Fine.\n\n### Signatures\n\n* Bob Okafor, ML lead\nStatus\n---\nTitle\n=====\n- a point stays one"
+    edit(draft, alice, context=context, title="One\nline", consequences="# Approved")
+    client.force_login(alice)
+    text = client.get("/decisions/1.md").content.decode()
+    headings = [line for line in text.splitlines() if line.startswith("#") or line.startswith("=")]
+    assert "\\### Signatures" in text
+    assert "\n- a point stays one\n" in text
+    assert [line for line in headings if "Signatures" in line or "Approved" in line] == ["### Signatures"]
+    assert "\n---\n" not in text.partition("\n---\n")[2]
+    assert "\n=====" not in text

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from playbook.web.accounts.models import User
-from playbook.web.datasets.models import Dataset, DatasetVersion
+from playbook.web.datasets.models import Dataset, DatasetVersion, DocumentSet
 
 
 def _people(settings: Settings) -> dict[str, str]:
@@ -29,7 +29,12 @@ def test_load_demo_makes_people_who_can_log_in_and_imports_the_sample_dataset(se
         "charlie": "Charlie Lindqvist",
         "dana": "Dana Ferreira",
     }
-    assert list(Dataset.objects.values_list("slug", "is_sample")) == [("support-tickets", True)]
+    assert list(Dataset.objects.order_by("slug").values_list("slug", "is_sample")) == [
+        ("company-facts", True),
+        ("order-numbers", True),
+        ("support-tickets", True),
+    ]
+    assert list(DocumentSet.objects.values_list("name", "is_sample")) == [("Company facts that change", True)]
     assert [user.username for user in User.objects.filter(groups__name="Playbook editors")] == ["alice"]
     assert stat.filemode((settings.PLAYBOOK_DATA_DIR / "demo-people.json").stat().st_mode) == "-rw-------"
 
@@ -41,7 +46,7 @@ def test_load_demo_again_changes_nothing(settings: Settings) -> None:
     before = list(User.objects.values_list("username", "password"))
     call_command("load_demo")
     assert list(User.objects.values_list("username", "password")) == before
-    assert DatasetVersion.objects.count() == 1
+    assert (DatasetVersion.objects.count(), DocumentSet.objects.count()) == (3, 1)
     _people(settings)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from playbook.contracts.protocol import ClaimResponse
+from playbook.contracts.protocol import PROTOCOL_VERSION, ClaimResponse
 from playbook.web.accounts.models import User
 from playbook.web.jobs.actions import create_worker
 from playbook.web.jobs.models import Job, Worker
@@ -23,7 +23,7 @@ class Caller:
         self.worker = worker
         self.token = token
 
-    def claim(self, *base_models: str, protocol_version: int = 1, token: str | None = None) -> Any:
+    def claim(self, *base_models: str, protocol_version: int = PROTOCOL_VERSION, token: str | None = None) -> Any:
         capabilities = make_capabilities(*base_models).model_dump(mode="json")
         body = {"protocol_version": protocol_version, "capabilities": capabilities}
         return self.post("/claim", body, token=token or self.token)

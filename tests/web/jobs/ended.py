@@ -41,10 +41,12 @@ def report_with(spec: RunSpec, *, base: list[bool], tuned: list[bool]) -> Report
     return make_report(spec).model_copy(update={"arms": arms, "comparisons": compare_all(arms)})
 
 
-def claimed_job(use_case: UseCase, created_by: User, *, decision: Decision | None = None) -> Attempt:
+def claimed_job(
+    use_case: UseCase, created_by: User, *, decision: Decision | None = None, spec: RunSpec | None = None
+) -> Attempt:
     """Launch a job and have a worker claim it."""
     actions.launch_job(
-        use_case=use_case, created_by=created_by, title="LoRA on tickets", spec=make_spec(), decision=decision
+        use_case=use_case, created_by=created_by, title="LoRA on tickets", spec=spec or make_spec(), decision=decision
     )
     worker, _ = actions.create_worker(name="gpu-1", created_by=None)
     claim = actions.claim_next_job(worker, make_capabilities())
@@ -81,10 +83,19 @@ def succeeded_job(
     base = base if base is not None else [True] * 2 + [False] * 38
     tuned = tuned if tuned is not None else [False] * 1 + [True] * 38 + [False] * 1
     report = report_with(attempt.job.run_spec, base=base, tuned=tuned)
+    return finished_with(attempt, report)
+
+
+def finished_with(attempt: Attempt, report: Report) -> Job:
+    """Hand over a report and an adapter, and end the job; as cancelled when the report is partial."""
     for name, content in (("report.json", report.model_dump_json().encode()), ("adapter.zip", b"PK adapter")):
         blob = blobs.store([content])
         Artifact.objects.create(
             job=attempt.job, attempt=attempt, name=name, sha256=blob.sha256, size_bytes=blob.size_bytes
         )
-    actions.finish(attempt, state=JobState.SUCCEEDED, reason=EndReason.COMPLETED, message="")
+    if report.partial:
+        actions.request_cancel(attempt.job, actor=attempt.job.created_by)
+        actions.finish(attempt, state=JobState.CANCELLED, reason=EndReason.CANCELLED_BY_USER, message="")
+    else:
+        actions.finish(attempt, state=JobState.SUCCEEDED, reason=EndReason.COMPLETED, message="")
     return Job.objects.get(pk=attempt.job_id)

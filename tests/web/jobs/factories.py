@@ -82,3 +82,11 @@ def make_report(spec: RunSpec) -> Report:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def event_file(job: Job) -> bytes:
+    """Return events.jsonl of the newest attempt, byte for byte as far as it has arrived."""
+    attempt = job.latest_attempt
+    if attempt is None:
+        return b""
+    return b"".join(bytes(data) for data in attempt.event_chunks.values_list("data", flat=True))

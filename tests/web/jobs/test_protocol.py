@@ -9,13 +9,13 @@ from django.utils import timezone
 
 from playbook.contracts import events
 from playbook.contracts.events import Event
-from playbook.contracts.protocol import MAX_EVENT_CHUNK_BYTES
+from playbook.contracts.protocol import MAX_EVENT_CHUNK_BYTES, PROTOCOL_VERSION
 from playbook.contracts.states import EndReason, Stage
 from playbook.web.accounts.models import User
-from playbook.web.jobs import actions, queries
-from playbook.web.jobs.models import Attempt, Job, MetricPoint, Worker
+from playbook.web.jobs import actions, curves
+from playbook.web.jobs.models import Artifact, Attempt, Job, MetricPoint, Worker
 from tests.web.jobs.conftest import Caller
-from tests.web.jobs.factories import AT, make_report, sha256, split_bytes
+from tests.web.jobs.factories import AT, event_file, make_report, sha256, split_bytes
 
 STALE = {
     "detail": "This attempt is no longer the current one of its job; stop its trainer and forget it",
@@ -86,13 +86,13 @@ def test_claim_of_a_disabled_worker_is_refused(caller: Caller, job: Job) -> None
 
 
 def test_claim_with_another_protocol_version_is_refused(caller: Caller, job: Job) -> None:
-    response = caller.claim(protocol_version=2)
+    response = caller.claim(protocol_version=99)
     assert response.status_code == 426
-    assert response.json()["detail"].startswith("The worker speaks protocol version 2, this site 1;")
+    assert response.json()["detail"].startswith(f"The worker speaks protocol version 99, this site {PROTOCOL_VERSION};")
 
 
 def test_body_that_is_not_a_claim_is_named(caller: Caller) -> None:
-    response = caller.post("/claim", {"protocol_version": 1}, token=caller.token)
+    response = caller.post("/claim", {"protocol_version": PROTOCOL_VERSION}, token=caller.token)
     assert (response.status_code, response.json()["detail"]) == (
         422,
         "body.body.capabilities: Field required (1 problems)",
@@ -171,7 +171,7 @@ def test_events_move_the_job_to_running_at_the_first_training_event(caller: Call
     assert caller.events(claim, more, offset=len(data)).json() == {"offset": len(data) + len(more)}
     job.refresh_from_db()
     assert (job.state, job.first_step_at is not None) == ("running", True)
-    assert queries.event_file(job) == data + more
+    assert event_file(job) == data + more
 
 
 def test_events_update_the_progress_of_the_attempt(caller: Caller, job: Job) -> None:
@@ -195,7 +195,7 @@ def test_events_at_a_wrong_offset_get_416_with_the_right_one(caller: Caller, job
     caller.events(claim, data)
     replayed, gap = caller.events(claim, data), caller.events(claim, data, offset=len(data) + 7)
     assert [(answer.status_code, answer.json()["offset"]) for answer in (replayed, gap)] == [(416, len(data))] * 2
-    assert (queries.event_file(job), MetricPoint.objects.count()) == (data, 1)
+    assert (event_file(job), MetricPoint.objects.count()) == (data, 1)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_events_that_do_not_parse_get_422_and_leave_nothing(caller: Caller, job:
     response = caller.events(caller.claimed(), data)
     assert response.status_code == 422
     assert response.json()["detail"].startswith(said)
-    assert (queries.event_file(job), Attempt.objects.get().event_bytes) == (b"", 0)
+    assert (event_file(job), Attempt.objects.get().event_bytes) == (b"", 0)
 
 
 def test_events_over_the_limit_get_413(caller: Caller, job: Job) -> None:
@@ -224,8 +224,8 @@ def test_values_that_are_not_finite_stay_in_the_log_and_out_of_the_curve(caller:
     claim = caller.claimed()
     data = lines(metric(1, train_loss=2.0), metric(2, train_loss=float("nan")), metric(3, train_loss=float("inf")))
     assert caller.events(claim, data).status_code == 200
-    assert queries.curve(job, ["train_loss"]) == {"train_loss": [(1, 2.0)]}
-    assert queries.event_file(job) == data
+    assert curves.of_jobs([job], ["train_loss"])[job.pk] == {"train_loss": [(1, 2.0)]}
+    assert event_file(job) == data
 
 
 def test_finish_succeeded_needs_a_valid_report_of_this_run(caller: Caller, job: Job) -> None:
@@ -233,10 +233,10 @@ def test_finish_succeeded_needs_a_valid_report_of_this_run(caller: Caller, job: 
     missing = caller.finish(claim, "succeeded", "completed")
     caller.upload(claim, "report.json", b"{}", sha256=sha256(b"{}"))
     invalid = caller.finish(claim, "succeeded", "completed")
-    other = make_report(claim.spec.model_copy(update={"seed": 7})).model_dump_json().encode()
+    other = make_report(job.run_spec.model_copy(update={"seed": 7})).model_dump_json().encode()
     caller.upload(claim, "report.json", other, sha256=sha256(other))
     foreign = caller.finish(claim, "succeeded", "completed")
-    good = make_report(claim.spec).model_dump_json().encode()
+    good = make_report(job.run_spec).model_dump_json().encode()
     caller.upload(claim, "report.json", good, sha256=sha256(good))
     done = caller.finish(claim, "succeeded", "completed")
 
@@ -251,6 +251,31 @@ def test_finish_succeeded_needs_a_valid_report_of_this_run(caller: Caller, job: 
     job.refresh_from_db()
     assert (job.state, job.end_reason) == ("succeeded", "completed")
     assert caller.finish(claim, "succeeded", "completed").status_code == 409
+
+
+def test_a_partial_report_is_kept_of_a_cancelled_job_alone(caller: Caller, job: Job, alice: User) -> None:
+    claim = caller.claimed()
+    partial = make_report(job.run_spec).model_copy(update={"partial": True}).model_dump_json().encode()
+    caller.upload(claim, "report.json", partial, sha256=sha256(partial))
+
+    refused = caller.finish(claim, "succeeded", "completed")
+    actions.request_cancel(job, actor=alice)
+    done = caller.finish(claim, "cancelled", "cancelled_by_user")
+
+    assert (refused.status_code, "says that it is partial" in refused.json()["detail"]) == (422, True)
+    assert done.json() == {"state": "cancelled"}
+    assert Artifact.objects.get(job=job, name="report.json").sha256 == sha256(partial)
+
+
+def test_a_cancelled_job_forgets_a_report_that_cannot_be_read(caller: Caller, job: Job, alice: User) -> None:
+    claim = caller.claimed()
+    caller.upload(claim, "report.json", b"{}", sha256=sha256(b"{}"))
+    actions.request_cancel(job, actor=alice)
+
+    done = caller.finish(claim, "cancelled", "cancelled_by_user")
+
+    assert done.json() == {"state": "cancelled"}
+    assert not Artifact.objects.filter(job=job).exists()
 
 
 def test_finish_with_a_reason_that_does_not_fit_is_refused(caller: Caller, job: Job) -> None:
@@ -273,6 +298,7 @@ def test_openapi_document_lists_every_endpoint_of_the_table(client: Client, db: 
     assert found == {
         ("post", "/claim"),
         ("get", "/jobs/{job_id}/inputs/{name}"),
+        ("get", "/jobs/{job_id}/turns"),
         ("post", "/jobs/{job_id}/heartbeat"),
         ("post", "/jobs/{job_id}/events"),
         ("get", "/jobs/{job_id}/artifacts/{name}"),

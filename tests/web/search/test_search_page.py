@@ -10,21 +10,18 @@ from pytest_django import DjangoAssertNumQueries
 from playbook.contracts.dataset import Split
 from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
-from playbook.web.common.models import AuditEntry
 from playbook.web.datasets.actions import Card, create_dataset
 from playbook.web.datasets.reading import read_three_files
 from playbook.web.decisions import actions as decisions
 from playbook.web.search.commands import COMMANDS, Command
 from playbook.web.search.models import MissedSearch
-from playbook.web.search.results import filters_for
-from playbook.web.search.rows import current_index
 from playbook.web.usecases.actions import add_member, create_use_case, remove_member
 from playbook.web.usecases.models import UseCase
 from tests.web import decided
 from tests.web.jobs.factories import make_job
 
 PAGE, PALETTE = "search:index", "search:palette"
-ROW = b'{"messages": [{"role": "user", "content": "%s"}, {"role": "assistant", "content": "ok"}]}\n'
+ROW = b'{"messages": [{"role": "user", "content": "xylophone %s"}, {"role": "assistant", "content": "ok"}]}\n'
 
 
 def text(client: Client, query: str, name: str = PAGE, **filters: str) -> str:
@@ -108,25 +105,10 @@ def test_a_change_is_found_and_the_state_is_the_present_one(client: Client, use_
     assert "draft" in text(client, f"D-{decision.number}", kind="decision")
 
 
-def test_an_entry_committed_after_a_later_one_is_not_missed(use_case: UseCase, alice: User) -> None:
-    """Numbers are given before commits: entry 7 may appear after entry 8 was seen."""
-    make_job(use_case, alice)
-    current_index()
-    job = make_job(use_case, alice)
-    late = AuditEntry.objects.latest("pk")
-    AuditEntry.objects.filter(pk=late.pk).delete()
-    AuditEntry.objects.create(pk=late.pk + 1, action="noted", subject="usecases.usecase", subject_id=use_case.pk)
-    found = current_index().search("lora on tickets", filters_for(alice), limit=10)
-    assert [hit.key for hit in found.hits if hit.kind == "job"] == [str(job.pk - 1)]
-    AuditEntry.objects.create(pk=late.pk, action="launched", subject="jobs.job", subject_id=job.pk)
-    found = current_index().search("lora on tickets", filters_for(alice), limit=10)
-    assert sorted(hit.key for hit in found.hits if hit.kind == "job") == [str(job.pk - 1), str(job.pk)]
-
-
 def test_articles_are_found_with_marked_words(client: Client, alice: User) -> None:
     client.force_login(alice)
     page = client.get(reverse(PAGE), {"q": "lora changes"}).content.decode()
-    assert '<a href="/library/train/what-lora-changes/">What <mark>LoRA</mark> <mark>changes</mark>' in page
+    assert '<a href="/library/train/what-lora-changes/">What does <mark>LoRA</mark> <mark>change</mark>' in page
 
 
 def test_headings_terms_checklists_and_base_models_lead_to_their_pages(client: Client, alice: User) -> None:
@@ -180,8 +162,8 @@ def test_every_page_has_the_palette_and_a_link_that_needs_no_script(client: Clie
 
 def test_filters_narrow_and_wrong_ones_do_nothing(client: Client, alice: User) -> None:
     client.force_login(alice)
-    assert "What LoRA changes" in text(client, "lora", area="train")
-    assert "What LoRA changes" not in text(client, "lora", area="decide", kind="article")
+    assert "What does LoRA change" in text(client, "lora", area="train")
+    assert "What does LoRA change" not in text(client, "lora", area="decide", kind="article")
     assert text(client, "lora", kind="nonsense") == text(client, "lora")
 
 

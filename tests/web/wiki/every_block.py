@@ -75,6 +75,10 @@ $$\mathcal{L} = -\frac{1}{N} \sum_{i=1}^{N} \log p_\theta(y_i \mid x_i)$$
 
 ![A blue rectangle](dot.png)
 
+/// figure | the-loop
+A drawing with its caption, after Hu et al. (2021).
+///
+
 ## Notices
 
 /// note

@@ -25,7 +25,12 @@ class Command(BaseCommand):
             "--team", action="append", default=[], help="a team to join, as articles name it as their owner; repeatable"
         )
 
+        parser.add_argument("--leave-team", action="append", default=[], help="a team to leave; repeatable")
+
     def handle(self, *args: Any, **options: Any) -> None:
+        teams = set(Group.objects.values_list("name", flat=True))
+        if unknown := [team for team in options["leave_team"] if team not in teams]:
+            raise CommandError(f"there is no team {unknown[0]!r}; there are: {', '.join(sorted(teams)) or 'none'}")
         password = secrets.token_urlsafe(12)
         user = User.objects.filter(username=options["username"]).first() or User(username=options["username"])
         user.name = options["name"]
@@ -38,5 +43,6 @@ class Command(BaseCommand):
             said = "; ".join(f"{field}: {' '.join(found)}" for field, found in error.message_dict.items())
             raise CommandError(said) from error
         user.save()
+        user.groups.remove(*Group.objects.filter(name__in=options["leave_team"]))
         user.groups.add(*(Group.objects.get_or_create(name=team[:150])[0] for team in options["team"]))
         self.stdout.write(f"{user.username} ({user.name}) may log in with the password {password}")

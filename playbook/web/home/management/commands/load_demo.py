@@ -15,9 +15,11 @@ from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from playbook.contracts.documents import BadDocuments
 from playbook.library.problems import ContentError
 from playbook.web.accounts.models import User
 from playbook.web.datasets.actions import import_sample_dataset
+from playbook.web.datasets.document_sets import import_sample_documents
 from playbook.web.datasets.reading import BadDataset
 
 PEOPLE = (
@@ -54,8 +56,10 @@ class Command(BaseCommand):
 
 def _import_sample(folder: Path) -> None:
     try:
-        import_sample_dataset(folder)
-    except (BadDataset, ContentError, OSError) as error:
+        dataset = import_sample_dataset(folder)
+        if (documents := folder / "documents.jsonl").is_file():
+            import_sample_documents(documents, name=dataset.name)
+    except (BadDataset, BadDocuments, ContentError, OSError) as error:
         raise CommandError(f"The sample dataset in {folder} cannot be imported: {error}") from error
 
 

@@ -1,0 +1,178 @@
+"""The page of one question of an assessment: its answers, evidence, who is asked, and the discussion."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from playbook.library.definition import Question
+from playbook.web.accounts.models import User
+from playbook.web.assessments import actions, team_actions
+from playbook.web.assessments.evidence import FileEvidence
+from playbook.web.assessments.measured import offers_of, pieces_of
+from playbook.web.assessments.models import Assessment
+from playbook.web.assessments.queries import checklist_of
+from playbook.web.assessments.question_forms import AssignForm, EvidenceForm, RemarkForm
+from playbook.web.assessments.sheet import asked_question
+from playbook.web.common import blobs
+from playbook.web.common.content import library
+from playbook.web.common.measurements import measurements_of
+from playbook.web.common.permissions import Conflict
+from playbook.web.usecases.models import may_write
+from playbook.web.usecases.permissions import get_visible, require_role, signed_in
+
+
+@require_safe
+def detail(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
+    assessment, question = _question(request, pk, question_id)
+    return render(request, "assessments/question_detail.html", _context(request, assessment, question))
+
+
+@require_POST
+def measure(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
+    """Answer the question with what a job measured."""
+    assessment, question, user = _writable(request, pk, question_id)
+    if question.measured is None:
+        raise Http404(f"no measurement answers {question_id!r}")
+    offers = offers_of(measurements_of(assessment.use_case_id)[0], question.measured)
+    chosen = next((offer for offer in offers if offer.key == request.POST.get("job")), None)
+    if chosen is None:
+        messages.error(request, "Choose a job of this use case whose report measured it.")
+        return _back(assessment, question_id)
+    try:
+        actions.answer_by_measurement(assessment, question_id=question_id, measurement=chosen.measurement, author=user)
+    except Conflict as conflict:
+        messages.error(request, str(conflict))
+    return _back(assessment, question_id)
+
+
+@require_POST
+def add_evidence(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
+    assessment, question, user = _writable(request, pk, question_id)
+    form = EvidenceForm(request.POST, request.FILES, measurements=measurements_of(assessment.use_case_id)[0])
+    if not form.is_valid():
+        context = _context(request, assessment, question, evidence_form=form)
+        return render(request, "assessments/question_detail.html", context, status=422)
+    try:
+        actions.add_evidence(assessment, question_id=question_id, piece=form.piece(), author=user)
+    except Conflict as conflict:
+        messages.error(request, str(conflict))
+    return _back(assessment, question_id, "evidence")
+
+
+@require_POST
+def remove_evidence(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
+    assessment, _, user = _writable(request, pk, question_id)
+    try:
+        actions.remove_evidence(assessment, question_id=question_id, digest=request.POST.get("digest", ""), author=user)
+    except Conflict as conflict:
+        messages.error(request, str(conflict))
+    return _back(assessment, question_id, "evidence")
+
+
+@require_POST
+def assign(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
+    assessment, question, user = _writable(request, pk, question_id)
+    form = AssignForm(request.POST, use_case=assessment.use_case)
+    if not form.is_valid():
+        context = _context(request, assessment, question, assign_form=form)
+        return render(request, "assessments/question_detail.html", context, status=422)
+    try:
+        team_actions.assign_question(assessment, question_id=question_id, actor=user, **form.cleaned_data)
+    except Conflict as conflict:
+        messages.error(request, str(conflict))
+    return _back(assessment, question_id, "assignment")
+
+
+@require_POST
+def end_assignment(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
+    assessment, _, user = _writable(request, pk, question_id)
+    try:
+        team_actions.end_assignment(assessment, question_id=question_id, actor=user)
+    except Conflict as conflict:
+        messages.error(request, str(conflict))
+    return _back(assessment, question_id, "assignment")
+
+
+@require_POST
+def remark(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
+    """Every member may take part, those who only read too."""
+    assessment, question = _question(request, pk, question_id)
+    form = RemarkForm(request.POST)
+    if not form.is_valid():
+        context = _context(request, assessment, question, remark_form=form)
+        return render(request, "assessments/question_detail.html", context, status=422)
+    team_actions.add_remark(
+        assessment, question_id=question_id, text=form.cleaned_data["text"], author=signed_in(request)
+    )
+    return _back(assessment, question_id, "discussion")
+
+
+@require_safe
+def evidence_file(request: HttpRequest, pk: int, sha256: str) -> FileResponse:
+    """A file of the assessment, always as a download: what people bring is never shown as a page of the site."""
+    assessment = _assessment(request, pk)
+    pieces = (piece for answer in assessment.answers.exclude(evidence=[]) for piece in answer.pieces)
+    found = next((piece for piece in pieces if isinstance(piece, FileEvidence) and piece.sha256 == sha256), None)
+    if found is None:
+        raise Http404("no such file in this assessment")
+    try:
+        content = blobs.open_blob(sha256)
+    except FileNotFoundError:
+        raise Http404("the file is gone from the site's data folder; restore it from a backup") from None
+    return FileResponse(content, as_attachment=True, filename=found.name, content_type="application/octet-stream")
+
+
+def _context(
+    request: HttpRequest,
+    assessment: Assessment,
+    question: Question,
+    *,
+    evidence_form: EvidenceForm | None = None,
+    assign_form: AssignForm | None = None,
+    remark_form: RemarkForm | None = None,
+) -> dict[str, Any]:
+    measurements, problems = measurements_of(assessment.use_case_id)
+    asked = asked_question(assessment, question)
+    return {
+        "assessment": assessment,
+        "question": question,
+        "asked": asked,
+        "pieces": pieces_of(asked.current),
+        "offers": [(offer, question.quoted(offer.answer)) for offer in offers_of(measurements, question.measured)],
+        "report_problems": problems,
+        "articles": library().articles.values(),
+        "remarks": assessment.remarks.filter(question_id=question.id).select_related("author"),
+        "may_answer": may_write(assessment.use_case.roles_of(signed_in(request))) and not assessment.is_locked,
+        "evidence_form": evidence_form or EvidenceForm(measurements=measurements, auto_id="evidence_%s"),
+        "assign_form": assign_form or AssignForm(use_case=assessment.use_case),
+        "remark_form": remark_form or RemarkForm(),
+    }
+
+
+def _back(assessment: Assessment, question_id: str, part: str = "") -> HttpResponse:
+    response = redirect("assessments:question", assessment.pk, question_id)
+    if part:
+        response["Location"] += f"#{part}"
+    return response
+
+
+def _assessment(request: HttpRequest, pk: int) -> Assessment:
+    return get_visible(signed_in(request), Assessment.objects.select_related("use_case", "created_by"), pk=pk)
+
+
+def _question(request: HttpRequest, pk: int, question_id: str) -> tuple[Assessment, Question]:
+    assessment = _assessment(request, pk)
+    found = next((q for q in checklist_of(assessment).questions if q.id == question_id), None)
+    if found is None:
+        raise Http404(f"no question {question_id!r} in this assessment")
+    return assessment, found
+
+
+def _writable(request: HttpRequest, pk: int, question_id: str) -> tuple[Assessment, Question, User]:
+    assessment, question = _question(request, pk, question_id)
+    user = signed_in(request)
+    require_role(user, assessment.use_case)
+    return assessment, question, user

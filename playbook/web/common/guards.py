@@ -1,0 +1,160 @@
+"""Triggers that refuse what no code of ours does: changes to rows that are only ever appended or frozen.
+
+Put up after each `migrate` and not by a migration, because SQLite drops a table's triggers whenever a later migration
+remakes the table. Lifted for migrations that have work to do, and by `manage.py flush`, which empties the database.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.apps import apps
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+Event = Literal["INSERT", "UPDATE", "DELETE"]
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Refuses `event` on the rows of `model` where `when` holds (SQL over OLD and NEW; empty: always).
+
+    `{differs}` in `when` compares two values that may be null. A refused statement raises IntegrityError with
+    `message`. A guard of DELETE also refuses TRUNCATE.
+    """
+
+    name: str
+    model: str
+    event: Event
+    message: str
+    when: str = ""
+
+    @property
+    def table(self) -> str:
+        return str(apps.get_model(self.model)._meta.db_table)
+
+    def names(self, vendor: str) -> tuple[str, ...]:
+        """Return the names of its triggers."""
+        return (self.name, f"{self.name}_truncate") if self._truncates(vendor) else (self.name,)
+
+    def create(self, vendor: str) -> Iterator[str]:
+        """Yield the statements that put it up."""
+        row = "OLD" if self.event == "DELETE" else "NEW"
+        if vendor == "sqlite":
+            condition = f"WHEN {self.when.format(differs='IS NOT')} " if self.when else ""
+            yield (
+                f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} FOR EACH ROW {condition}"
+                f"BEGIN SELECT RAISE(ABORT, '{self.message}'); END"
+            )
+            return
+        refuse = f"RAISE EXCEPTION '{self.message}' USING ERRCODE = 'integrity_constraint_violation';"
+        condition = self.when.format(differs="IS DISTINCT FROM") or "TRUE"
+        yield (
+            f"CREATE OR REPLACE FUNCTION {self.name}() RETURNS trigger LANGUAGE plpgsql AS $$ "
+            f"BEGIN IF {condition} THEN {refuse} END IF; RETURN {row}; END $$"
+        )
+        yield (
+            f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} "
+            f"FOR EACH ROW EXECUTE FUNCTION {self.name}()"
+        )
+        if self._truncates(vendor):
+            yield (
+                f"CREATE OR REPLACE FUNCTION {self.name}_truncate() RETURNS trigger LANGUAGE plpgsql AS $$ "
+                f"BEGIN {refuse} END $$"
+            )
+            yield (
+                f"CREATE TRIGGER {self.name}_truncate BEFORE TRUNCATE ON {self.table} "
+                f"FOR EACH STATEMENT EXECUTE FUNCTION {self.name}_truncate()"
+            )
+
+    def drop(self, vendor: str) -> Iterator[str]:
+        """Yield the statements that take it down, whether it is up or not."""
+        where = "" if vendor == "sqlite" else f" ON {self.table}"
+        for name in self.names(vendor):
+            yield f"DROP TRIGGER IF EXISTS {name}{where}"
+
+    def _truncates(self, vendor: str) -> bool:
+        return vendor == "postgresql" and self.event == "DELETE" and not self.when
+
+
+def append_only(model: str, name: str, what: str) -> tuple[Guard, Guard]:
+    """Return the guards that keep every row of a model as it was appended."""
+    return (
+        Guard(f"{name}_no_update", model, "UPDATE", f"{what} are appended, never changed"),
+        Guard(f"{name}_no_delete", model, "DELETE", f"{what} are appended, never deleted"),
+    )
+
+
+_guards: list[Guard] = [
+    *append_only("common.AuditEntry", "audit_entry", "audit entries"),
+    Guard(
+        "audit_entry_in_order",
+        "common.AuditEntry",
+        "INSERT",
+        "an audit entry follows the newest one; append it with record()",
+        when="NEW.number <> (SELECT number + 1 FROM common_audithead) "
+        "OR NEW.previous_hash <> (SELECT hash FROM common_audithead)",
+    ),
+    Guard(
+        "audit_head_one_step",
+        "common.AuditHead",
+        "UPDATE",
+        "the head of the audit log moves one entry at a time",
+        when="NEW.number <> OLD.number + 1",
+    ),
+    Guard("audit_head_no_delete", "common.AuditHead", "DELETE", "the head of the audit log is never deleted"),
+]
+
+
+def register(*guards: Guard) -> None:
+    """Add an app's own guards; call it in its `ready`."""
+    _guards.extend(guards)
+
+
+def set_up(connection: BaseDatabaseWrapper) -> None:
+    """Put up every guard whose table exists, and the first head of the audit log."""
+    tables = set(connection.introspection.table_names())
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        if "common_audithead" in tables:
+            cursor.execute("SELECT count(*) FROM common_audithead")
+            if not cursor.fetchone()[0]:
+                head = apps.get_model("common.AuditHead")(pk=1)
+                head.save(using=connection.alias, force_insert=True)
+        for guard in _guards:
+            if guard.table in tables:
+                for statement in (*guard.drop(connection.vendor), *guard.create(connection.vendor)):
+                    cursor.execute(statement)
+
+
+def lift(connection: BaseDatabaseWrapper) -> None:
+    """Take every guard down. `set_up` puts them up again."""
+    tables = set(connection.introspection.table_names())
+    with connection.cursor() as cursor:
+        for guard in _guards:
+            if guard.table in tables:
+                for statement in guard.drop(connection.vendor):
+                    cursor.execute(statement)
+
+
+def missing(connection: BaseDatabaseWrapper) -> list[str]:
+    """Return the names of the guards that are not up, or are disabled."""
+    query = (
+        "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        if connection.vendor == "sqlite"
+        else "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        up = {row[0] for row in cursor.fetchall()}
+    return [name for guard in _guards for name in guard.names(connection.vendor) if name not in up]
+
+
+def before_migrate(*, using: str, plan: list[Any] | None = None, **_: Any) -> None:
+    """Lift the guards when there is something to migrate: a migration may rewrite rows or remake a table."""
+    if plan:
+        lift(connections[using])
+
+
+def after_migrate(*, using: str, **_: Any) -> None:
+    """Put the guards up: after `migrate`, and after `flush`, which sends the same signal."""
+    set_up(connections[using])

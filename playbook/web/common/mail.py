@@ -1,0 +1,32 @@
+"""Letters to people of the site. A letter never fails the write that it tells of."""
+
+import logging
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db import transaction
+
+from playbook.web.accounts.models import User
+
+log = logging.getLogger(__name__)
+
+
+def send_after_commit(people: Iterable[User], *, subject: str, text: str, path: str) -> None:
+    """Write to each person who has an address, once the transaction is committed; `path` becomes a whole address.
+
+    Without PLAYBOOK_EMAIL_URL letters are printed on the console. A mail server that does not answer is logged.
+    """
+    addresses = [person.email for person in people if person.email]
+    one_line = " ".join(subject.split())  # a subject with a line break would be refused as a forged header
+    body = f"{text}\n\n{settings.PLAYBOOK_PUBLIC_URL}{path}\n"
+
+    def send() -> None:
+        for address in addresses:
+            try:
+                send_mail(one_line, body, settings.DEFAULT_FROM_EMAIL, [address])
+            except OSError as error:  # smtplib's own errors are of this kind too
+                log.warning("The letter “%s” to %s was not sent: %s", one_line, address, error)
+
+    if addresses:
+        transaction.on_commit(send)

@@ -1,0 +1,116 @@
+"""Columns over time, made of parts, as SVG geometry: `templates/common/_columns_plot.html` draws it. No script."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from playbook.web.common.plots import Tick, nice_ticks, number_text
+
+WIDTH, HEIGHT = 720, 150
+LEFT, RIGHT, TOP, BOTTOM = 44, 8, 12, 36
+GAP = 0.25
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a column, placed. `number` (from 1) picks its colour."""
+
+    number: int
+    x: float
+    y: float
+    width: float
+    height: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Column:
+    label: str
+    url: str
+    x: float
+    middle: float
+    width: float
+    text: str
+    parts: tuple[Part, ...]
+    #: Whether there is room for the label below it.
+    is_labelled: bool
+
+
+@dataclass(frozen=True)
+class ColumnsPlot:
+    """`names`: the parts in order, for the legend, with their colour numbers."""
+
+    title: str
+    width: int
+    height: int
+    left: float
+    right: float
+    top: float
+    bottom: float
+    y_ticks: tuple[Tick, ...]
+    columns: tuple[Column, ...]
+    names: tuple[tuple[int, str], ...]
+    summary: str
+
+
+def columns_plot(
+    title: str, names: Sequence[str], columns: Sequence[tuple[str, str, Mapping[str, int]]]
+) -> ColumnsPlot | None:
+    """Return the plot of (label, address, count by name) in order; None when nothing is counted."""
+    highest = max((sum(counts.values()) for _, _, counts in columns), default=0)
+    if not highest:
+        return None
+    shown = [name for name in names if any(counts.get(name) for _, _, counts in columns)]
+    left, right, bottom = LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM
+    step = (right - left) / len(columns)
+    every = max(1, -(-len(columns) // 6))
+
+    def height(count: float) -> float:
+        return round(count / highest * (bottom - TOP), 1)
+
+    placed = []
+    for place, (label, url, counts) in enumerate(columns):
+        x, width = round(left + step * (place + GAP / 2), 1), round(step * (1 - GAP), 1)
+        parts, below = [], 0
+        for name in shown:
+            if count := counts.get(name, 0):
+                below += count
+                parts.append(
+                    Part(
+                        number=names.index(name) + 1,
+                        x=x,
+                        y=round(bottom - height(below), 1),
+                        width=width,
+                        height=height(count),
+                        text=f"{label}: {count} {name}",
+                    )
+                )
+        said = ", ".join(f"{counts[name]} {name}" for name in shown if counts.get(name))
+        placed.append(
+            Column(
+                label=label,
+                url=url,
+                x=x,
+                middle=round(x + width / 2, 1),
+                width=width,
+                text=f"{label}: {said or 'none'}",
+                parts=tuple(parts),
+                is_labelled=(len(columns) - 1 - place) % every == 0,
+            )
+        )
+    return ColumnsPlot(
+        title=title,
+        width=WIDTH,
+        height=HEIGHT,
+        left=left,
+        right=right,
+        top=TOP,
+        bottom=bottom,
+        y_ticks=tuple(
+            Tick(round(bottom - height(count), 1), number_text(count))
+            for count in nice_ticks(0, highest, count=4)
+            if count.is_integer()
+        ),
+        columns=tuple(placed),
+        names=tuple((names.index(name) + 1, name) for name in shown),
+        summary=f"{title}. " + ". ".join(column.text for column in placed if column.parts) + ".",
+    )

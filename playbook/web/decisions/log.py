@@ -1,0 +1,215 @@
+"""The decision log: what its filters choose, its timeline, and its rows as CSV and JSON. Reads alone."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.paginator import Paginator
+from django.db.models import CharField, Count, F, Q, QuerySet
+from django.db.models.functions import Cast, Left
+from django.urls import reverse
+
+from playbook.web.accounts.models import User
+from playbook.web.decisions.models import Decision, Status
+from playbook.web.usecases.models import UseCase
+
+#: Words of a search that count; each must be found.
+MAX_WORDS = 8
+#: Months of the timeline at most, the newest ones.
+MONTHS = 24
+#: And at least so many, so that one month alone is no wall of colour.
+LEAST_MONTHS = 12
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+#: A cell that begins like this is a formula to a spreadsheet (OWASP, "CSV Injection").
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+CHUNK = 500
+
+#: A month of the timeline: its label, the address of its decisions, and their count by status.
+Month = tuple[str, str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class LogFilter:
+    """What the address asks for. Unknown values do not filter, but for a use case, of which nothing is then shown."""
+
+    status: str = ""
+    use_case: str = ""
+    owner: str = ""
+    month: str = ""
+    q: str = ""
+
+    @classmethod
+    def of(cls, given: Mapping[str, str]) -> "LogFilter":
+        month = given.get("month", "")
+        return cls(
+            status=status if (status := given.get("status", "")) in Status.values else "",
+            use_case=given.get("use_case", ""),
+            owner="me" if given.get("owner") == "me" else "",
+            month=month if _MONTH.fullmatch(month) else "",
+            q=given.get("q", "").replace("\x00", "")[:200].strip(),
+        )
+
+    @property
+    def is_set(self) -> bool:
+        return any(vars(self).values())
+
+    def query(self, **changed: str) -> str:
+        """Return it as the query of an address, with some parts changed; "" when there is nothing to say."""
+        parts = {name: value for name, value in {**vars(self), **changed}.items() if value}
+        return f"?{urlencode(parts)}" if parts else ""
+
+
+def decision_log(user: User, chosen: LogFilter) -> QuerySet[Decision]:
+    """Return the decisions that the user may see and the filter chooses, newest first."""
+    decisions = Decision.objects.visible_to(user).select_related("use_case", "proposed_by", "created_by", "owner")
+    if chosen.status:
+        decisions = decisions.filter(status=chosen.status)
+    if chosen.use_case:
+        decisions = decisions.filter(use_case__slug=chosen.use_case.replace("\x00", ""))
+    if chosen.owner:
+        decisions = decisions.filter(owner=user)
+    if chosen.month:
+        first = datetime.fromisoformat(f"{chosen.month}-01T00:00Z")
+        decisions = decisions.filter(created_at__gte=first, created_at__lt=_next_month(first))
+    for word in chosen.q.split()[:MAX_WORDS]:
+        decisions = decisions.filter(_holds(word))
+    return decisions
+
+
+def use_cases_of(user: User) -> list[UseCase]:
+    """Return the use cases that the filter may name."""
+    return list(UseCase.objects.for_member(user))
+
+
+def timeline_of(decisions: QuerySet[Decision], chosen: LogFilter) -> tuple[list[Month], int]:
+    """Return the months from the first to the last decision, at most `MONTHS`, and how many decisions there are.
+
+    One query. Grouped by the text of the date, which costs a tenth of truncating each moment.
+    """
+    month = Left(Cast("created_at", CharField()), 7)
+    counted = decisions.order_by().values(month=month, state=F("status")).annotate(count=Count("pk"))
+    found: dict[str, dict[str, int]] = {}
+    total = 0
+    for row in counted:
+        found.setdefault(row["month"], {})[row["state"]] = row["count"]
+        total += row["count"]
+    if not found:
+        return [], 0
+    address = reverse("decisions:index")
+    months = [
+        (f"{first:%b %Y}", f"{address}{chosen.query(month=f'{first:%Y-%m}')}", found.get(f"{first:%Y-%m}", {}))
+        for first in _months(min(min(found), _year_before(max(found))), max(found))
+    ]
+    return months, total
+
+
+class CountedPaginator(Paginator):  # type: ignore[type-arg]  # generic for the type checker alone
+    """A paginator that is told how many rows there are, since the timeline has counted them."""
+
+    def __init__(self, decisions: QuerySet[Decision], per_page: int, *, total: int) -> None:
+        super().__init__(decisions, per_page)
+        self._total = total
+
+    @property
+    def count(self) -> int:
+        return self._total
+
+
+def csv_of(decisions: QuerySet[Decision]) -> Iterator[str]:
+    """Yield the rows as CSV, the header first. No cell is a formula to a spreadsheet: such a one begins with '."""
+    buffer = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for row in rows_of(decisions):
+        if writer is None:
+            writer = csv.DictWriter(buffer, fieldnames=list(row))
+            writer.writeheader()
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+        if buffer.tell() > 65_536:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    if writer is None:
+        csv.writer(buffer).writerow(COLUMNS)
+    yield buffer.getvalue()
+
+
+COLUMNS = (
+    "number",
+    "title",
+    "status",
+    "use_case",
+    "owner",
+    "created_at",
+    "proposed_at",
+    "decided_at",
+    "sign_by",
+    "review_on",
+    "criterion",
+    "test_set",
+    "forecast_probability",
+    "forecast_value",
+    "kill_criterion",
+    "budget_gpu_minutes",
+    "superseded_by",
+)
+
+
+def rows_of(decisions: QuerySet[Decision]) -> Iterator[dict[str, Any]]:
+    """Yield each decision as a flat dictionary of JSON values, with the keys of `COLUMNS`."""
+    for decision in decisions.select_related("superseded_by").iterator(chunk_size=CHUNK):
+        criterion = decision.criterion
+        values = (
+            decision.number,
+            decision.title,
+            decision.status,
+            decision.use_case.slug,
+            decision.owner.username if decision.owner else "",
+            decision.created_at.isoformat(timespec="seconds"),
+            decision.proposed_at.isoformat(timespec="seconds") if decision.proposed_at else "",
+            decision.decided_at.isoformat(timespec="seconds") if decision.decided_at else "",
+            decision.sign_by.isoformat() if decision.sign_by else "",
+            decision.review_on.isoformat() if decision.review_on else "",
+            criterion.text if criterion else "",
+            decision.test_set,
+            float(decision.forecast_probability) if decision.forecast_probability is not None else None,
+            float(decision.forecast_value) if decision.forecast_value is not None else None,
+            decision.kill_criterion,
+            decision.budget_gpu_minutes,
+            decision.superseded_by.number if decision.superseded_by else None,
+        )
+        yield dict(zip(COLUMNS, values, strict=True))
+
+
+def _cell(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _holds(word: str) -> Q:
+    """Return the condition that a decision holds the word: `D-12` and `12` are its number too."""
+    number = word.upper().removeprefix("D-")
+    found = Q(title__icontains=word) | Q(use_case__name__icontains=word) | Q(context__icontains=word)
+    if number.isascii() and number.isdigit() and len(number) < 10:
+        found |= Q(number=int(number))
+    return found
+
+
+def _year_before(last: str) -> str:
+    """`2026-03` → `2025-04`: the first of the `LEAST_MONTHS` that end with a month."""
+    months = int(last[:4]) * 12 + int(last[5:]) - LEAST_MONTHS
+    return f"{months // 12:04d}-{months % 12 + 1:02d}"
+
+
+def _months(first: str, last: str) -> list[datetime]:
+    months = [datetime.fromisoformat(f"{first}-01T00:00Z")]
+    while f"{months[-1]:%Y-%m}" < last:
+        months.append(_next_month(months[-1]))
+    return months[-MONTHS:]
+
+
+def _next_month(first: datetime) -> datetime:
+    return first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)

@@ -1,0 +1,76 @@
+"""What the audit log says of signatures: each "signed" entry holds the SHA-256 of the signature that it records."""
+
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import rfc8785
+
+from playbook.web.common.chain import moment_text
+from playbook.web.common.models import AuditEntry
+from playbook.web.common.verify import also_verifies
+from playbook.web.decisions.models import Signature
+
+CHUNK = 500
+
+
+def signature_document(signature: Signature) -> dict[str, Any]:
+    """Return all that a signature states, as JSON values. `covered` enters by its digest."""
+    return {
+        "id": signature.pk,
+        "decision": signature.decision.number,
+        "user": signature.user_id,
+        "printed_name": signature.printed_name,
+        "role": str(signature.role),
+        "on_behalf_of": signature.on_behalf_of_id,
+        "verdict": str(signature.verdict),
+        "meaning": signature.meaning,
+        "reason": signature.reason,
+        "signed_at": moment_text(signature.signed_at),
+        "digest": signature.digest,
+    }
+
+
+def signature_sha256(signature: Signature) -> str:
+    """Return the SHA-256 of the canonical JSON of what the signature states."""
+    return sha256(rfc8785.dumps(signature_document(signature))).hexdigest()
+
+
+def canonical_detail(entry: AuditEntry) -> str:
+    """Return the detail of an entry as the text that its hash covers."""
+    return rfc8785.dumps(entry.detail).decode()
+
+
+def _gives(document: dict[str, Any], digest: str) -> bool:
+    """Return whether the document's canonical JSON has this SHA-256.
+
+    The standard encoder is ten times as fast and writes the same text for most documents: if its text has the digest,
+    it is the text that was signed. Only otherwise, as with odd numbers, is the canonical text made.
+    """
+    quick = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return sha256(quick.encode()).hexdigest() == digest or sha256(rfc8785.dumps(document)).hexdigest() == digest
+
+
+@also_verifies
+def signatures_are_as_signed() -> Iterator[str]:
+    """Yield every signature that is not what its audit entry says, and every entry whose signature is gone."""
+    entries = AuditEntry.objects.filter(action="signed", subject="decisions.decision").order_by("id")
+    said = {
+        detail["signature"]: detail["signature_sha256"]
+        for detail in entries.values_list("detail", flat=True).iterator(chunk_size=CHUNK)
+        if "signature_sha256" in detail  # earlier entries name no signature
+    }
+    first = min(said, default=None)
+    signatures = Signature.objects.select_related("decision").order_by("id")
+    for signature in signatures.iterator(chunk_size=CHUNK):
+        expected = said.pop(signature.pk, None)
+        named = f"Signature {signature.pk} of {signature.printed_name} under D-{signature.decision.number}"
+        if expected is None and first is not None and signature.pk > first:
+            yield f"{named} has no audit entry: it was not made by signing."
+        elif expected is not None and expected != signature_sha256(signature):
+            yield f"{named} was altered: it is not what its audit entry recorded."
+        elif not _gives(signature.covered, signature.digest):
+            yield f"{named} was altered: the document that it covers does not give its digest."
+    for pk in said:
+        yield f"Signature {pk} is gone, though an audit entry says that it was given."

@@ -1,0 +1,144 @@
+"""Several jobs beside each other: one table of the arms of those that share a test set, loss curves overlaid, settings
+with their differences."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from playbook.scoring.compare import DifferentRows
+from playbook.scoring.table import NotComparable, Table, refuse_incomparable, table_across
+from playbook.scoring.verdict import Verdict, verdict_of
+from playbook.web.common.plots import LinePlot, line_plot
+from playbook.web.jobs import curves, reports
+from playbook.web.jobs.models import Job
+from playbook.web.jobs.report_table import TableView, table_view
+from playbook.web.jobs.reports import Read
+from playbook.web.jobs.setting_fields import setting_text
+
+#: As many as there are colours and dashes that can be told apart.
+LIMIT = 6
+#: Recent jobs offered to choose from, beside those that are chosen.
+OFFERED = 20
+PLOT_POINTS = 300
+LOSSES = {"train_loss": "Training loss", "validation_loss": "Validation loss"}
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """One setting over all jobs: (value, whether it differs from the first job's)."""
+
+    name: str
+    values: tuple[tuple[str, bool], ...]
+
+    @property
+    def differs(self) -> bool:
+        return any(marked for _, marked in self.values)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`view`: the arms of the jobs that measured the same locked rows; None without any. `refused`: why others are not
+    in it."""
+
+    jobs: tuple[Job, ...]
+    plots: tuple[LinePlot, ...]
+    differing: tuple[SettingRow, ...]
+    same: tuple[SettingRow, ...]
+    view: TableView | None
+    verdict: Verdict | None
+    refused: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def is_number(text: str) -> bool:
+    """True for what a primary key may be: digits that every database column holds."""
+    return text.isascii() and text.isdigit() and len(text) <= 18
+
+
+def numbers(given: Sequence[str]) -> list[int]:
+    """Return the distinct numbers of `["1,2", "3"]`, at most `LIMIT`; what is no number is left out.
+
+    >>> numbers(["1,2", "3", "2", "x"])
+    [1, 2, 3]
+    """
+    words = (word.strip() for text in given[:100] for word in text[:1000].split(","))
+    return list(dict.fromkeys(int(word) for word in words if is_number(word)))[:LIMIT]
+
+
+def compare(jobs: Sequence[Job]) -> Comparison:
+    """Return the jobs beside each other, in their order. Four queries, however many jobs there are."""
+    points = curves.of_jobs(jobs, list(LOSSES), max_points=PLOT_POINTS)
+    plots = (
+        line_plot(title, {f"Job {job.pk}": points[job.pk][name] for job in jobs}, x_label="optimizer step")
+        for name, title in LOSSES.items()
+    )
+    rows = list(_setting_rows([dict(_flat(job.spec)) for job in jobs]))
+    found, problems = reports.reads_of(jobs)
+    table, refused = _table([(f"Job {job.pk}", found[job.pk]) for job in jobs if job.pk in found])
+    lacking = (job for job in jobs if job.pk not in found and not any(f"Job {job.pk}:" in text for text in problems))
+    return Comparison(
+        jobs=tuple(jobs),
+        plots=tuple(plot for plot in plots if plot is not None),
+        differing=tuple(row for row in rows if row.differs),
+        same=tuple(row for row in rows if not row.differs),
+        view=table_view(table) if table else None,
+        verdict=verdict_of(table) if table else None,
+        refused=(*refused, *(_lacking(job, jobs[0]) for job in lacking)),
+        problems=tuple(problems),
+    )
+
+
+def _flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each setting with its dotted name; an input file is named by its split, a schema is one."""
+    for name, value in spec.items():
+        if name == "json_schema" and value is not None:
+            yield f"{prefix}{name}", json.dumps(value, ensure_ascii=False, sort_keys=True)
+        elif isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif name == "inputs":
+            for file in value:
+                yield f"{file['split']} data", f"{file['sha256'][:12]}, {file['rows']:,} rows"
+        else:
+            yield f"{prefix}{name}", setting_text(value)
+
+
+def _setting_rows(settings: Sequence[Mapping[str, str]]) -> Iterator[SettingRow]:
+    names = dict.fromkeys(name for one in settings for name in one)
+    for name in names:
+        values = [one.get(name, "") for one in settings]
+        yield SettingRow(name, tuple((value or "–", value != values[0]) for value in values))
+
+
+def _table(named: Sequence[tuple[str, Read]]) -> tuple[Table | None, tuple[str, ...]]:
+    """Return the table of the first report and of those that may stand beside it, and why the others may not."""
+    if not named:
+        return None, ()
+    (first_name, first), *others = named
+    fitting, refused = [(first_name, first)], []
+    for name, other in others:
+        try:
+            refuse_incomparable(first_name, first.report, name, other.report)
+            _table_of((*fitting, (name, other)))
+        except (NotComparable, DifferentRows) as reason:
+            refused.append(f"{name} is left out. {str(reason)[:1].upper()}{str(reason)[1:]}.")
+        else:
+            fitting.append((name, other))
+    try:
+        return _table_of(tuple(fitting)), tuple(refused)
+    except DifferentRows as reason:
+        return None, (*refused, f"{first_name}: {reason}.")
+
+
+def _lacking(job: Job, first: Job) -> str:
+    """Say why a job without a report has no line in the table, and whether it will ever have."""
+    if job.test_set_sha256 == first.test_set_sha256:
+        return f"Job {job.pk} is left out. It has no report{'' if job.is_ended else ' yet'}."
+    return f"Job {job.pk} is left out. It has no report, and its test set is another than that of job {first.pk}."
+
+
+@lru_cache(maxsize=16)
+def _table_of(named: tuple[tuple[str, Read], ...]) -> Table:
+    """Kept, as its intervals take seconds for thousands of rows."""
+    return table_across({name: read.report for name, read in named})

@@ -1,0 +1,154 @@
+"""What the probe steps of a job foretold, what it came to, and both over all jobs.
+
+`keep` is called by `ingest`, `settle` by `actions.finish`; the pages read the rest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.conf import settings
+
+from playbook.contracts.events import Predicted
+from playbook.contracts.report import Report
+from playbook.web.accounts.models import User
+from playbook.web.common.plots_scatter import ScatterPlot, ScatterPoint, scatter_plot
+from playbook.web.jobs.models import Attempt, Job, Prediction
+
+#: How close a prediction should come, as a share of what was predicted.
+TIME_TOLERANCE, MEMORY_TOLERANCE = 0.20, 0.15
+#: A plot of more dots shows nothing more.
+SHOWN = 500
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One foretold quantity beside what it was. `actual` None: not known yet."""
+
+    predicted: float
+    actual: float | None
+    tolerance: float
+
+    @property
+    def difference(self) -> float | None:
+        """(actual - predicted) / predicted: 0.1 means that it took a tenth more. None while one is missing."""
+        return None if self.actual is None or not self.predicted else self.actual / self.predicted - 1
+
+    @property
+    def difference_text(self) -> str:
+        """`+4 %`, `−12 %`; `–` while one is missing."""
+        if self.difference is None:
+            return "–"
+        return f"{self.difference * 100:+.0f} %".replace("-", "−")
+
+    @property
+    def holds(self) -> bool | None:
+        return None if self.difference is None else abs(self.difference) <= self.tolerance
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """A prediction as pages show it. `job` is the job that it was made for."""
+
+    job: Job
+    prediction: Prediction
+    time: Compared
+    memory: Compared
+
+    @property
+    def cost(self) -> Decimal | None:
+        """Predicted, in `prediction.currency`; None when the site has no rate."""
+        return _cost(self.prediction.hour_rate, self.prediction.seconds)
+
+    @property
+    def actual_cost(self) -> Decimal | None:
+        seconds = self.prediction.actual_seconds
+        return None if seconds is None else _cost(self.prediction.hour_rate, seconds)
+
+
+def keep(attempt: Attempt, event: Predicted) -> None:
+    """Keep what an attempt foretells, with the rate of this day; a second prediction replaces the first."""
+    Prediction.objects.update_or_create(
+        attempt=attempt,
+        defaults={
+            "after_steps": event.after_steps,
+            "seconds": event.seconds,
+            "seconds_per_step": event.seconds_per_step,
+            "peak_memory_bytes": event.peak_memory_bytes,
+            "hour_rate": settings.PLAYBOOK_GPU_HOUR_RATE,
+            "currency": settings.PLAYBOOK_CURRENCY,
+        },
+    )
+
+
+def settle(attempt: Attempt, report: Report) -> None:
+    """Note beside the attempt's prediction, if it made one, what the report says of time and memory."""
+    Prediction.objects.filter(attempt=attempt).update(
+        actual_seconds=(report.finished_at - report.started_at).total_seconds(),
+        actual_peak_memory_bytes=report.training.peak_memory_bytes if report.training else None,
+    )
+
+
+def of_attempt(attempt: Attempt | None) -> Foretold | None:
+    """Return the prediction of an attempt, None before there is one. One query."""
+    if attempt is None:
+        return None
+    found = Prediction.objects.filter(attempt=attempt).select_related("attempt__job").first()
+    return foretold(found) if found else None
+
+
+def settled(user: User) -> list[Foretold]:
+    """Return the newest `SHOWN` predictions whose outcome is known, of the jobs that the user may see. One query."""
+    rows = Prediction.objects.filter(actual_seconds__isnull=False, attempt__job__in=Job.objects.for_member(user))
+    return [foretold(row) for row in rows.select_related("attempt__job").order_by("-pk")[:SHOWN]]
+
+
+def foretold(row: Prediction) -> Foretold:
+    return Foretold(
+        job=row.attempt.job,
+        prediction=row,
+        time=Compared(row.seconds, row.actual_seconds, TIME_TOLERANCE),
+        memory=Compared(row.peak_memory_bytes, row.actual_peak_memory_bytes, MEMORY_TOLERANCE),
+    )
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many of the compared predictions came as close as they should."""
+
+    within: int
+    compared: int
+    tolerance: float
+
+    @property
+    def share(self) -> float | None:
+        return self.within / self.compared if self.compared else None
+
+
+def tally(rows: Sequence[Compared], tolerance: float) -> Tally:
+    known = [row.holds for row in rows if row.holds is not None]
+    return Tally(within=sum(known), compared=len(known), tolerance=tolerance)
+
+
+def time_plot(rows: Sequence[Foretold]) -> ScatterPlot | None:
+    points = _points(rows, [row.time for row in rows])
+    return scatter_plot("Time", points, tolerance=TIME_TOLERANCE, unit="s")
+
+
+def memory_plot(rows: Sequence[Foretold]) -> ScatterPlot | None:
+    """In GB, of 10^9 bytes."""
+    return scatter_plot(
+        "Peak memory", _points(rows, [row.memory for row in rows], unit=1e9), tolerance=MEMORY_TOLERANCE, unit="GB"
+    )
+
+
+def _points(rows: Sequence[Foretold], compared: Sequence[Compared], *, unit: float = 1.0) -> list[ScatterPoint]:
+    return [
+        ScatterPoint(f"Job {row.job.pk}", row.job.get_absolute_url(), one.predicted / unit, one.actual / unit)
+        for row, one in zip(rows, compared, strict=True)
+        if one.actual
+    ]
+
+
+def _cost(hour_rate: Decimal, seconds: float) -> Decimal | None:
+    return hour_rate * Decimal(seconds) / 3600 if hour_rate else None

@@ -1,0 +1,128 @@
+"""What the data stage of a job found out, prepared for the page: tokens, sample rows with their mask, memory, settings.
+
+Reads the events `preflight` and `configured`; computes nothing anew.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from playbook.contracts.events import Configured, Preflight, SampleRow, SampleToken, SplitTokens
+from playbook.contracts.run_spec import RunSpec
+from playbook.web.common.plots import StackedPlot, stacked_plot
+from playbook.web.common.templatetags.playbook import bytesize
+
+#: Tokens of a sample row that a page shows: of a longer row its begin and its end.
+SHOWN_TOKENS = 400
+#: Sample rows on the job page itself; the others stand on a page of their own.
+SHOWN_ROWS = 1
+VISIBLE = str.maketrans({"\n": "↵\n", "\t": "→\t", "\r": "␍"})
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """One split of the token table. `more_lines`: lost lines beyond those that the event lists."""
+
+    name: str
+    tokens: SplitTokens
+    more_lines: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """Tokens next to each other that are all learned, or all only read."""
+
+    learned: bool
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample row to look at. `left_out`: tokens between `begin` and `end` that are not shown."""
+
+    row: SampleRow
+    begin: tuple[Run, ...]
+    end: tuple[Run, ...]
+    left_out: int
+    learned: int
+    summary: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of the effective configuration. `asked`: what the launch asked for, where that is another value."""
+
+    name: str
+    value: Any
+    asked: Any
+
+
+@dataclass(frozen=True)
+class PreflightView:
+    splits: tuple[SplitRow, ...]
+    samples: tuple[Sample, ...]
+    sample_rows: int
+    ending_rows: int
+    memory: tuple[tuple[str, int], ...]
+    memory_total: int
+    memory_plot: StackedPlot | None
+
+
+def view_of(preflight: Preflight, *, rows: int = SHOWN_ROWS) -> PreflightView:
+    """Prepare a preflight for the page, with the first `rows` sample rows."""
+    parts = tuple((name.replace("_", " "), size) for name, size in preflight.memory_bytes.items())
+    total = sum(size for _, size in parts)
+    return PreflightView(
+        splits=tuple(
+            SplitRow(
+                name=split,
+                tokens=tokens,
+                more_lines=tokens.dropped_rows + tokens.truncated_rows - len(tokens.lost_lines),
+            )
+            for split, tokens in preflight.splits.items()
+        ),
+        samples=tuple(sample_of(row) for row in preflight.samples[:rows]),
+        sample_rows=len(preflight.samples),
+        ending_rows=sum(row.ends_turn for row in preflight.samples),
+        memory=parts,
+        memory_total=total,
+        memory_plot=stacked_plot([("Estimate", parts)], text=lambda size: bytesize(round(size))) if total else None,
+    )
+
+
+def sample_of(row: SampleRow) -> Sample:
+    """Prepare one sample row: its tokens in runs of learned and read ones, the middle of a long row left out."""
+    half = SHOWN_TOKENS // 2
+    fits = len(row.tokens) <= SHOWN_TOKENS
+    learned = [position for position, token in enumerate(row.tokens, start=1) if token.learned]
+    where = f"tokens {learned[0]:,} to {learned[-1]:,}" if learned else "none"
+    return Sample(
+        row=row,
+        begin=tuple(_runs(row.tokens if fits else row.tokens[:half])),
+        end=() if fits else tuple(_runs(row.tokens[-half:])),
+        left_out=0 if fits else len(row.tokens) - 2 * half,
+        learned=len(learned),
+        summary=f"{len(row.tokens):,} tokens, {len(learned):,} of them learned ({where}).",
+    )
+
+
+def _runs(tokens: tuple[SampleToken, ...]) -> Iterator[Run]:
+    for learned, run in groupby(tokens, key=lambda token: token.learned):
+        yield Run(learned=learned, tokens=tuple(token.text.translate(VISIBLE) for token in run))
+
+
+def settings_of(configured: Configured, spec: RunSpec) -> list[Setting]:
+    """Return the effective configuration, each setting beside what was asked for where the trainer uses another."""
+    asked: dict[str, Any] = {"seed": spec.seed}
+    for part in (spec.lora, spec.training, spec.evaluation):
+        asked |= part.model_dump(mode="json")
+    return [
+        Setting(name, value, asked[name] if name in asked and not _same(value, asked[name]) else None)
+        for name, value in configured.effective.items()
+    ]
+
+
+def _same(used: object, asked: object) -> bool:
+    """`effective` holds plain values only: a list arrives as text, in whatever form the trainer writes it."""
+    return used == asked or isinstance(asked, list | dict)

@@ -1,0 +1,161 @@
+"""Measuring versions of a prompt on the validation split, and what came of it.
+
+The test split stays out of it twice: `measure_prompt` builds a `PromptTrial`, which cannot name it, and the worker of
+such a job is not even sent its file (`protocol_api`).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from playbook.contracts.dataset import Split
+from playbook.contracts.prompting import PromptSettings
+from playbook.contracts.report import Report, Score
+from playbook.contracts.run_spec import (
+    Arm,
+    BaseModelRef,
+    EvaluationSettings,
+    Metric,
+    OverLength,
+    PromptTrial,
+    TrainingSettings,
+)
+from playbook.scoring.words import ARM_LABELS
+from playbook.web.accounts.models import User
+from playbook.web.common.plots import IntervalPlot, interval_plot
+from playbook.web.datasets.models import DatasetVersion, SplitFile
+from playbook.web.jobs import reports
+from playbook.web.jobs.actions import launch_job
+from playbook.web.jobs.costs import today_costs
+from playbook.web.jobs.models import Job
+from playbook.web.prompts.models import Prompt, PromptVersion
+
+#: The newest trials that the workbench looks at, and those whose reports it reads.
+JOBS_LOOKED_AT, TRIALS_SHOWN = 200, 30
+#: No row is too long for a run that trains nothing; what exceeds the context counts as wrong.
+_NO_LIMIT = TrainingSettings(max_length=131_072, over_length=OverLength.DROP)
+
+
+_CAPTION = "Share of validation rows answered exactly, with the 95 % interval."
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The newest measurement of one version in one setting. `score`: exact match; None while there is no report."""
+
+    version: PromptVersion
+    job: Job
+    arm: str
+    score: Score | None
+    prompt_tokens: float | None
+    is_best: bool = False
+
+
+@dataclass(frozen=True)
+class TrialGroup:
+    """Trials that may be compared: the same validation rows, base model and longest answer. Newest version first."""
+
+    dataset: SplitFile | None
+    rows: int
+    base_model: str
+    max_new_tokens: int
+    trials: tuple[Trial, ...]
+    plot: IntervalPlot | None
+
+    @property
+    def best(self) -> Trial | None:
+        return next((trial for trial in self.trials if trial.is_best), None)
+
+    @property
+    def others(self) -> int:
+        """How many measured versions the best one was chosen from, itself aside."""
+        return sum(trial.score is not None for trial in self.trials) - 1
+
+
+_Setting = tuple[str, str, int]  # sha256 of the validation file, base model, max_new_tokens
+
+
+def measure_prompt(
+    version: PromptVersion,
+    *,
+    dataset_version: DatasetVersion,
+    base_model: BaseModelRef,
+    max_new_tokens: int,
+    actor: User,
+) -> Job:
+    """Launch a job that answers the validation rows with this prompt: few_shot when it has worked examples, else
+    zero_shot. Raises Conflict as `launch_job`."""
+    prompt = version.prompt_settings
+    spec = PromptTrial(
+        base_model=base_model,
+        prompt=prompt,
+        training=_NO_LIMIT,
+        evaluation=EvaluationSettings(
+            arms=(Arm.FEW_SHOT if prompt.examples else Arm.ZERO_SHOT,),
+            max_new_tokens=max_new_tokens,
+            split=Split.VALIDATION,
+        ),
+        inputs=dataset_version.inputs(),
+        cost=today_costs(),
+    )
+    title = f"{version.prompt.name[:150]} v{version.number}, validation rows"
+    return launch_job(use_case=version.prompt.use_case, created_by=actor, title=title, spec=spec)
+
+
+def trials_of(prompt: Prompt) -> list[TrialGroup]:
+    """Return what was measured of the prompt's versions, the setting of the newest trial first. Four queries."""
+    versions = {version.digest: version for version in prompt.versions.all()}
+    newest: dict[tuple[_Setting, str], Job] = {}
+    jobs = Job.objects.filter(use_case=prompt.use_case_id, spec__evaluation__split=Split.VALIDATION.value)
+    for job in jobs.order_by("-pk")[:JOBS_LOOKED_AT]:
+        digest = PromptSettings.model_validate(job.spec["prompt"]).digest
+        if digest in versions and len(newest) < TRIALS_SHOWN:
+            newest.setdefault((_setting(job), digest), job)
+    found, _ = reports.reports_of(list(newest.values()))
+    files = _validation_files(setting[0] for setting, _ in newest)
+    grouped: dict[_Setting, list[Trial]] = {}
+    for (setting, digest), job in newest.items():
+        grouped.setdefault(setting, []).append(_trial(versions[digest], job, found.get(job.pk)))
+    return [_group(setting, trials, files) for setting, trials in grouped.items()]
+
+
+def _setting(job: Job) -> _Setting:
+    sha256 = next(file["sha256"] for file in job.spec["inputs"] if file["split"] == Split.VALIDATION)
+    return sha256, job.base_model, job.spec["evaluation"]["max_new_tokens"]
+
+
+def _validation_files(digests: Iterable[str]) -> dict[str, SplitFile]:
+    files = SplitFile.objects.filter(sha256__in=set(digests), split=Split.VALIDATION.value)
+    return {file.sha256: file for file in files.select_related("version__dataset").order_by("pk")}
+
+
+def _trial(version: PromptVersion, job: Job, report: Report | None) -> Trial:
+    arm = report.arms[0] if report else None
+    name = Arm.FEW_SHOT if version.content["examples"] else Arm.ZERO_SHOT
+    return Trial(
+        version=version,
+        job=job,
+        arm=ARM_LABELS[name],
+        score=arm.score(Metric.EXACT_MATCH) if arm else None,
+        prompt_tokens=arm.mean_prompt_tokens if arm else None,
+    )
+
+
+def _group(setting: _Setting, trials: list[Trial], files: Mapping[str, SplitFile]) -> TrialGroup:
+    sha256, base_model, max_new_tokens = setting
+    measured = [(trial, trial.score) for trial in trials if trial.score is not None]
+    # Of two that are equally right the shorter prompt is the better one.
+    best = max(measured, key=lambda pair: (pair[1].value, -(pair[0].prompt_tokens or 0)), default=None)
+    shown = sorted(trials, key=lambda trial: -trial.version.number)
+    by_version = sorted(measured, key=lambda pair: -pair[0].version.number)
+    bars = [(f"Version {trial.version.number}", score.value, score.low, score.high) for trial, score in by_version]
+    file = files.get(sha256)
+    return TrialGroup(
+        dataset=file,
+        rows=file.rows if file else 0,
+        base_model=base_model,
+        max_new_tokens=max_new_tokens,
+        trials=tuple(
+            replace(trial, is_best=len(measured) > 1 and best is not None and trial is best[0]) for trial in shown
+        ),
+        plot=interval_plot(bars, caption=_CAPTION) if bars else None,
+    )

@@ -1,0 +1,44 @@
+"""Fetching what the pages of a report need: the job if the reader may see it, and its report if it can be read."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from playbook.scoring.compare import DifferentRows
+from playbook.web.jobs import reports
+from playbook.web.jobs.models import Job
+from playbook.web.jobs.reports import Read, ReportDamaged
+from playbook.web.usecases.permissions import get_visible, signed_in
+
+Given = ParamSpec("Given")
+Asked = TypeVar("Asked", bound=HttpRequest)
+View = Callable[Concatenate[Asked, Given], HttpResponse]
+
+
+def says_what_is_damaged(view: View[Asked, Given]) -> View[Asked, Given]:
+    """Answer 409 with the reason when the report was altered on disk, or when its arms answered different rows."""
+
+    @wraps(view)
+    def guarded(request: Asked, /, *args: Given.args, **kwargs: Given.kwargs) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except (ReportDamaged, DifferentRows) as problem:
+            return render(request, "jobs/report_damaged.html", {"problem": str(problem)}, status=409)
+
+    return guarded
+
+
+def reported_job(request: HttpRequest, pk: int) -> tuple[Job, Read]:
+    """Return a job that has ended, with its newest report.
+
+    Raises Http404 for strangers and without a report, ReportDamaged when its bytes are not those that were recorded.
+    """
+    jobs = Job.objects.select_related("use_case", "decision", "created_by")
+    job = get_visible(signed_in(request), jobs, pk=pk)
+    found = reports.read_of(job) if job.is_ended else None
+    if found is None:
+        raise Http404("this job has no report")
+    return job, found

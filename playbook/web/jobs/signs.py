@@ -1,0 +1,152 @@
+"""Signs that a run needs a look, read from its curves and its preflight while it runs. Pure functions, no queries.
+
+Each rule is deliberately slow to speak: it wants the same sign in several points, because losses of small batches jump.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+from playbook.contracts.events import Preflight
+from playbook.web.jobs.levels import Point
+
+#: Losses in nats per supervised token.
+OVERFITTING_RISE = 0.02  # validation stands so much of its lowest value above it, twice in a row
+DIVERGENCE_FACTOR, DIVERGENCE_NATS = 1.5, 0.5  # above the best stretch by both
+STRETCH = 10  # points whose median stands for "now"
+STALL_STEPS, STALL_SECONDS = 10, 60.0  # no metric for so many steps' time, and never sooner than this
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One banner. `tone` is a class of the design system; `advice` says what to do."""
+
+    kind: str
+    tone: str
+    title: str
+    text: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """When the last metric came, and how long a step takes; None while it is not known."""
+
+    last_at: datetime
+    seconds_per_step: float | None
+
+
+def overfitting(train: Sequence[Point], validation: Sequence[Point]) -> Sign | None:
+    """Validation loss rises while training loss falls (Prechelt 1998, "Early stopping, but when?", section 2)."""
+    if len(validation) < 3:
+        return None
+    lowest = min(validation, key=lambda point: point[1])
+    last_two = [value for step, value in validation[-2:] if step > lowest[0]]
+    if len(last_two) < 2 or min(last_two) <= lowest[1] * (1 + OVERFITTING_RISE):
+        return None
+    then = [value for step, value in train if step <= lowest[0]][-STRETCH:]
+    now = [value for step, value in train if step > lowest[0]][-STRETCH:]
+    if not then or not now or median(now) >= median(then):
+        return None
+    return Sign(
+        "overfitting",
+        "warn",
+        "Overfitting",
+        f"Validation loss was lowest at step {lowest[0]:,} ({lowest[1]:.3g}) and is {validation[-1][1]:.3g} at step "
+        f"{validation[-1][0]:,}, while training loss still falls.",
+        "Clone the job with fewer steps, a smaller rank or more training rows. What is learned from here on does not "
+        "carry over to new rows.",
+    )
+
+
+def divergence(train: Sequence[Point], *, not_finite_step: int | None) -> Sign | None:
+    """Training loss is no number any more, or stands far above its best stretch."""
+    advice = "Cancel and clone the job with a tenth of the learning rate, or more warm-up steps."
+    if not_finite_step is not None:
+        text = f"A metric of step {not_finite_step:,} was not a finite number; the log has it, the curves leave it out."
+        return Sign("divergence", "bad", "Diverging", text, advice)
+    values = [value for _, value in train]
+    if len(values) < 2 * STRETCH:
+        return None
+    now = median(values[-STRETCH:])
+    best = min(median(values[start : start + STRETCH]) for start in range(len(values) - STRETCH + 1))
+    if now < best * DIVERGENCE_FACTOR or now < best + DIVERGENCE_NATS:
+        return None
+    text = f"Training loss is at {now:.3g}, after {best:.3g} in its best stretch of {STRETCH} points."
+    return Sign("divergence", "bad", "Diverging", text, advice)
+
+
+def stall(pulse: Pulse | None, now: datetime) -> Sign | None:
+    """Nothing was measured for many times the time of a step. Ask only while the job trains."""
+    if pulse is None or pulse.seconds_per_step is None:
+        return None
+    silent = (now - pulse.last_at).total_seconds()
+    if silent < max(STALL_SECONDS, STALL_STEPS * pulse.seconds_per_step):
+        return None
+    return Sign(
+        "stall",
+        "warn",
+        "No progress",
+        f"The last metric came {silent:,.0f} s ago; a step takes about {pulse.seconds_per_step:.3g} s.",
+        "Look at the end of the log and at the machine. A long validation can be the cause; if nothing comes, cancel "
+        "the job and clone it: it starts anew.",
+    )
+
+
+def truncation(preflight: Preflight | None) -> Sign | None:
+    """Rows were dropped or cut because they are longer than max_length."""
+    if preflight is None:
+        return None
+    lost = {split: tokens for split, tokens in preflight.splits.items() if tokens.dropped_rows or tokens.truncated_rows}
+    if not lost:
+        return None
+    said = "; ".join(
+        f"{split}: {tokens.dropped_rows:,} dropped and {tokens.truncated_rows:,} cut of "
+        f"{tokens.rows + tokens.dropped_rows:,} rows, {tokens.lost_tokens:,} tokens lost"
+        for split, tokens in lost.items()
+    )
+    return Sign(
+        "truncation",
+        "warn",
+        "Rows over the maximum length",
+        f"{said}. The preflight names the lines.",
+        "If these rows matter, clone the job with a larger max_length, or shorten them in a new dataset version.",
+    )
+
+
+def endless(preflight: Preflight | None) -> Sign | None:
+    """The model does not learn to stop: a sample row's last learned token does not end the turn."""
+    if preflight is None:
+        return None
+    rows = [f"{row.split} line {row.line:,}" for row in preflight.samples if not row.ends_turn]
+    if not rows:
+        return None
+    return Sign(
+        "endless",
+        "bad",
+        "The end of the turn is not learned",
+        f"In {', '.join(rows)} the last learned token does not end the turn, so the model never learns to stop.",
+        "Check the chat template of the base model; if rows are cut, raise max_length.",
+    )
+
+
+def signs(
+    *,
+    train: Sequence[Point],
+    validation: Sequence[Point],
+    not_finite_step: int | None,
+    preflight: Preflight | None,
+    pulse: Pulse | None,
+    now: datetime,
+) -> list[Sign]:
+    """Return what needs a look, the gravest first. `pulse` None: the job does not train at this moment."""
+
+    def found() -> Iterator[Sign | None]:
+        yield divergence(train, not_finite_step=not_finite_step)
+        yield endless(preflight)
+        yield stall(pulse, now)
+        yield overfitting(train, validation)
+        yield truncation(preflight)
+
+    return [sign for sign in found() if sign is not None]

@@ -1,0 +1,99 @@
+"""Answering in a browser: what is typed saves itself, and two people who answer at once both see both answers."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from playbook.web.accounts.models import User
+from playbook.web.assessments.models import Assessment
+from tests.conftest import CHROMIUM, PASSWORD
+from tests.web.assessments.conftest import say
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def site(
+    alice: User, bob: User, kinds: Assessment, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[LiveServer, Browser]]:
+    # Playwright runs an event loop in this thread, in which Django would refuse to ask the database.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    server = LiveServer("localhost")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield server, browser
+        browser.close()
+    server.stop()
+
+
+@pytest.fixture
+def page(site: tuple[LiveServer, Browser], kinds: Assessment) -> Page:
+    """Alice at the assessment."""
+    server, browser = site
+    page = browser.new_context(base_url=server.url).new_page()
+    page.goto(f"/account/login/?next={kinds.get_absolute_url()}")
+    page.get_by_label("Username").fill("alice")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{server.url}{kinds.get_absolute_url()}")
+    return page
+
+
+def test_what_is_typed_saves_itself_and_brings_the_next_question(page: Page, kinds: Assessment) -> None:
+    page.locator("#goal_value").fill("Fewer calls")
+    page.locator("#often_daily").check()
+    page.locator("#rows_value").fill("120")
+    page.locator("#rows_value").blur()
+    expect(page.locator("#rows .facts")).to_contain_text("Alice Moreau answered “120 rows”")
+    expect(page.locator("#fits")).to_be_visible()
+    expect(page.locator("#flow .path li").last).to_have_text("Is it fits?")
+    expect(page.locator(".flow-plot .box.lit")).to_have_count(3)
+    page.get_by_role("link", name="Is it rows?", exact=True).focus()
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#rows")
+    assert list(kinds.answers.order_by("id").values_list("value", flat=True)) == ["Fewer calls", "daily", "120"]
+
+
+def test_the_button_unknown_wins_over_a_number_that_was_just_typed(page: Page, kinds: Assessment, alice: User) -> None:
+    say(kinds, alice, goal="x", often="daily")
+    page.reload()
+    page.locator("#rows_value").fill("7")
+    page.locator("#rows").get_by_role("button", name="Unknown").click()
+    expect(page.locator("#rows .facts")).to_contain_text("Alice Moreau answered “unknown”")
+    expect(page.locator("#rows")).to_contain_text("What would settle it: Look at rows.")
+    assert [answer.value for answer in kinds.answers.filter(question_id="rows")] == ["unknown"]
+
+
+def test_a_comment_and_an_answer_given_after_each_other_are_one(page: Page, kinds: Assessment, alice: User) -> None:
+    say(kinds, alice, goal="x", often="daily")
+    page.reload()
+    page.locator("#often .comment summary").click()
+    page.locator("#often_comment").fill("Since June.")
+    page.locator("#often_rarely").check()
+    expect(page.locator("#often .facts")).to_contain_text("answered “Once a year”")
+    newest = kinds.answers.filter(question_id="often").latest("revision")
+    assert (newest.revision, newest.value, newest.comment) == (2, "rarely", "Since June.")
+
+
+def test_two_answers_at_the_same_moment_are_both_shown_and_one_is_chosen(
+    page: Page, kinds: Assessment, bob: User
+) -> None:
+    say(kinds, bob, goal="His goal")
+    page.locator("#goal_value").fill("Her goal")
+    page.locator("#goal_value").blur()
+    choice = page.locator("#goal .collision")
+    expect(choice).to_contain_text(re.compile("Bob Okafor.*“His goal”.*You.*“Her goal”", re.DOTALL))
+    choice.get_by_role("button", name="Replace it with mine").click()
+    expect(page.locator("#goal .facts")).to_contain_text("Alice Moreau answered “Her goal”")
+    expect(choice).to_have_count(0)
+    assert [answer.value for answer in kinds.answers.order_by("id")] == ["His goal", "Her goal"]
+    say(kinds, bob, goal="His again")
+    page.locator("#goal_value").fill("Her own again")
+    page.locator("#goal_value").blur()
+    choice.get_by_role("button", name="Keep theirs").click()
+    expect(page.locator("#goal_value")).to_have_value("His again")
+    expect(choice).to_have_count(0)
+    assert kinds.answers.latest("id").value == "His again"

@@ -1,0 +1,348 @@
+"""An import as people meet it: bring rows, see what was found, change how they are read, store or discard them."""
+
+import fcntl
+import gzip
+import os
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from playbook.contracts.roles import Role
+from playbook.datasets.spec import LOCK, PROGRESS, Progress, Stage
+from playbook.web.accounts.models import User
+from playbook.web.common import blobs
+from playbook.web.common.models import AuditEntry
+from playbook.web.common.permissions import Conflict
+from playbook.web.datasets import actions, imports
+from playbook.web.datasets.models import Dataset, DatasetImport
+from playbook.web.usecases.actions import add_member
+from playbook.web.usecases.models import UseCase
+from tests.web.datasets.conftest import CARD, GOOD, NEW, bring, ended, jsonl, one_file, three_files
+
+TWENTY = jsonl(*(f"t{n}" for n in range(20)))
+CSV = b"frage,antwort,kunde\n" + b"".join(b"f%d,a%d,k%d\n" % (n, n, n // 5) for n in range(40))
+HTMX = {"HX-Request": "true"}
+
+
+def store(client: Client, made: DatasetImport) -> Dataset:
+    response = client.post(f"/datasets/imports/{made.pk}/store/")
+    dataset = Dataset.objects.get()
+    assert response.status_code == 302
+    assert response["Location"].startswith(f"/datasets/{dataset.pk}/")
+    return dataset
+
+
+def page_of(client: Client, made: DatasetImport) -> str:
+    return client.get(made.get_absolute_url()).content.decode()
+
+
+def change(client: Client, made: DatasetImport, **fields: str) -> str:
+    """Change the import, wait, and return its page."""
+    response = client.post(f"/datasets/imports/{made.pk}/change/", fields)
+    assert (response.status_code, response["Location"]) == (302, made.get_absolute_url())
+    ended(made)
+    return page_of(client, made)
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_three_files_are_read_shown_and_stored(
+    client: Client, use_case: UseCase, alice: User, headers: dict[str, str]
+) -> None:
+    client.force_login(alice)
+    response = client.post(NEW, three_files(**GOOD), headers=headers)
+    assert response.status_code == 302
+    made = DatasetImport.objects.get()
+    ended(made)
+    page = page_of(client, made)
+    assert "Chat messages (OpenAI)" in page
+    assert "Store the dataset" in page
+    assert Dataset.objects.count() == 0
+    dataset = store(client, made)
+    assert (dataset.use_case, dataset.created_by, dataset.name) == (use_case, alice, "Tickets of May")
+    assert [(file.split, file.rows) for file in dataset.versions.get().files.all()] == [
+        ("train", 2),
+        ("validation", 1),
+        ("test", 1),
+    ]
+    assert not imports.folder_of(made.pk).exists()
+    assert client.get(made.get_absolute_url())["Location"] == f"/datasets/{dataset.pk}/?version=1"
+
+
+def test_one_file_is_split_and_the_split_can_be_changed(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    made = bring(client, one_file(TWENTY))
+    plan = {"what": "plan", "validation_percent": "20", "test_percent": "30", "group_field": "", "seed": "5"}
+    assert "locked by" in change(client, made, **plan)
+    version = store(client, made).versions.get()
+    assert [file.rows for file in version.files.all()] == [10, 4, 6]
+    assert version.made_from == "One file of 20 rows, split by seed 5."
+
+
+def test_pasted_rows_are_the_same_as_a_file(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    made = bring(client, {**CARD, "how": "paste", "pasted": "question,answer\r\n" + "a,b\r\nc,d\r\ne,f\r\n"})
+    page = page_of(client, made)
+    assert "pasted rows" in page
+    assert "Fields chosen by hand" in page
+    assert [file.rows for file in store(client, made).versions.get().files.all()] == [1, 1, 1]
+
+
+def test_unknown_fields_are_mapped_by_hand(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    made = bring(client, one_file(CSV, name="rows.csv"))
+    page = page_of(client, made)
+    assert "Unknown format" in page
+    assert "Store the dataset" not in page
+    wrong = {"what": "mapping", "messages": "frage", "answer": "antwort"}
+    answer = client.post(f"/datasets/imports/{made.pk}/change/", wrong)
+    assert answer.status_code == 422
+    assert "Choose either a list of messages or an answer." in answer.content.decode()
+    page = change(client, made, what="mapping", prompt="frage", answer="antwort")
+    assert "kept as metadata: kunde" in page
+    page = change(client, made, what="plan", validation_percent="10", test_percent="10", group_field="kunde", seed="0")
+    assert "Store the dataset" in page
+    version = store(client, made).versions.get()
+    assert version.made_from == "One file of 40 rows, split by seed 0, rows of one kunde kept together."
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("test_percent", "0", "greater than or equal to 1"),
+        ("test_percent", "50", "Leave at least 20 percent for train"),
+        ("seed", "-1", "greater than or equal to 0"),
+        ("group_field", "x" * 300, "at most 200 characters"),
+    ],
+)
+def test_a_split_that_cannot_be_is_refused(
+    client: Client, use_case: UseCase, alice: User, field: str, value: str, complaint: str
+) -> None:
+    client.force_login(alice)
+    made = bring(client, one_file(TWENTY))
+    plan = {"what": "plan", "validation_percent": "40", "test_percent": "10", "group_field": "", "seed": "0"}
+    answer = client.post(f"/datasets/imports/{made.pk}/change/", plan | {field: value})
+    assert answer.status_code == 422
+    assert complaint in answer.content.decode()
+
+
+def test_bad_rows_are_listed_escaped_and_can_be_left_out(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    made = bring(client, one_file(TWENTY + b"<script>alert(1)</script>\n"))
+    page = page_of(client, made)
+    assert "1 problem: nothing can be stored yet" in page
+    assert "rows.jsonl, line 21" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>alert(1)" not in page
+    assert client.post(f"/datasets/imports/{made.pk}/store/").status_code == 409
+    assert Dataset.objects.count() == 0
+    page = change(client, made, what="leave_out")
+    assert "1 problem: 1 row left out" in page
+    version = store(client, made).versions.get()
+    assert version.made_from == "One file of 20 rows, split by seed 0. 1 rows with problems left out."
+
+
+def test_a_row_in_train_and_test_is_refused(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    made = bring(client, three_files(**{**GOOD, "test": jsonl("b")}))
+    assert "Line 2 of train.jsonl has the same prompt" in page_of(client, made)
+
+
+def test_a_gzip_bomb_is_refused_in_one_sentence(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    made = bring(client, one_file(gzip.compress(b" " * 60_000_000), name="rows.jsonl.gz"))
+    assert "it is a gzip bomb or an endless repetition" in page_of(client, made)
+
+
+def test_the_rows_behind_a_check_open_before_they_are_stored(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    made = bring(client, one_file(TWENTY + jsonl("t3")))
+    url = f"/datasets/imports/{made.pk}/checks/duplicate/"
+    assert url in page_of(client, made)
+    page = client.get(url).content.decode()
+    assert "1 row in all" in page
+    assert ", line 21 of the file" in page
+    assert client.get(f"/datasets/imports/{made.pk}/checks/nothing/").status_code == 404
+
+
+def test_files_lie_under_their_digest_and_in_the_audit_log(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    made = bring(client, one_file(TWENTY))
+    digest = made.order["sources"][0]["sha256"]
+    with blobs.open_blob(digest) as file:
+        assert file.read() == TWENTY
+    entry = AuditEntry.objects.get(action="brought files")
+    assert (entry.actor, entry.detail) == (alice, {"files": {"rows.jsonl": digest}})
+
+
+def test_a_missing_file_an_empty_card_and_no_text_are_named(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    files = {"train": SimpleUploadedFile("t.jsonl", jsonl("a"))}
+    response = client.post(NEW, {"how": "three", "name": "x", **files})
+    assert response.status_code == 422
+    assert "This field is required." in response.content.decode()
+    files = {"train": SimpleUploadedFile("t.jsonl", jsonl("a"))}
+    assert client.post(NEW, {**CARD, "how": "three", **files}).content.decode().count("Choose a file.") == 2
+    assert "Paste some rows." in client.post(NEW, {**CARD, "how": "paste"}).content.decode()
+    assert DatasetImport.objects.count() == 0
+
+
+def test_a_file_over_the_limit_names_limit_and_setting(
+    client: Client, use_case: UseCase, alice: User, settings: Settings
+) -> None:
+    settings.PLAYBOOK_MAX_UPLOAD_MB = 1
+    client.force_login(alice)
+    response = client.post(NEW, one_file(b"x" * 1_100_000))
+    assert response.status_code == 422
+    assert "rows.jsonl has 1.1 MB; the limit is 1 MB." in response.content.decode()
+
+
+def test_a_new_version_is_added(client: Client, dataset: Dataset, bob: User) -> None:
+    client.force_login(bob)
+    url = f"/datasets/{dataset.pk}/versions/new/"
+    assert client.get(url).status_code == 200
+    assert client.post(url, {"how": "one"}).status_code == 422
+    made = bring(client, three_files(**{**GOOD, "train": jsonl("n")}), url)
+    assert "Store as a new version" in page_of(client, made)
+    response = client.post(f"/datasets/imports/{made.pk}/store/")
+    assert response["Location"] == f"/datasets/{dataset.pk}/?version=2"
+    assert "Version 2 of 2" in client.get(response["Location"]).content.decode()
+
+
+def test_an_import_is_discarded_once_and_listed_until_then(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    made = bring(client, one_file(TWENTY))
+    assert made.get_absolute_url() in client.get("/datasets/").content.decode()
+    url = f"/datasets/imports/{made.pk}/discard/"
+    assert client.post(url)["Location"] == "/datasets/"
+    assert not imports.folder_of(made.pk).exists()
+    assert made.get_absolute_url() not in client.get("/datasets/").content.decode()
+    assert "This import was discarded" in page_of(client, made)
+    for name in ("store", "discard", "change"):
+        assert client.post(f"/datasets/imports/{made.pk}/{name}/").status_code == 409
+
+
+def test_storing_twice_stores_once(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    made = bring(client, one_file(TWENTY))
+    store(client, made)
+    assert client.post(f"/datasets/imports/{made.pk}/store/").status_code == 302
+    assert Dataset.objects.get().versions.count() == 1
+
+
+def test_strangers_get_404_viewers_403_and_other_methods_405(
+    client: Client, dataset: Dataset, use_case: UseCase, alice: User, mallory: User
+) -> None:
+    client.force_login(alice)
+    made = bring(client, one_file(TWENTY))
+    pages = [NEW, f"/datasets/{dataset.pk}/versions/new/", made.get_absolute_url()]
+    pages.append(f"{made.get_absolute_url()}checks/duplicate/")
+    writes = [f"{made.get_absolute_url()}{name}/" for name in ("change", "store", "discard")]
+    assert [client.put(url).status_code for url in (*pages, *writes)] == [405] * 7
+    assert [client.get(url).status_code for url in writes] == [405] * 3
+    client.force_login(mallory)
+    assert [client.get(url).status_code for url in pages] == [404] * 4
+    assert [client.post(url).status_code for url in (*pages[:2], *writes)] == [404] * 5
+    add_member(use_case, user=mallory, role=Role.VIEWER, actor=alice)
+    assert [client.get(url).status_code for url in pages] == [403] * 4
+    assert [client.post(url).status_code for url in (*pages[:2], *writes)] == [403] * 5
+
+
+@contextmanager
+def waiting(client: Client) -> Iterator[DatasetImport]:
+    """Bring rows while another import has its turn, so that this one waits."""
+    queue = imports.folder_of(0).parent / "queue"
+    queue.parent.mkdir(parents=True)
+    with queue.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        client.post(NEW, one_file(TWENTY))
+        yield DatasetImport.objects.get()
+
+
+def test_a_running_import_shows_its_progress_and_reloads_when_it_ends(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    client.force_login(alice)
+    with waiting(client) as made:
+        told = imports.folder_of(made.pk) / PROGRESS
+        while not told.exists():
+            time.sleep(0.02)
+        page = page_of(client, made)
+        assert "Waiting for another import to end" in page
+        assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page
+        told.write_text(Progress(stage=Stage.READING, share=0.4, rows=1_234).model_dump_json())
+        fragment = client.get(made.get_absolute_url(), headers=HTMX).content.decode()
+        assert '<progress max="100" value="40"' in fragment
+        assert 'hx-trigger="every 1s"' in fragment
+        assert "40 %, 1,234 rows so far" in fragment
+        assert "<html" not in fragment
+        for name in ("store", "discard", "change"):
+            assert client.post(f"/datasets/imports/{made.pk}/{name}/").status_code == 409
+    ended(made)
+    assert client.get(made.get_absolute_url(), headers=HTMX)["HX-Refresh"] == "true"
+
+
+def test_an_import_whose_process_was_killed_says_so_and_starts_again(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    client.force_login(alice)
+    with waiting(client) as made:
+        os.kill(int((imports.folder_of(made.pk) / LOCK).read_text()), signal.SIGKILL)
+        ended(made)
+        assert "The import was interrupted before it ended" in page_of(client, made)
+    assert "Store the dataset" in change(client, made)
+
+
+def test_a_failed_import_gives_its_reason(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    made = bring(client, one_file(TWENTY))
+    blobs.path_of(made.order["sources"][0]["sha256"]).unlink()
+    page = change(client, made)
+    assert "The import stopped: FileNotFoundError" in page
+    assert "Start again" in page
+
+
+def test_split_files_that_changed_after_the_checks_are_not_stored(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    client.force_login(alice)
+    made = bring(client, one_file(TWENTY))
+    (imports.folder_of(made.pk) / "train.jsonl").write_bytes(jsonl("swapped"))
+    response = client.post(f"/datasets/imports/{made.pk}/store/")
+    assert response.status_code == 409
+    assert "not those that were checked" in response.content.decode()
+    assert Dataset.objects.count() == 0
+
+
+def test_forgotten_imports_are_removed_with_the_next_one(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    old = bring(client, one_file(TWENTY))
+    DatasetImport.objects.update(created_at=timezone.now() - timedelta(days=15))
+    bring(client, one_file(TWENTY))
+    assert not imports.folder_of(old.pk).exists()
+    with pytest.raises(Conflict):
+        actions.store_import(old, actor=alice)
+
+
+def test_a_full_disk_is_said_and_nothing_is_stored(client: Client, use_case: UseCase, alice: User) -> None:
+    """The system refuses to let a file grow, as on a full disk."""
+    client.force_login(alice)
+    content = jsonl(*(f"row {n} {'x' * 200}" for n in range(2_000)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        response = client.post(NEW, one_file(content))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert response.status_code == 422
+    assert "The disk of the site is full, so nothing was stored." in response.content.decode()
+    assert not DatasetImport.objects.exists()

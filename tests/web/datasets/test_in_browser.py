@@ -1,0 +1,81 @@
+"""An import in a browser: the progress bar follows the process, and the page turns into the result by itself."""
+
+import fcntl
+import time
+from collections.abc import Iterator
+
+import pytest
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.management import call_command
+from django.test.testcases import LiveServerThread
+from playwright.sync_api import Playwright, expect, sync_playwright
+
+from playbook.datasets.spec import PROGRESS, Progress, Stage
+from playbook.web.accounts.models import User
+from playbook.web.datasets import imports
+from playbook.web.datasets.models import DatasetImport
+from playbook.web.usecases.models import UseCase
+from tests.conftest import CHROMIUM, PASSWORD
+from tests.e2e.visit import Visit
+from tests.web.datasets.conftest import CARD, jsonl
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+class _AsInProduction(WSGIHandler):
+    """The application itself, with whitenoise before it."""
+
+    def __init__(self, _application: WSGIHandler) -> None:
+        super().__init__()
+
+
+@pytest.fixture
+def address(use_case: UseCase) -> Iterator[str]:
+    call_command("collectstatic", interactive=False, verbosity=0)
+    server = LiveServerThread("localhost", _AsInProduction)
+    server.daemon = True
+    server.start()
+    server.is_ready.wait()
+    assert server.error is None, server.error
+    yield f"http://localhost:{server.port}"
+    server.terminate()
+
+
+@pytest.fixture
+def playwright(monkeypatch: pytest.MonkeyPatch) -> Iterator[Playwright]:
+    # Playwright runs an event loop in this thread, in which Django would refuse to ask the database.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+def test_rows_are_pasted_watched_stored_and_searched(playwright: Playwright, address: str, alice: User) -> None:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    visit = Visit(browser, address, PASSWORD)
+    page = visit.log_in("alice")
+    queue = imports.folder_of(0).parent / "queue"
+    queue.parent.mkdir(parents=True)
+    with queue.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # another import has its turn
+        page.goto("/datasets/new/support-ticket-triage/")
+        for name, value in CARD.items():
+            page.locator(f"[name={name}]").fill(value)
+        page.get_by_label("Text to paste").check()
+        page.get_by_role("textbox", name="Rows").fill(jsonl(*(f"ticket {n}" for n in range(30))).decode())
+        page.get_by_role("button", name="Check the rows").click()
+        expect(page.get_by_text("Waiting for another import to end")).to_be_visible()
+        told = imports.folder_of(DatasetImport.objects.get().pk) / PROGRESS
+        while not told.exists():
+            time.sleep(0.02)
+        told.write_text(Progress(stage=Stage.READING, share=0.4, rows=1_234).model_dump_json())
+        expect(page.get_by_text("40 %, 1,234 rows so far")).to_be_visible()
+        visit.show(page, "dataset-import-running")
+    page.get_by_role("button", name="Store the dataset").click()
+    expect(page.get_by_text("Version 1 of 1")).to_be_visible()
+    page.get_by_label("Text in the rows").fill("ticket 7")
+    page.locator("form.row-search button").click()
+    expect(page.get_by_text("looked through to row 24 of 24 in train")).to_be_visible()
+    visit.show(page, "dataset-searched")
+    visit.close()
+    browser.close()
+    assert visit.complaints == []

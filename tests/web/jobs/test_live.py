@@ -1,0 +1,172 @@
+"""The live page: what each event puts on it, the log and its search, and the same few queries however long it ran."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from playbook.contracts.protocol import GpuTelemetry, Telemetry
+from playbook.web.accounts.models import User
+from playbook.web.jobs import actions, ingest
+from playbook.web.jobs.models import Attempt, Curve, Job, MetricPoint
+from playbook.web.usecases.models import UseCase
+from tests.web.jobs.announced import ENDLESS, SAMPLE, configured, metric, predicted, preflight
+from tests.web.jobs.ended import claimed_job, send_events, succeeded_job
+from tests.web.jobs.factories import make_capabilities
+
+TRAINING: dict[str, object] = {"kind": "stage_started", "stage": "training"}
+STEPS = [metric(step, train_loss=1 / step, learning_rate=1e-3, grad_norm=2.0) for step in range(1, 31)]
+
+
+def page_of(client: Client, attempt: Attempt, query: str = "", **headers: str) -> str:
+    return client.get(f"/jobs/{attempt.job_id}/{query}", headers=headers).content.decode()
+
+
+def signs_in(page: str) -> list[str]:
+    return re.findall(r'data-sign="([a-z]+)"', page)
+
+
+@pytest.fixture
+def attempt(client: Client, use_case: UseCase, alice: User) -> Attempt:
+    client.force_login(alice)
+    return claimed_job(use_case, alice)
+
+
+def test_preflight_shows_tokens_lost_lines_mask_memory_and_configuration(client: Client, attempt: Attempt) -> None:
+    lost = preflight(samples=[SAMPLE, ENDLESS], dropped_rows=1, truncated_rows=3, lost_lines=[4, 9], lost_tokens=1234)
+    send_events(attempt, {"kind": "stage_started", "stage": "data"}, lost, configured(max_length=256))
+    page = page_of(client, attempt)
+    assert "1 rows dropped, 3 cut, 1,234 tokens lost" in page
+    assert "lines 4, 9 and 2 more" in page
+    assert "1 of 2 sample rows end their turn" in page
+    assert "<span>Why &lt;b&gt;?</span>" in page
+    assert '<span class="visually-hidden">learned: </span><span>Be</span><span>cause</span>' in page
+    assert "Estimate: 3.5 GB, of which base weights 2.0 GB" in page
+    assert "asked for 512" in page
+    assert signs_in(page) == ["endless", "truncation"]
+
+
+def test_the_prediction_shows_time_memory_and_cost(client: Client, attempt: Attempt, settings: Settings) -> None:
+    settings.PLAYBOOK_GPU_HOUR_RATE, settings.PLAYBOOK_CURRENCY = 36, "USD"
+    send_events(attempt, predicted())
+    page = page_of(client, attempt)
+    assert "1 min 40 s" in page
+    assert "2.0 GB" in page
+    assert "1.00 USD" in page
+    assert "From 3 probe steps of 2.50 s." in page
+
+
+def test_curves_figures_and_stages_are_shown(client: Client, attempt: Attempt) -> None:
+    send_events(attempt, TRAINING, *STEPS, metric(30, validation_loss=0.5, tokens_per_second=812.0))
+    page = page_of(client, attempt)
+    assert '<li data-state="done">Data' in page
+    assert "Validation loss: from 0.5 at 30 to 0.5 at 30." in page
+    assert "Learning rate by optimizer step." in page
+    assert '<span class="value">812</span><span class="label">Tokens per second</span>' in page
+    assert signs_in(page) == []
+
+
+def test_the_machine_is_shown_with_each_gpu(client: Client, attempt: Attempt) -> None:
+    gpus = tuple(
+        GpuTelemetry(index=index, memory_used_bytes=10**9, utilisation_percent=50, temperature_celsius=None)
+        for index in (0, 1)
+    )
+    actions.heartbeat(attempt, Telemetry(memory_used_bytes=2 * 10**9, cpu_percent=12.5, gpus=gpus))
+    page = page_of(client, attempt)
+    assert "Memory in use, GB by second since the start. GPU 0: from 1" in page
+    assert "GPU in use, % by second since the start. GPU 0: from 50 at 0 to 50 at 0. GPU 1: from 50" in page
+    assert "CPU in use, %" in page
+    assert "°C" not in page
+
+
+def test_a_heartbeat_without_telemetry_keeps_no_point(attempt: Attempt) -> None:
+    actions.heartbeat(attempt)
+    assert MetricPoint.objects.count() == 0
+
+
+def test_a_run_that_diverges_and_falls_silent_says_so_while_it_runs(client: Client, attempt: Attempt) -> None:
+    line = b'{"kind": "metric", "at": "2025-06-01T12:00:00Z", "step": 31, "values": {"train_loss": "NaN"}}\n'
+    send_events(attempt, TRAINING, *STEPS, predicted())
+    attempt.refresh_from_db()
+    ingest.append_events(attempt, offset=attempt.event_bytes, data=line)
+    Curve.objects.update(last_at=timezone.now() - timedelta(minutes=5))
+    assert signs_in(page_of(client, attempt)) == ["divergence", "stall"]
+    send_events(attempt, {"kind": "stage_started", "stage": "evaluation"})
+    assert signs_in(page_of(client, attempt)) == ["divergence"]
+
+
+def test_log_lines_are_found_without_javascript(client: Client, attempt: Attempt) -> None:
+    send_events(
+        attempt,
+        {"kind": "log", "message": "Loaded 40 rows"},
+        {"kind": "log", "level": "warning", "message": "Row <7> was cut"},
+    )
+    everything, found, warnings, nothing = (
+        page_of(client, attempt, query) for query in ("", "?q=LOADED", "?level=warning", "?q=zebra")
+    )
+    assert "Loaded 40 rows" in everything
+    assert "Row &lt;7&gt; was cut" in everything
+    assert "Row &lt;7&gt;" not in found
+    assert 'value="LOADED"' in found
+    assert "Loaded 40 rows" not in warnings
+    assert "No line contains “zebra”." in nothing
+
+
+@pytest.mark.parametrize("query", ["?q=%00", "?q=%25", "?q='%22%3Cb%3E", "?level=nonsense", "?q=" + "x" * 5000])
+def test_any_search_is_answered(client: Client, attempt: Attempt, query: str) -> None:
+    send_events(attempt, {"kind": "log", "message": "one"})
+    assert client.get(f"/jobs/{attempt.job_id}/{query}").status_code == 200
+
+
+def test_the_log_polls_alone_and_stops_with_the_job(client: Client, use_case: UseCase, alice: User) -> None:
+    attempt = claimed_job(use_case, alice)
+    send_events(attempt, {"kind": "log", "message": "one"}, {"kind": "log", "message": "two"})
+    client.force_login(alice)
+    headers = {"HX-Request": "true", "HX-Target": "log-lines"}
+    part = client.get(f"/jobs/{attempt.job_id}/?q=two", headers=headers)
+    assert part.status_code == 200
+    assert part.content.decode().lstrip().startswith('<div id="log-lines"')
+    assert "one" not in part.content.decode()
+    ended = succeeded_job(use_case, alice)
+    assert client.get(f"/jobs/{ended.pk}/", headers=headers).status_code == 286
+
+
+def test_every_sample_row_has_a_page_of_its_own(client: Client, attempt: Attempt, mallory: User) -> None:
+    address = f"/jobs/{attempt.job_id}/samples/"
+    assert client.get(address).status_code == 404
+    send_events(attempt, preflight(samples=[SAMPLE, ENDLESS]))
+    page = client.get(address).content.decode()
+    assert 'aria-label="train line 7"' in page
+    assert 'aria-label="train line 9"' in page
+    assert "does not end its turn" in page
+    assert client.post(address).status_code == 405
+    client.force_login(mallory)
+    assert client.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("fragment", [False, True])
+def test_the_page_asks_the_same_queries_at_one_and_three_attempts_of_few_and_many_points(
+    client: Client, attempt: Attempt, django_assert_num_queries: DjangoAssertNumQueries, fragment: bool
+) -> None:
+    headers = {"HX-Request": "true"} if fragment else {}
+
+    def send(live: Attempt, steps: int) -> None:
+        said = [TRAINING, preflight(), configured(), predicted()]
+        send_events(live, *said, *(metric(step, train_loss=1.0) for step in range(1, steps)))
+        actions.heartbeat(live, Telemetry(memory_used_bytes=1, cpu_percent=1))
+
+    send(attempt, 3)
+    with django_assert_num_queries(15 if fragment else 16) as first:
+        client.get(f"/jobs/{attempt.job_id}/", headers=headers)
+    for _ in range(2):
+        actions.release(Attempt.objects.get(ended_at=None))
+        worker, _ = actions.create_worker(name="gpu-2", created_by=None)
+        claim = actions.claim_next_job(worker, make_capabilities())
+        assert claim is not None
+        send(claim.attempt, 2000)
+    Job.objects.filter(pk=attempt.job_id).update(state="running")
+    with django_assert_num_queries(len(first) + 1):  # one more where a curve is long: its levels are asked for
+        client.get(f"/jobs/{attempt.job_id}/", headers=headers)

@@ -1,0 +1,123 @@
+"""The policy: which jobs need an accepted decision, said on the launch page and held by the action."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from django.conf import settings as site
+from django.test import Client
+from pytest_django import Settings
+
+from playbook.contracts.dataset import Split
+from playbook.web.accounts.models import User
+from playbook.web.common.content import _cache
+from playbook.web.common.permissions import Conflict
+from playbook.web.datasets.actions import Card, create_dataset, import_sample_dataset
+from playbook.web.datasets.models import Dataset
+from playbook.web.datasets.reading import read_three_files
+from playbook.web.jobs.actions import launch_job
+from playbook.web.jobs.models import Job
+from playbook.web.jobs.policy import rules_for
+from playbook.web.usecases.models import UseCase
+from tests.web.datasets.conftest import CARD, jsonl
+from tests.web.decided import accepted
+from tests.web.jobs.factories import make_spec
+
+LAUNCH = {"title": "Tickets, first try", "recipe": "support-tickets-lora"}
+LISTED = "smollm2-135m-instruct"
+
+
+@pytest.fixture
+def content(tmp_path: Path, settings: Settings) -> Path:
+    """A copy of the content whose policy a test may write."""
+    folder = tmp_path / "content"
+    shutil.copytree(site.PLAYBOOK_CONTENT_DIR, folder)
+    settings.PLAYBOOK_CONTENT_DIR = folder
+    return folder
+
+
+@pytest.fixture
+def own(use_case: UseCase, alice: User) -> Dataset:
+    splits = {split: jsonl(f"{split} row") for split in Split}
+    return create_dataset(use_case=use_case, card=Card(**CARD), splits=read_three_files(splits), created_by=alice)
+
+
+def write(content: Path, text: str) -> None:
+    (content / "policy.yaml").write_text(text)
+    _cache.cache_clear()  # else the change would show within a second only
+
+
+def rule(content: Path, limit: str) -> None:
+    write(content, f"rules:\n  - {{id: a-rule, title: A rule, why: We agreed., {limit}}}\n")
+
+
+def test_own_data_are_refused_without_a_decision_on_the_page_and_in_the_action(
+    client: Client, use_case: UseCase, alice: User, own: Dataset
+) -> None:
+    client.force_login(alice)
+    given = {**LAUNCH, "dataset": str(own.pk)}
+    page = client.get("/jobs/new/", {**given, "use_case": use_case.slug}).content.decode()
+    assert "This job needs an accepted decision" in page
+    assert "<strong>Data that are no samples</strong>" in page
+    assert "What a model has learned cannot be taken out of it." in page
+    answer = client.post(f"/jobs/new/?use_case={use_case.slug}", given)
+    assert answer.status_code == 422
+    assert "its dataset is not one of the samples (rule own-data). Start from a decision" in answer.content.decode()
+    assert Job.objects.count() == 0
+
+
+def test_an_accepted_decision_opens_the_way(
+    client: Client, use_case: UseCase, alice: User, bob: User, charlie: User, own: Dataset
+) -> None:
+    decision = accepted(use_case, author=alice, ml_lead=bob, product_owner=charlie)
+    client.force_login(alice)
+    page = client.get(f"/jobs/new/?decision={decision.number}").content.decode()
+    assert "This job needs an accepted decision" not in page
+    client.post(f"/jobs/new/?decision={decision.number}", {**LAUNCH, "dataset": own.pk})
+    assert Job.objects.get().decision == decision
+
+
+def test_a_sample_needs_none(client: Client, use_case: UseCase, alice: User) -> None:
+    sample = import_sample_dataset(Path(site.PLAYBOOK_CONTENT_DIR) / "datasets/support-tickets")
+    client.force_login(alice)
+    answer = client.post(f"/jobs/new/?use_case={use_case.slug}", {**LAUNCH, "dataset": sample.pk})
+    assert answer.status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("limit", "because"),
+    [
+        ("over_gpu_minutes: 0", "it is estimated at 1 GPU minutes, and the limit is 0"),
+        ("over_parameters: 100_000_000", "its base model has 134,515,008 parameters, and the limit is 100,000,000"),
+    ],
+)
+def test_each_limit_is_held_by_the_action(
+    use_case: UseCase, alice: User, content: Path, limit: str, because: str
+) -> None:
+    rule(content, limit)
+    with pytest.raises(Conflict, match=because):
+        launch_job(use_case=use_case, created_by=alice, title="x", spec=make_spec(base_model=LISTED))
+    rule(content, f"{limit.partition(':')[0]}: 999_999_999_999")
+    assert rules_for(make_spec(base_model=LISTED)) == ()
+
+
+def test_a_model_that_is_not_listed_passes_unless_a_rule_says_otherwise(db: None, content: Path) -> None:
+    assert rules_for(make_spec(base_model="unheard-of")) == ()
+    rule(content, "unlisted_models: true")
+    (met,) = rules_for(make_spec(base_model="unheard-of"))
+    assert met.because == "its base model is not listed, so that its size is not known"
+
+
+@pytest.mark.parametrize("text", ["rules: [{id: a}]", "rules:\n - !!python/object:os.system x", "a: &a [*a]", "]["])
+def test_a_broken_policy_lets_no_job_start_on_its_own(use_case: UseCase, alice: User, content: Path, text: str) -> None:
+    write(content, text)
+    with pytest.raises(Conflict, match=r"content/policy.yaml has an error \(rule unreadable\)"):
+        launch_job(use_case=use_case, created_by=alice, title="x", spec=make_spec())
+
+
+def test_without_a_file_or_rules_every_job_may_start(db: None, content: Path) -> None:
+    write(content, "rules: []\n")
+    assert rules_for(make_spec()) == ()
+    (content / "policy.yaml").unlink()
+    _cache.cache_clear()
+    assert rules_for(make_spec()) == ()

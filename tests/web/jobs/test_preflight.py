@@ -1,0 +1,60 @@
+"""What the data stage found out, prepared for the page."""
+
+from playbook.contracts.events import EVENT, Configured, Preflight, SampleRow
+from playbook.web.jobs.preflight import SHOWN_TOKENS, Run, Setting, sample_of, settings_of, view_of
+from tests.web.jobs.announced import ENDLESS, GB, SAMPLE, configured, preflight, tokens_of
+from tests.web.jobs.factories import AT, make_spec
+
+
+def event(**changes: object) -> Preflight:
+    found = EVENT.validate_python({"at": AT, **preflight(**changes)})  # type: ignore[arg-type]
+    assert isinstance(found, Preflight)
+    return found
+
+
+def test_tokens_are_runs_of_learned_and_read_with_breaks_made_visible() -> None:
+    sample = sample_of(SampleRow.model_validate(SAMPLE))
+    assert sample.begin == (Run(False, ("<|user|>↵\n", "Why <b>?")), Run(True, ("Be", "cause", "<|end|>")))
+    assert (sample.end, sample.left_out) == ((), 0)
+    assert sample.summary == "5 tokens, 3 of them learned (tokens 3 to 5)."
+
+
+def test_of_a_long_row_begin_and_end_are_shown() -> None:
+    tokens = tokens_of(*((str(number), number > 1500) for number in range(1600)))
+    sample = sample_of(SampleRow.model_validate({**SAMPLE, "tokens": tokens}))
+    half = SHOWN_TOKENS // 2
+    assert [text for run in sample.begin for text in run.tokens] == [str(number) for number in range(half)]
+    assert [text for run in sample.end for text in run.tokens][-1] == "1599"
+    assert sample.left_out == 1600 - SHOWN_TOKENS
+    assert sample.summary == "1,600 tokens, 99 of them learned (tokens 1,502 to 1,600)."
+
+
+def test_a_row_without_a_learned_token_says_so() -> None:
+    sample = sample_of(SampleRow.model_validate({**SAMPLE, "tokens": tokens_of(("a", False))}))
+    assert sample.summary == "1 tokens, 0 of them learned (none)."
+
+
+def test_view_counts_endings_lost_lines_and_memory() -> None:
+    found = event(samples=[SAMPLE, ENDLESS], dropped_rows=3, truncated_rows=2, lost_lines=[4, 5], lost_tokens=9)
+    view = view_of(found)
+    assert [(split.name, split.more_lines) for split in view.splits] == [("train", 3), ("test", 0)]
+    assert (len(view.samples), view.sample_rows, view.ending_rows) == (1, 2, 1)
+    assert view.memory == (("base weights", 2 * GB), ("adapter", GB // 2), ("activations", GB))
+    assert view.memory_total == 3 * GB + GB // 2
+    assert view.memory_plot is not None
+    assert view.memory_plot.summary.startswith("Estimate: 3.5 GB, of which base weights 2.0 GB")
+
+
+def test_without_an_estimate_there_is_no_bar() -> None:
+    assert view_of(event().model_copy(update={"memory_bytes": {}})).memory_plot is None
+
+
+def test_a_setting_that_the_trainer_changed_stands_beside_what_was_asked_for() -> None:
+    found = EVENT.validate_python({"at": AT, **configured(max_length=256, target_modules="q_proj, v_proj", r=16)})
+    assert isinstance(found, Configured)
+    assert settings_of(found, make_spec()) == [
+        Setting("compute_dtype", "bfloat16", None),
+        Setting("max_length", 256, 512),
+        Setting("target_modules", "q_proj, v_proj", "all-linear"),
+        Setting("r", 16, None),
+    ]

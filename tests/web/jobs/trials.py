@@ -1,0 +1,52 @@
+"""Trials of prompts, launched and reported as a worker would, through the same actions."""
+
+from playbook.contracts.report import ArmReport
+from playbook.contracts.run_spec import BaseModelRef
+from playbook.contracts.states import EndReason, JobState
+from playbook.web.accounts.models import User
+from playbook.web.common import blobs
+from playbook.web.datasets.models import Dataset
+from playbook.web.jobs import actions
+from playbook.web.jobs.models import Artifact, Job
+from playbook.web.jobs.prompt_trials import measure_prompt
+from playbook.web.prompts.models import PromptVersion
+from tests.web.jobs.ended import arm_report
+from tests.web.jobs.factories import make_capabilities, make_report
+
+
+def launched_prompt(version: PromptVersion, dataset: Dataset, actor: User, *, base_model: str = "tiny") -> Job:
+    assert dataset.latest is not None
+    return measure_prompt(
+        version,
+        dataset_version=dataset.latest,
+        base_model=BaseModelRef(id=base_model),
+        max_new_tokens=32,
+        actor=actor,
+    )
+
+
+def measured_prompt(
+    version: PromptVersion,
+    dataset: Dataset,
+    actor: User,
+    right: list[bool],
+    *,
+    tokens: int = 50,
+    base_model: str = "tiny",
+) -> Job:
+    """Launch a trial and have a worker report it; each prompt has `tokens` tokens."""
+    job = launched_prompt(version, dataset, actor, base_model=base_model)
+    worker, _ = actions.create_worker(name="gpu-1", created_by=None)
+    claim = actions.claim_next_job(worker, make_capabilities(base_model))
+    assert claim is not None
+    assert claim.attempt.job_id == job.pk
+    (name,) = job.run_spec.evaluation.arms
+    arm: ArmReport = arm_report(name, right)
+    items = tuple(item.model_copy(update={"prompt_tokens": tokens}) for item in arm.items)
+    report = make_report(job.run_spec).model_copy(update={"arms": (arm.model_copy(update={"items": items}),)})
+    blob = blobs.store([report.model_dump_json().encode()])
+    Artifact.objects.create(
+        job=job, attempt=claim.attempt, name="report.json", sha256=blob.sha256, size_bytes=blob.size_bytes
+    )
+    actions.finish(claim.attempt, state=JobState.SUCCEEDED, reason=EndReason.COMPLETED, message="")
+    return Job.objects.get(pk=job.pk)
