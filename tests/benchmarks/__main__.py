@@ -3,14 +3,33 @@
 import argparse
 import sys
 
-from tests.benchmarks import bench_check, bench_search, bench_trainer, bench_wiki
+from tests.benchmarks import (
+    bench_assessment,
+    bench_check,
+    bench_datasets,
+    bench_decisions,
+    bench_demo,
+    bench_generation,
+    bench_intervals,
+    bench_jobs,
+    bench_search,
+    bench_trainer,
+    bench_wiki,
+)
 from tests.benchmarks.table import write_readme, write_results
 
 BENCHMARKS = {
+    "demo": bench_demo.measure,
     "trainer": bench_trainer.measure,
+    "generation": bench_generation.measure,
     "check": bench_check.measure,
     "search": bench_search.measure,
     "wiki": bench_wiki.measure,
+    "jobs": bench_jobs.measure,
+    "intervals": bench_intervals.measure,
+    "datasets": bench_datasets.measure,
+    "decisions": bench_decisions.measure,
+    "assessment": bench_assessment.measure,
 }
 
 

@@ -1,5 +1,8 @@
 """The sample job in seconds and in right answers, and our trainer against TRL's SFTTrainer on the same rows.
 
+Also: the share of the machine's matrix products that training reaches, what events and saving cost, and how near the
+predictions came. On a CUDA machine the same for a model of a billion parameters.
+
 The trainers run as processes of their own, one after the other: the same model, rows, steps, learning rate, schedule
 and LoRA settings; everything else at its default, or as it is quickest. All adapters answer the same test split
 through our evaluation.
@@ -14,17 +17,24 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from playbook.contracts.dataset import Split
 from playbook.contracts.report import ArmReport, Report
 from playbook.contracts.run_spec import Arm, InputFile, Metric, Recipe, RunSpec
 from playbook.trainer.folder import default_models_dir
+from playbook.trainer.memory import Shape
+from playbook.trainer.model import read_config, resolve
+from tests.benchmarks.ceiling import measured_ceiling, training_flops
+from tests.benchmarks.cuda_models import BILLION, BILLION_ID, for_billion, write_random_llama
 from tests.benchmarks.table import Row
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "content" / "recipes" / "support-tickets-lora.yaml"
 DATASET = ROOT / "content" / "datasets" / "support-tickets"
+#: How many times TRL's tokens a second we promise, by its flags.
+_PROMISED = {"default": 2.5, "best": 2.0}
 
 
 def measure() -> tuple[list[Row], dict[str, object]]:
@@ -33,21 +43,30 @@ def measure() -> tuple[list[Row], dict[str, object]]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "run"
         spec = write_run_folder(folder)
+        ceiling = measured_ceiling()
         _run("-m", "playbook.trainer", str(folder))
         report = Report.model_validate_json((folder / "report.json").read_bytes())
         trl: dict[str, dict[str, Any]] = {}
         for flags in ("default", "best"):
             _run("-m", "tests.benchmarks.trl_sft", str(folder), str(default_models_dir()), flags)
             trl[flags] = json.loads((folder / f"trl-{flags}.json").read_text(encoding="utf-8"))
+        billion = _billion_rows(Path(temporary), spec, ceiling)
     details = {
         "spec": spec.model_dump(mode="json", exclude={"inputs"}),
         "device": report.device,
+        "matmul_ceiling_flops": ceiling,
         "load_average_at_end": os.getloadavg(),
         "versions": report.versions | trl["default"]["versions"],
         "trl_settings": {flags: side["settings"] for flags, side in trl.items()},
     }
     compared = [row for flags, side in trl.items() for row in _comparison_rows(report, side, flags=flags)]
-    return [*_sample_job_rows(report), *_our_rows(report), *compared], details
+    ours = [
+        *_our_rows(report),
+        *_share_rows("trainer: ours", report, ceiling, at_least=0.60),
+        *_overhead_rows(report),
+        *_forecast_rows(report),
+    ]
+    return [*_sample_job_rows(report), *ours, *compared, *billion], details
 
 
 def write_run_folder(folder: Path) -> RunSpec:
@@ -66,8 +85,8 @@ def write_run_folder(folder: Path) -> RunSpec:
 
 
 def _run(*arguments: str) -> None:
-    # Our trainer asks for passive waiting itself; TRL gets it too, or a busy machine would slow it down far more.
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True, env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"})
+    # Each in the environment that a user would give it: OpenMP's own default for TRL, what it chooses itself for ours.
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True)
 
 
 def _sample_job_rows(report: Report) -> list[Row]:
@@ -92,6 +111,85 @@ def _our_rows(report: Report) -> list[Row]:
     ]
 
 
+def _share_rows(
+    name: str,
+    report: Report,
+    ceiling: dict[str, float],
+    *,
+    at_least: float | None,
+    models_dir: Path | None = None,
+) -> list[Row]:
+    """What training did of the operations that the best product of this machine does in the same time.
+
+    On a GPU this is the model FLOP utilisation, against the measured ceiling rather than the data sheet.
+    """
+    training = report.training
+    assert training is not None
+    source = resolve(report.spec.base_model, models_dir or default_models_dir())
+    rows_made = training.steps * report.spec.training.per_device_train_batch_size
+    mean_length = training.tokens / (rows_made * report.spec.training.gradient_accumulation_steps)
+    shape = Shape.of(read_config(source))
+    per_second = training_flops(shape, report.spec, training, mean_length=mean_length) / training.seconds
+    best = max(ceiling.values())
+    return [
+        Row(f"{name}, operations", per_second / 1e9, "GFLOP/s"),
+        Row(f"{name}, best matrix product of the machine", best / 1e9, "GFLOP/s"),
+        Row(f"{name}, share of that", per_second / best, "", at_least=at_least),
+    ]
+
+
+def _overhead_rows(report: Report) -> list[Row]:
+    training = report.training
+    assert training is not None
+    assert training.event_seconds is not None
+    assert training.save_seconds is not None
+    return [
+        Row("trainer: writing events, of step time", 100 * training.event_seconds / training.seconds, "%", at_most=1),
+        Row(
+            "trainer: saving checkpoints and adapter, of step time",
+            100 * training.save_seconds / training.seconds,
+            "%",
+            at_most=1,
+        ),
+    ]
+
+
+def _forecast_rows(report: Report) -> list[Row]:
+    """How far what came lies from what three probe steps foretold, either way."""
+    assert report.training is not None
+    forecast = report.training.forecast
+    assert forecast is not None
+    seconds_off = abs(forecast.seconds / forecast.predicted_seconds - 1)
+    memory_off = abs(forecast.peak_memory_bytes / forecast.predicted_peak_memory_bytes - 1)
+    estimate_off = forecast.estimated_peak_memory_bytes / forecast.peak_memory_bytes - 1
+    return [
+        Row("sample job: predicted time, off by", 100 * seconds_off, "%", at_most=20),
+        Row("sample job: predicted peak memory, off by", 100 * memory_off, "%", at_most=15),
+        Row("sample job: memory estimate before the first step, off by", 100 * estimate_off, "%"),
+    ]
+
+
+def _billion_rows(temporary: Path, spec: RunSpec, ceiling: dict[str, float]) -> list[Row]:
+    """The same for a Llama of a billion parameters with random weights; no row without a CUDA device."""
+    if not torch.cuda.is_available():
+        return []
+    models_dir = temporary / "models"
+    write_random_llama(models_dir, BILLION_ID, BILLION)
+    folder = temporary / "billion"
+    write_run_folder(folder)
+    (folder / "spec.json").write_text(for_billion(spec, steps=40).model_dump_json(), encoding="utf-8")
+    _run("-m", "playbook.trainer", str(folder), "--models-dir", str(models_dir))
+    report = Report.model_validate_json((folder / "report.json").read_bytes())
+    training = report.training
+    assert training is not None
+    name = "trainer on CUDA: Llama shape of 1B parameters"
+    return [
+        Row(name, training.tokens / training.seconds, "tokens/s"),
+        Row(f"{name}, peak memory", training.peak_memory_bytes / 1e9, "GB"),
+        *_share_rows(name, report, ceiling, models_dir=models_dir, at_least=None),
+    ]
+
+
 def _comparison_rows(report: Report, trl: dict[str, Any], *, flags: str) -> list[Row]:
     training = report.training
     assert training is not None
@@ -102,7 +200,7 @@ def _comparison_rows(report: Report, trl: dict[str, Any], *, flags: str) -> list
     ours_right, theirs_right = _exact_match(report.arm(Arm.LORA)), _exact_match(arm)
     return [
         Row(name, theirs, "tokens/s"),
-        Row(f"{name}: ours is", training.tokens / training.seconds / theirs, "x", at_least=2.0),
+        Row(f"{name}: ours is", training.tokens / training.seconds / theirs, "x", at_least=_PROMISED[flags]),
         Row(f"{name}: last train loss", trl["train_loss"], "nats/token"),
         Row(f"{name}: exact match", theirs_right, ""),
         # "No worse": within what the test split can tell apart, half the width of a 95 % interval.

@@ -79,7 +79,7 @@ def _playbook(data: Path, content: Path, size: int) -> tuple[Load, int]:
     _manage(environment, "collectstatic", "--noinput", "-v0")
     _manage(environment, "createsuperuser", "--noinput", "--username=bench", "--name=Bench")
     paths = [f"/library/{AREAS[number % len(AREAS)]}/article-{number}/" for number in range(0, size, size // ASKED)]
-    with _served("playbook.web.wsgi", environment, [sys.executable, "-m", "gunicorn"], ROOT) as port:
+    with served("playbook.web.wsgi", environment, [sys.executable, "-m", "gunicorn"], ROOT) as port:
         cookie = _log_in(port, password)
         page = httpx.get(f"http://127.0.0.1:{port}{paths[0]}", headers={"Cookie": cookie}, timeout=60)
         if "Why it matters" not in page.text:
@@ -90,7 +90,7 @@ def _playbook(data: Path, content: Path, size: int) -> tuple[Load, int]:
 
 def _bare(page_bytes: int) -> Load:
     environment = {**os.environ, "BENCH_BODY_BYTES": str(page_bytes)}
-    with _served("tests.benchmarks.bare_site", environment, [sys.executable, "-m", "gunicorn"], ROOT) as port:
+    with served("tests.benchmarks.bare_site", environment, [sys.executable, "-m", "gunicorn"], ROOT) as port:
         warm_up(port, ["/"])
         return measure_load(port, ["/"])
 
@@ -121,7 +121,7 @@ def _django_wiki(folder: Path, articles: Path) -> Load:
     subprocess.run([python, script, articles], check=True, env=environment)
     cookie = (folder / "cookie").read_text()
     paths = [f"/{file.stem}/" for file in sorted(articles.glob("*/*.md"))]
-    with _served("peer_django_wiki", environment, [str(python), "-m", "gunicorn"], folder) as port:
+    with served("peer_django_wiki", environment, [str(python), "-m", "gunicorn"], folder) as port:
         warm_up(port, paths, cookie=cookie)
         return measure_load(port, paths, cookie=cookie)
 
@@ -132,7 +132,7 @@ def _manage(environment: dict[str, str], *arguments: str) -> None:
 
 
 @contextlib.contextmanager
-def _served(module: str, environment: dict[str, str], gunicorn: list[str], folder: Path) -> Iterator[int]:
+def served(module: str, environment: dict[str, str], gunicorn: list[str], folder: Path) -> Iterator[int]:
     """Run `module:application` until the block ends; yields its port once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -19,14 +19,17 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM
 from trl import SFTConfig, SFTTrainer
 
+from playbook.contracts.asking import Asker
 from playbook.contracts.dataset import Split
 from playbook.contracts.run_spec import Arm, RunSpec
+from playbook.scoring.metrics import Judge
 from playbook.trainer.data import NumberedExample, read_split
-from playbook.trainer.evaluate import Generator, run_arm
+from playbook.trainer.evaluate import ArmRun
 from playbook.trainer.folder import RunFolder
+from playbook.trainer.generate import Generator
 from playbook.trainer.model import load_tokenizer, read_limits, resolve
 from playbook.trainer.prompt import PromptBuilder
-from playbook.trainer.questions import build_questions
+from playbook.trainer.questions import Held, build_questions
 from playbook.trainer.stop import Stop
 
 
@@ -58,10 +61,11 @@ def main() -> None:
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     tokenizer = load_tokenizer(source)
     context_length, end_ids = read_limits(source, tokenizer)
-    questions = build_questions(
-        Arm.LORA,
-        splits[Split.TEST],
+    held = Held(
+        name="test.jsonl",
+        rows=splits[Split.TEST],
         train=splits[Split.TRAIN],
+        asker=Asker(spec.prompt, spec.retrieval),
         builder=PromptBuilder(tokenizer, end_ids=end_ids),
         spec=spec,
         context_length=context_length,
@@ -71,10 +75,13 @@ def main() -> None:
         tokenizer=tokenizer,
         device=torch.device("cpu"),
         end_ids=end_ids,
-        settings=spec.evaluation,
+        max_new_tokens=spec.evaluation.max_new_tokens,
+        batch_size=spec.evaluation.batch_size,
         stop=Stop(lease=folder.lease, max_lease_age_seconds=None),
     )
-    arm = run_arm(Arm.LORA, questions, generator, on_rows_done=lambda rows: None)
+    run = ArmRun(Arm.LORA, spec, build_questions(Arm.LORA, held), Judge(spec.evaluation))
+    run.run(generator, on_rows_done=lambda rows: None)
+    arm = run.report()
     result = {
         "seconds": seconds,
         "train_loss": losses[-1],

@@ -1,0 +1,159 @@
+"""Ten thousand decisions with a hundred thousand answers: server time of every page that shows them, the number of its
+queries, and the audit log verified; on SQLite, and on PostgreSQL where there is one.
+
+`python -m tests.benchmarks decisions` prints the rows; DECISIONS in the environment makes it smaller. The times are
+those of Django's handler, all middleware included, in a process of its own; the reader belongs to every use case.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+
+from tests.benchmarks.table import Row
+from tests.postgres import find
+
+ROOT = Path(__file__).parents[2]
+DECISIONS = int(os.environ.get("DECISIONS", "10000"))
+#: The same pages must ask as many queries with so few decisions.
+FEW = 1000
+ASKED = 20
+PROMISED_MS = 100
+PROMISED_ROWS = 50_000
+PG_DATABASE = "playbook_bench_decisions"
+
+
+def measure() -> tuple[list[Row], dict[str, object]]:
+    """Return the rows; the details hold every page with its times and queries."""
+    with tempfile.TemporaryDirectory() as name:
+        details: dict[str, object] = {"SQLite": _measured(f"sqlite:///{Path(name) / 'playbook.sqlite3'}")}
+    url, reason = find()
+    if url is None:
+        details["PostgreSQL"] = reason
+    else:
+        details["PostgreSQL"] = _on_postgres(url)
+    rows = [row for name, found in details.items() if isinstance(found, dict) for row in _rows(name, found)]
+    return rows, {**details, "load_average": os.getloadavg()[0]}
+
+
+def _rows(name: str, found: dict[str, float]) -> list[Row]:
+    size = f"{found['decisions']:,.0f} decisions, {found['answers']:,.0f} answers, {name}"
+    return [
+        Row(f"slowest page, {size}, p95 of the server", found["slowest_ms"], "ms", at_most=PROMISED_MS),
+        Row(f"pages that ask more queries than with {FEW}, {name}", found["growing"], "", at_most=0),
+        Row(f"verify_audit, {name}", found["audit_rows_per_second"], "rows/s", at_least=PROMISED_ROWS),
+    ]
+
+
+def _measured(database_url: str) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as name:
+        environment = {
+            **os.environ,
+            "DATABASE_URL": database_url,
+            "PLAYBOOK_DATA_DIR": name,
+            "DJANGO_SETTINGS_MODULE": "playbook.web.settings",
+            "PLAYBOOK_ALLOWED_HOSTS": "testserver",
+        }
+        (Path(name) / "static").mkdir()
+        command = [sys.executable, "-m", "tests.benchmarks.bench_decisions"]
+        done = subprocess.run(command, check=True, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def _on_postgres(url: str) -> dict[str, float]:
+    """Measure in a database of its own, which is removed afterwards."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {PG_DATABASE}")
+        connection.execute(f"CREATE DATABASE {PG_DATABASE}")
+        try:
+            return _measured(urlsplit(url)._replace(path=f"/{PG_DATABASE}").geturl())
+        finally:
+            connection.execute(f"DROP DATABASE IF EXISTS {PG_DATABASE} WITH (FORCE)")
+
+
+def _measure_here() -> dict[str, object]:
+    """Fill the database of this process, in two steps, and ask for the pages after each."""
+    # Django's models can be imported only once it is set up.
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    from django.db import connection
+
+    from playbook.web.assessments.models import Answer
+    from playbook.web.common.verify import Verification, verify
+    from playbook.web.decisions.models import Decision
+    from tests.benchmarks import decisions_world as world
+
+    person = world.people()
+    world.fill(FEW)
+    few = {name: _ask(person, name, paths[:1], asked=3) for name, paths in world.pages().items()}
+    world.fill(DECISIONS - FEW)
+    pages = {name: _ask(person, name, paths, asked=ASKED) for name, paths in world.pages().items()}
+    found = Verification()
+    started = time.perf_counter()
+    problems = list(verify(connection, found))
+    seconds = time.perf_counter() - started
+    if problems:
+        raise RuntimeError(f"the audit log of the benchmark does not verify: {problems[:3]}")
+    growing = [name for name, page in pages.items() if page["queries"] > few[name]["queries"]]
+    return {
+        "decisions": Decision.objects.count(),
+        "answers": Answer.objects.count(),
+        "audit_rows": found.entries,
+        "audit_rows_per_second": found.entries / seconds,
+        "slowest_ms": max(page["p95_ms"] for page in pages.values()),
+        "growing": len(growing),
+        "growing_pages": growing,
+        "pages": pages,
+    }
+
+
+def _ask(person: object, name: str, paths: list[str], *, asked: int) -> dict[str, float]:
+    """Return the 95th percentile of the milliseconds of `asked` answers, and the queries of the last."""
+    from django.contrib.auth.models import AbstractBaseUser
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+
+    assert isinstance(person, AbstractBaseUser)
+    client = Client()
+    client.force_login(person)  # type: ignore[arg-type]  # the user model is known only once Django is set up
+    times = list(_times(client, paths, asked))
+    with CaptureQueriesContext(connection) as queries:
+        client.get(paths[0])
+    return {
+        "p50_ms": statistics.median(times),
+        "p95_ms": sorted(times)[min(len(times) - 1, int(len(times) * 0.95))],
+        "queries": len(queries),
+    }
+
+
+def _times(client: object, paths: list[str], asked: int) -> Iterator[float]:
+    from django.test import Client
+
+    assert isinstance(client, Client)
+    client.get(paths[0])  # templates are compiled once in the life of a process
+    for place in range(asked):
+        path = paths[place % len(paths)]
+        started = time.perf_counter()
+        answer = client.get(path)
+        if answer.streaming:
+            list(answer)
+        yield 1e3 * (time.perf_counter() - started)
+        if answer.status_code != 200:
+            raise RuntimeError(f"{path} answered {answer.status_code}")
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measure_here()))

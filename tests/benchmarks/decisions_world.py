@@ -1,0 +1,204 @@
+"""The world of `bench_decisions`: use cases with decisions, their assessments and answers, signatures and audit log.
+
+Written in bulk, in the shape that the actions leave. Imported only once Django is set up.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import rfc8785
+from django.db import connection
+from django.utils import timezone
+
+from playbook.contracts.roles import Role
+from playbook.web.accounts.models import User
+from playbook.web.assessments.models import Answer, Assessment
+from playbook.web.assessments.queries import evaluation_of
+from playbook.web.common import guards
+from playbook.web.common.chain import entry_hash, moment_text
+from playbook.web.common.content import library
+from playbook.web.common.models import AuditEntry, AuditHead
+from playbook.web.decisions.covered import digest_of
+from playbook.web.decisions.models import Decision, Signature, Status
+from playbook.web.decisions.signing import SignOff, for_signing
+from playbook.web.decisions.template import draft_fields
+from playbook.web.usecases.models import Membership, UseCase
+from tests.web.decided import TUNE
+
+USE_CASES = 100
+ANSWERS_EACH = 10
+BATCH = 1000
+CHECKLIST = "should-we-fine-tune"
+STATUSES = (Status.ACCEPTED,) * 5 + (Status.PROPOSED,) * 2 + (Status.DRAFT, Status.REJECTED, Status.DEPRECATED)
+
+
+def people() -> User:
+    """Return the reader, who is ML lead in every use case; make the use cases and the other roles."""
+    reader, author, owner = (
+        User.objects.create_user(name, password="bench", name=name.title()) for name in ("reader", "author", "owner")
+    )
+    for number in range(USE_CASES):
+        use_case = UseCase.objects.create(name=f"Use case {number}", slug=f"use-case-{number}", created_by=author)
+        Membership.objects.bulk_create(
+            [
+                Membership(use_case=use_case, user=author, role=Role.OWNER),
+                Membership(use_case=use_case, user=reader, role=Role.ML_LEAD),
+                Membership(use_case=use_case, user=owner, role=Role.PRODUCT_OWNER),
+            ]
+        )
+    return reader
+
+
+def fill(count: int) -> None:
+    """Add so many decisions, spread over the use cases, each with an assessment of its own."""
+    author = User.objects.get(username="author")
+    use_cases = list(UseCase.objects.order_by("pk"))
+    checklist = library().checklists[CHECKLIST]
+    definition = checklist.model_dump(mode="json")
+    first = Decision.objects.count()
+    now = timezone.now()
+    for start in range(first, first + count, BATCH):
+        numbers = range(start, min(start + BATCH, first + count))
+        assessments = Assessment.objects.bulk_create(
+            Assessment(
+                use_case=use_cases[number % USE_CASES],
+                checklist_slug=checklist.slug,
+                checklist_version=checklist.version,
+                checklist_digest=checklist.digest,
+                definition=definition,
+                created_by=author,
+            )
+            for number in numbers
+        )
+        Answer.objects.bulk_create(answer for each in assessments for answer in _answers(each, author))
+        fields = _fields(assessments[0])
+        decisions = Decision.objects.bulk_create(
+            Decision(
+                number=number + 1,
+                use_case=each.use_case,
+                assessment=each,
+                created_by=author,
+                owner=author,
+                status=STATUSES[(number + number // USE_CASES) % len(STATUSES)],
+                proposed_by=author,
+                proposed_at=now,
+                decided_at=now,
+                **{**fields, "title": f"{each.use_case.name}: tune number {number}"},
+            )
+            for number, each in zip(numbers, assessments, strict=True)
+        )
+        for number, decision in zip(numbers, decisions, strict=True):
+            decision.created_at = now - timedelta(days=number % 700)
+        Decision.objects.bulk_update(decisions, ["created_at"], batch_size=BATCH)
+        _sign(decisions)
+        _chain(decisions, author)
+
+
+def pages() -> dict[str, list[str]]:
+    """Return the addresses to ask for, by the page that they show."""
+    decisions = list(Decision.objects.filter(status=Status.ACCEPTED).order_by("number")[:: max(1, _some())][:20])
+    proposed = list(Decision.objects.filter(status=Status.PROPOSED).order_by("number")[:20])
+    draft = list(Decision.objects.filter(status=Status.DRAFT).order_by("number")[:20])
+    return {
+        "home": ["/"],
+        "log": ["/decisions/", "/decisions/?status=accepted", "/decisions/?page=3", "/decisions/?use_case=use-case-7"],
+        "log search": ["/decisions/?q=tune+number", "/decisions/?q=nothing-like-it", "/decisions/?q=D-77"],
+        "log by month": [f"/decisions/?month={timezone.now():%Y-%m}"],
+        "decision": [each.get_absolute_url() for each in decisions],
+        "proposal": [each.get_absolute_url() for each in proposed],
+        "edit": [f"{each.get_absolute_url()}edit/" for each in draft],
+        "markdown": [f"/decisions/{each.number}.md" for each in decisions],
+        "bundle": [f"/decisions/{each.number}.zip" for each in decisions],
+        "assessments": ["/decide/"],
+        "assessment": [each.assessment.get_absolute_url() for each in decisions],
+        "use case": [f"/use-cases/use-case-{number}/" for number in range(10)],
+        "use cases": ["/use-cases/"],
+        "outcomes": ["/outcomes/"],
+        "forecasts": ["/outcomes/calibration/"],
+        "jobs": ["/jobs/", "/jobs/choose/"],
+    }
+
+
+def _some() -> int:
+    return Decision.objects.filter(status=Status.ACCEPTED).count() // 20
+
+
+def _answers(assessment: Assessment, author: User) -> list[Answer]:
+    """Ten answers: every question, some of them twice or more."""
+    names = list(TUNE)
+    found = []
+    for place in range(ANSWERS_EACH):
+        name = names[place % len(names)]
+        revision = place // len(names) + 1
+        found.append(
+            Answer(assessment=assessment, question_id=name, revision=revision, value=TUNE[name], author=author)
+        )
+    return found
+
+
+def _fields(assessment: Assessment) -> dict[str, Any]:
+    fresh = Assessment.objects.prefetch_related("answers").get(pk=assessment.pk)
+    return draft_fields(fresh, evaluation_of(fresh), today=timezone.localdate())
+
+
+def _sign(decisions: list[Decision]) -> None:
+    """Sign what was accepted, in both roles."""
+    accepted = for_signing(Decision.objects.filter(pk__in=[row.pk for row in decisions], status=Status.ACCEPTED))
+    signatures = []
+    for decision in accepted:
+        document = SignOff(decision).document
+        digest = digest_of(document)
+        for member in decision.use_case.memberships.all():
+            if member.role in (Role.ML_LEAD, Role.PRODUCT_OWNER):
+                signatures.append(
+                    Signature(
+                        decision=decision,
+                        user=member.user,
+                        printed_name=str(member.user),
+                        role=member.role,
+                        membership_key=member.pk,
+                        verdict="approve",
+                        meaning="I approve this decision.",
+                        covered=document,
+                        digest=digest,
+                    )
+                )
+    Signature.objects.bulk_create(signatures)
+
+
+def _chain(decisions: list[Decision], author: User) -> None:
+    """Append an audit entry for each answer and three for each decision, chained as `record` would."""
+    head = AuditHead.objects.get()
+    number, last, entries, now = head.number, head.hash, [], timezone.now()
+    for decision in decisions:
+        rows = [
+            ("assessments.assessment", decision.assessment_id, "answered", {"question": "prompting", "after": "yes"})
+        ] * ANSWERS_EACH
+        rows += [("decisions.decision", decision.pk, action, {}) for action in ("drafted", "proposed", "accepted")]
+        for subject, subject_id, action, detail in rows:
+            number += 1
+            entry = AuditEntry(
+                number=number,
+                at=now,
+                actor=author,
+                action=action,
+                subject=subject,
+                subject_id=subject_id,
+                detail=detail,
+                previous_hash=last,
+            )
+            entry.hash = last = entry_hash(
+                number=number,
+                at=moment_text(now),
+                actor_id=author.pk,
+                action=action,
+                subject=subject,
+                subject_id=subject_id,
+                detail=rfc8785.dumps(detail).decode(),
+                previous_hash=entry.previous_hash,
+            )
+            entries.append(entry)
+    guards.lift(connection)
+    AuditEntry.objects.bulk_create(entries, batch_size=BATCH)
+    AuditHead.objects.update(number=number, hash=last)
+    guards.set_up(connection)
