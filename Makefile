@@ -9,8 +9,11 @@ TEMPLATES = $(shell find templates -name '*.html')
 NO_DATABASE := contracts library scoring trainer content benchmarks demo test_architecture.py \
 	$(if $(REQUIRE_ALL),,e2e/test_whole_loop.py)
 
+# A process a core, each with a database of its own; the tests of a file stay together, for they share a site or a model.
+IN_PARALLEL := --numprocesses auto --maxprocesses 8 --dist loadfile
+
 .DEFAULT_GOAL := help
-.PHONY: help demo install test pytest check format bench screenshots clean
+.PHONY: help demo install test pytest check format bench proof screenshots clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,10 +35,10 @@ check: install ## lint, formats, types, import contracts, templates
 	$(BIN)/djlint --lint --quiet templates
 
 pytest: install ## the suite alone, on SQLite and again on PostgreSQL
-	$(BIN)/pytest
+	$(BIN)/pytest $(IN_PARALLEL)
 	@if url=$$($(BIN)/python -m tests.postgres); then \
 		echo "Again on PostgreSQL: $$url"; \
-		DATABASE_URL=$$url $(BIN)/pytest $(NO_DATABASE:%=--ignore=tests/%); \
+		DATABASE_URL=$$url $(BIN)/pytest $(IN_PARALLEL) $(NO_DATABASE:%=--ignore=tests/%); \
 	else \
 		test -z "$$REQUIRE_ALL"; \
 	fi
@@ -48,6 +51,10 @@ format: install ## format Python and templates
 bench: ## measure; prints a table, writes JSON below tests/benchmarks/results
 	@$(PYTHON) -m playbook.demo.install site worker trainer dev bench
 	$(BIN)/python -m tests.benchmarks
+
+proof: ## run the shipped experiments again on the sample model, and write their reports to content/reports
+	@$(PYTHON) -m playbook.demo.install site worker trainer dev
+	$(BIN)/python -m tests.proof
 
 screenshots: install ## walk through the product and keep pictures below screenshots/
 	SCREENSHOTS=screenshots $(BIN)/pytest tests/e2e

@@ -1,12 +1,12 @@
 """The cast: alice proposes, bob and charlie sign, mallory is a stranger who knows every address."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from django.db import connection
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
@@ -58,10 +58,27 @@ def _fast_and_apart(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the SQLite test database in a file, as in use: in memory, threads meet locks that no time-out waits for."""
+def django_db_modify_db_settings(
+    tmp_path_factory: pytest.TempPathFactory, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
+    """Keep the SQLite test database in a file, as in use: in memory, threads meet locks that no time-out waits for.
+
+    On PostgreSQL each process of a parallel run gets a database of its own, by the suffix.
+    """
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Before PostgreSQL drops the test database, end the sessions that threads of live servers have kept open in it."""
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 def _person(username: str, name: str) -> User:

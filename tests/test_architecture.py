@@ -50,7 +50,14 @@ def _within(names: set[str], prefixes: tuple[str, ...]) -> list[str]:
     [
         ("contracts", ("django", "torch", "transformers", "httpx", "playbook.library", "playbook.scoring")),
         ("library", ("django", "torch", "transformers", "httpx", "playbook.scoring", "playbook.web")),
-        ("scoring", ("django", "torch", "transformers", "httpx", "playbook.library", "playbook.web")),
+        (
+            "scoring",
+            # From numpy on: imported on use, so that a site starts without them.
+            (
+                *("django", "torch", "transformers", "httpx", "playbook.library", "playbook.web"),
+                *("numpy", "scipy", "sacrebleu", "rapidfuzz", "jsonschema", "regex"),
+            ),
+        ),
         (
             "datasets",
             ("django", "torch", "transformers", "httpx", "playbook.library", "playbook.scoring", "playbook.web"),

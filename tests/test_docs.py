@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from playbook.contracts import events, protocol, run_spec
+from playbook.contracts import events, metrics, prompting, protocol, run_spec
 from playbook.web.jobs.protocol_api import api
 from tests.benchmarks.table import README_BEGIN, README_END, measured_table
 
@@ -63,10 +63,17 @@ def test_every_make_target_is_in_make_help() -> None:
 
 
 SPEC_MODELS = [
+    prompting.PromptSettings,
+    prompting.WrittenExample,
+    prompting.RetrievalSettings,
+    prompting.DocumentsFile,
     run_spec.BaseModelRef,
     run_spec.LoraSettings,
     run_spec.TrainingSettings,
     run_spec.EvaluationSettings,
+    run_spec.CostSettings,
+    metrics.MetricSettings,
+    metrics.RubricRule,
     run_spec.InputFile,
     run_spec.RunSpec,
 ]

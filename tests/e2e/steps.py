@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 ANSWERS = {
     "Have we fully explored prompting?": "Yes",
     "Have we added enough good examples to the prompt?": "Yes",
+    "Does the prompt with examples already do the job?": "No",
     "Does the model fail because information is missing?": "No",
     "Does it fail in behaviour or format?": "Yes",
     "Do we have the data, the expertise and the budget to maintain it?": "Yes",

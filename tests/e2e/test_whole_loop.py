@@ -7,10 +7,12 @@ and must neither log an error nor ask another host for anything (`Visit`).
 import pytest
 from playwright.sync_api import Page, expect
 
+from playbook.contracts.report import Score
 from playbook.contracts.states import JobState
 from tests.e2e import steps
 from tests.e2e.demo import Demo
 from tests.e2e.visit import Visit
+from tests.proof.__main__ import shipped_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(3600)]
 
@@ -104,6 +106,7 @@ def _read_the_report(alice: Page, visit: Visit) -> str:
     assert measured.keys() == {"zero_shot", "lora"}
     assert measured["zero_shot"] <= 0.10
     assert measured["lora"] >= 0.80
+    _compare_with_the_shipped_report(measured)
     shown = alice.locator("[data-arm=lora]").inner_text()
     visit.show(alice, "job-report")
     assert {"adapter_model.safetensors", "adapter_config.json"} <= set(steps.download_adapter(alice))
@@ -114,6 +117,20 @@ def _read_the_report(alice: Page, visit: Visit) -> str:
     visit.show(alice, "job-answers")
     alice.goto(report)
     return shown
+
+
+def _compare_with_the_shipped_report(measured: dict[str, float]) -> None:
+    """The job of the walk is the first shipped experiment, run again: its scores lie within the shipped intervals."""
+    shipped = shipped_report("support-tickets")
+    assert shipped is not None
+    intervals = {str(arm.arm): arm.scores[0] for arm in shipped.arms}
+    outside = {arm: share for arm, share in measured.items() if not _within(share, intervals[arm])}
+    assert outside == {}
+
+
+def _within(share: float, score: Score) -> bool:
+    # The page shows four digits.
+    return score.low - 5e-5 <= share <= score.high + 5e-5
 
 
 def _record_the_outcome(alice: Page, decision: str, visit: Visit, measured: str) -> None:
