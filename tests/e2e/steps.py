@@ -56,11 +56,13 @@ def draft_decision(page: Page) -> None:
 
 
 def fix_criterion(page: Page) -> None:
-    """From the draft: edit it, promise at least 0.80, and save."""
+    """From the draft: edit it, promise at least 0.80, foretell it, and save."""
     page.get_by_role("link", name="Edit", exact=True).click()
     page.get_by_label("Metric").select_option("exact_match")
     page.get_by_label(re.compile("^Arm")).select_option("lora")
     page.get_by_label("At least").fill("0.80")
+    page.get_by_label("How likely it is met").fill("0.8")
+    page.get_by_label("What you expect").fill("0.9")
     page.get_by_label("Consequences").fill("The queue gets four fields instead of free text.")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("region", name="Success criterion")).to_contain_text("0.80")

@@ -24,6 +24,8 @@ TUNE = {
     "behaviour": "yes",
     "maintain": "yes",
 }
+#: What a promise must come with when it is proposed.
+FORECAST = {"forecast_probability": Decimal("0.600"), "forecast_value": Decimal("0.8200")}
 
 
 def assessed(use_case: UseCase, author: User) -> Assessment:
@@ -40,8 +42,7 @@ def proposed(use_case: UseCase, author: User, **changed: Any) -> Decision:
     """`changed`: fields of the draft, such as a forecast."""
     decision = actions.draft_from_assessment(assessed(use_case, author), created_by=author)
     assert decision.criterion_threshold == Decimal("0.80")
-    if changed:
-        Decision.objects.filter(pk=decision.pk).update(**changed)
+    Decision.objects.filter(pk=decision.pk).update(**{**FORECAST, **changed})
     return actions.propose(decision, actor=author)
 
 

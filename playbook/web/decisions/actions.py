@@ -147,6 +147,7 @@ def _save_edit(held: Decision, before: Document, names: tuple[str, ...], actor: 
         return
     held.edition += 1
     if held.status == Status.PROPOSED:
+        _require_forecast(held)
         held.proposed_by, held.proposed_at = actor, timezone.now()
     held.save(update_fields=[*names, "edition", "proposed_by", "proposed_at"])
     record("edited", held, actor=actor, changes=changes_as_json(changes))
@@ -156,8 +157,10 @@ def _save_edit(held: Decision, before: Document, names: tuple[str, ...], actor: 
 
 @transaction.atomic
 def propose(decision: Decision, *, actor: User) -> Decision:
-    """Ask for signatures. Raises Conflict unless it is a draft with a title whose assessment is complete."""
+    """Ask for signatures. Raises Conflict unless it is a draft whose assessment is complete, and whose promise, if it
+    makes one, comes with a forecast."""
     held = lock_decision(decision)
+    _require_forecast(held)
     if evaluation_of(held.assessment).outcome is None:
         raise Conflict("The assessment has an open question again; answer it before you propose the decision.")
     _move(
@@ -171,6 +174,15 @@ def propose(decision: Decision, *, actor: User) -> Decision:
     record("proposed", held, actor=actor, edition=held.edition, digest=SignOff(held).digest)
     mail.ask_for_signatures(held)
     return held
+
+
+def _require_forecast(held: Decision) -> None:
+    """Raise Conflict for a promise without a forecast: what is signed and run could never be held against one."""
+    if held.criterion and held.lacks_forecast:
+        raise Conflict(
+            f"D-{held.number} promises {held.criterion.text} and has no forecast. Edit it: say how likely it is met "
+            "and what you expect. Both are fixed when the first run starts."
+        )
 
 
 @transaction.atomic

@@ -183,6 +183,11 @@ class Decision(models.Model):
         )
 
     @property
+    def lacks_forecast(self) -> bool:
+        """True when something is promised and nobody has said yet how likely it is kept."""
+        return self.criterion_threshold is not None and self.forecast_probability is None
+
+    @property
     def test_set(self) -> str:
         """SHA-256 of the test split that the outcome is measured on; empty while none is fixed."""
         return self.locked_test_set or self.criterion_test_set

@@ -24,6 +24,7 @@ def draft(use_case: UseCase, alice: User) -> Decision:
 
 @pytest.fixture
 def proposal(draft: Decision, alice: User) -> Decision:
+    Decision.objects.filter(pk=draft.pk).update(**decided.FORECAST)
     return actions.propose(draft, actor=alice)
 
 

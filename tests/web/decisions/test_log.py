@@ -118,7 +118,7 @@ def test_no_cell_begins_like_a_formula(client: Client, first: str) -> None:
 def test_the_json_is_the_same_rows(client: Client) -> None:
     found: list[dict[str, Any]] = client.get("/decisions/export.json?owner=me").json()["decisions"]
     assert [row["number"] for row in found] == [2, 1]
-    assert (found[1]["status"], found[1]["owner"], found[1]["forecast_value"]) == ("accepted", "alice", None)
+    assert (found[1]["status"], found[1]["owner"], found[1]["forecast_value"]) == ("accepted", "alice", 0.82)
     assert list(found[0]) == list(COLUMNS)
 
 

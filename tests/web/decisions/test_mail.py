@@ -14,6 +14,7 @@ from playbook.web import settings as site_settings
 from playbook.web.accounts.models import User
 from playbook.web.decisions import actions
 from playbook.web.decisions.models import Decision, Signature, Verdict
+from tests.web import decided
 from tests.web.decisions.conftest import edit, sign
 
 
@@ -34,7 +35,7 @@ def test_who_is_asked_is_written_to_and_asked_again_after_a_change(
     bob: User,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
-    Decision.objects.update(sign_by=date(2030, 5, 1), title="Line\nbreak")
+    Decision.objects.update(sign_by=date(2030, 5, 1), title="Line\nbreak", **decided.FORECAST)
     with django_capture_on_commit_callbacks(execute=True):
         proposal = actions.propose(draft, actor=alice)
     subject = "Please sign D-1: Line break"

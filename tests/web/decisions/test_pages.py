@@ -81,6 +81,11 @@ def test_the_record_reads_in_the_order_of_madr(client: Client, draft: Decision, 
 @BOTH
 def test_propose_and_withdraw(client: Client, draft: Decision, alice: User, headers: dict[str, str]) -> None:
     client.force_login(alice)
+    refused = client.post("/decisions/1/propose/", headers=headers)
+    assert refused.status_code == 409
+    assert "on the test set ≥ 0.80 and has no forecast." in refused.content.decode()
+    assert "Add a forecast, then propose" in client.get("/decisions/1/").content.decode()
+    Decision.objects.update(**decided.FORECAST)
     assert client.post("/decisions/1/propose/", headers=headers)["Location"] == "/decisions/1/"
     assert Decision.objects.get().status == Status.PROPOSED
     assert client.post("/decisions/1/propose/", headers=headers).status_code == 409

@@ -143,6 +143,20 @@ def test_half_a_forecast_or_one_about_nothing_cannot_be_stored(draft: Decision, 
         Decision.objects.update(**values)
 
 
+def test_a_promise_is_not_proposed_without_a_forecast(draft: Decision, alice: User) -> None:
+    with pytest.raises(Conflict, match=r"D-1 promises exact match of LoRA on the test set ≥ 0.80 and has no forecast"):
+        actions.propose(draft, actor=alice)
+    assert fresh(draft).status == Status.DRAFT
+    edit(draft, alice, criterion_metric="", criterion_arm="", criterion_threshold=None)
+    assert actions.propose(draft, actor=alice).status == Status.PROPOSED
+
+
+def test_a_proposal_does_not_lose_its_forecast(proposal: Decision, alice: User) -> None:
+    with pytest.raises(Conflict, match="has no forecast"):
+        edit(proposal, alice, forecast_probability=None, forecast_value=None)
+    assert fresh(proposal).forecast_probability == decided.FORECAST["forecast_probability"]
+
+
 def test_decisions_are_never_deleted(draft: Decision) -> None:
     with pytest.raises(IntegrityError, match="never deleted"), transaction.atomic():
         draft.delete()

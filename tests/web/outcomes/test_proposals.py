@@ -185,7 +185,9 @@ def test_only_the_last_outcome_of_a_decision_counts(use_case: UseCase, decision:
 
 
 def test_a_decision_without_a_forecast_is_not_scored(use_case: UseCase, alice: User, bob: User, charlie: User) -> None:
+    """One that was proposed before a promise needed a forecast."""
     plain = decided.accepted(use_case, author=alice, ml_lead=bob, product_owner=charlie)
+    Decision.objects.filter(pk=plain.pk).update(forecast_probability=None, forecast_value=None)
     job = succeeded_job(use_case, alice, decision=plain)
     record_outcome(job, confirmation=Confirmation.ADOPTED, lessons="x", actor=alice)
     assert calibration_of(alice).rows == ()
