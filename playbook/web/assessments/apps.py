@@ -9,3 +9,4 @@ class AssessmentsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("playbook.web.assessments.panels")
+        import_module("playbook.web.assessments.mail")

@@ -11,6 +11,7 @@ from django.db.models import Exists, F, Max, OuterRef, Window
 from django.urls import reverse
 from django.utils import timezone
 
+from playbook.contracts.roles import WRITING_ROLES
 from playbook.web.accounts.models import User
 from playbook.web.assessments.evidence import Evidence, read_evidence
 from playbook.web.common.measurements import Measurement
@@ -106,12 +107,16 @@ class Answer(models.Model):
 
 
 class AssignmentQuerySet(models.QuerySet["Assignment"]):
-    def open_for(self, user: User) -> Self:
-        """What waits for the user's answer, in use cases that they still belong to; what is due first comes first."""
-        member = Membership.objects.filter(use_case=OuterRef("assessment__use_case"), user=user)
-        return self.filter(Exists(member), assignee=user, ended_at=None, assessment__locked_at=None).order_by(
-            F("due_on").asc(nulls_last=True), "id"
+    def waiting(self) -> Self:
+        """What waits for somebody's answer, in use cases in which they still may answer."""
+        member = Membership.objects.filter(
+            use_case=OuterRef("assessment__use_case"), user=OuterRef("assignee"), role__in=WRITING_ROLES
         )
+        return self.filter(Exists(member), assignee__is_active=True, ended_at=None, assessment__locked_at=None)
+
+    def open_for(self, user: User) -> Self:
+        """What waits for the user's answer; what is due first comes first."""
+        return self.waiting().filter(assignee=user).order_by(F("due_on").asc(nulls_last=True), "id")
 
 
 class Assignment(models.Model):

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from playbook.web.accounts.models import User
 from playbook.web.assessments.actions import lock_row, question_of
+from playbook.web.assessments.mail import tell_of_assignment
 from playbook.web.assessments.models import Assessment, Assignment, Remark
 from playbook.web.common.models import record
 
@@ -15,12 +16,12 @@ from playbook.web.common.models import record
 def assign_question(
     assessment: Assessment, *, question_id: str, assignee: User, due_on: date | None, actor: User
 ) -> Assignment:
-    """Give a question to a person, in the place of whoever had it. The same again changes nothing.
+    """Give a question to a person, in the place of whoever had it, and write to them. The same again changes nothing.
 
     Raises Conflict when the assessment is locked, InvalidAnswer when it has no such question.
     """
     locked = lock_row(assessment)
-    question_of(locked, question_id)
+    question = question_of(locked, question_id)
     current = locked.assignments.filter(question_id=question_id, ended_at=None).first()
     if current and (current.assignee_id, current.due_on) == (assignee.pk, due_on):
         return current
@@ -30,6 +31,7 @@ def assign_question(
     )
     due = {"due": due_on.isoformat()} if due_on else {}
     record("assigned", locked, actor=actor, question=question_id, assignee=assignee.username, **due)
+    tell_of_assignment(assignment, question)
     return assignment
 
 

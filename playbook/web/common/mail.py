@@ -17,16 +17,28 @@ def send_after_commit(people: Iterable[User], *, subject: str, text: str, path: 
 
     Without PLAYBOOK_EMAIL_URL letters are printed on the console. A mail server that does not answer is logged.
     """
-    addresses = [person.email for person in people if person.email]
-    one_line = " ".join(subject.split())  # a subject with a line break would be refused as a forged header
-    body = f"{text}\n\n{settings.PLAYBOOK_PUBLIC_URL}{path}\n"
+    addressed = [person for person in people if person.email]
+    body = f"{text}\n\n{whole_address(path)}\n"
 
     def send() -> None:
-        for address in addresses:
-            try:
-                send_mail(one_line, body, settings.DEFAULT_FROM_EMAIL, [address])
-            except OSError as error:  # smtplib's own errors are of this kind too
-                log.warning("The letter “%s” to %s was not sent: %s", one_line, address, error)
+        for person in addressed:
+            send_letter(person, subject=subject, body=body)
 
-    if addresses:
+    if addressed:
         transaction.on_commit(send)
+
+
+def send_letter(person: User, *, subject: str, body: str) -> bool:
+    """Write to a person who has an address, now. Returns False, and logs why, when the mail server did not take it."""
+    one_line = " ".join(subject.split())  # a subject with a line break would be refused as a forged header
+    try:
+        send_mail(one_line, body, settings.DEFAULT_FROM_EMAIL, [person.email])
+    except OSError as error:  # smtplib's own errors are of this kind too
+        log.warning("The letter “%s” to %s was not sent: %s", one_line, person.email, error)
+        return False
+    return True
+
+
+def whole_address(path: str) -> str:
+    """Return a path of the site as people outside of it open it."""
+    return f"{settings.PLAYBOOK_PUBLIC_URL}{path}"

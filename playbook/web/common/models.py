@@ -55,6 +55,19 @@ class AuditHead(models.Model):
         return f"{self.number}:{self.hash}"
 
 
+class ReminderLetter(models.Model):
+    """A person was sent the reminders of a day (`reminders`)."""
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    day = models.DateField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["person", "day"], name="reminder_letter_once")]
+
+    def __str__(self) -> str:
+        return f"{self.person}, {self.day}"
+
+
 def record(action: str, subject: models.Model, *, actor: User | None, **detail: Any) -> AuditEntry:
     """Append one audit row about `subject`. Call it inside the transaction of the write that it records, at its end:
     from here to the commit no other row can be appended.

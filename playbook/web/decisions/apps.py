@@ -13,4 +13,5 @@ class DecisionsConfig(AppConfig):
 
         guards.register(*GUARDS)
         import_module("playbook.web.decisions.panels")
+        import_module("playbook.web.decisions.reminders")
         import_module("playbook.web.decisions.vouched")

@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("username", help="what the person types to log in")
         parser.add_argument("name", help="printed name, in quotes")
         parser.add_argument("--staff", action="store_true", help="an editor of the library")
-        parser.add_argument("--email", default="", help="another name under which articles may call their owner")
+        parser.add_argument("--email", default="", help="where letters go; articles may name their owner by it")
         parser.add_argument(
             "--team", action="append", default=[], help="a team to join, as articles name it as their owner; repeatable"
         )
