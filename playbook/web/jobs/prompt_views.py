@@ -8,7 +8,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseStopPolling
 
+from playbook.contracts.metrics import MetricSettings
 from playbook.contracts.run_spec import BaseModelRef
+from playbook.scoring.words import METRIC_NAMES
 from playbook.web.accounts.models import User
 from playbook.web.common.content import library
 from playbook.web.common.permissions import Conflict
@@ -28,7 +30,9 @@ class MeasureForm(forms.Form):
     """Which version is measured, on whose validation rows, with which model."""
 
     version = forms.TypedChoiceField(coerce=int)
-    dataset = forms.TypedChoiceField(coerce=int, help_text="Its validation rows are answered.")
+    dataset = forms.TypedChoiceField(
+        coerce=int, help_text="Its validation rows are answered, and judged by its metric."
+    )
     base_model = forms.ChoiceField()
     max_new_tokens = forms.IntegerField(
         min_value=1, max_value=4096, initial=DEFAULT_MAX_NEW_TOKENS, help_text="An answer is cut after so many tokens."
@@ -40,7 +44,7 @@ class MeasureForm(forms.Form):
         self._datasets: dict[int, DatasetVersion] = dataset_versions(prompt.use_case)
         choices: dict[str, list[tuple[Any, Any]]] = {
             "version": [(number, f"Version {number}") for number in self._versions],
-            "dataset": [(pk, str(version.dataset)) for pk, version in self._datasets.items()],
+            "dataset": [(pk, _judged_by(version)) for pk, version in self._datasets.items()],
             "base_model": [(name, name) for name in base_models()],
         }
         for name, offered in choices.items():
@@ -103,6 +107,12 @@ def panel_context(prompt: Prompt, user: User, *, form: MeasureForm | None = None
         "form": form or MeasureForm(prompt=prompt, initial=_as_before(groups)),
         "may_write": may_write(prompt.use_case.roles_of(user)),
     }
+
+
+def _judged_by(version: DatasetVersion) -> str:
+    """`Support tickets, by field F1`."""
+    metric = (version.dataset.metric_settings or MetricSettings()).metric
+    return f"{version.dataset}, by {METRIC_NAMES[metric]}"
 
 
 def _as_before(groups: list[TrialGroup]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def table_view(table: Table, *, criterion: Criterion | None = None) -> TableView
         table=table,
         metric=metric_title(table.metric),
         rows=tuple(_row(table, line) for line in table.lines),
-        plot=_plot(table.lines, threshold),
+        plot=score_plot([(line.label, line.score) for line in table.lines], threshold=threshold),
         secondary=tuple(metric_title(metric) for metric in secondary),
     )
 
@@ -77,8 +77,8 @@ def _row(table: Table, line: ArmLine) -> ArmRow:
     return ArmRow(
         line=line,
         is_baseline=table.baseline is not None and line is table.baseline,
-        value=_value(line.score),
-        interval=_interval(line.score),
+        value=value_text(line.score),
+        interval=interval_text(line.score),
         difference=points(against.difference.value, signed=True) if against else "",
         difference_interval=points_between(against.difference.low, against.difference.high) if against else "",
         p=p_text(against.p_holm) if against else "",
@@ -91,11 +91,13 @@ def _row(table: Table, line: ArmLine) -> ArmRow:
     )
 
 
-def _value(score: Score) -> str:
+def value_text(score: Score) -> str:
+    """Return a score without its interval: `93 %`, or `3.1` for perplexity."""
     return percent(score.value) if score.metric.is_share else number(score.value)
 
 
-def _interval(score: Score) -> str:
+def interval_text(score: Score) -> str:
+    """Return the interval alone: `88 – 96 %`, or `2.8 – 3.4`."""
     if not score.metric.is_share:
         return f"{number(score.low)} – {number(score.high)}"
     return f"{percent(score.low).removesuffix(' %')} – {percent(score.high)}"
@@ -120,15 +122,24 @@ def metric_title(metric: Metric) -> str:
     return name if metric is Metric.CHRF else name[0].upper() + name[1:]
 
 
-def _plot(lines: Sequence[ArmLine], threshold: float | None) -> IntervalPlot:
-    rows = [(line.label, line.score.value, line.score.low, line.score.high) for line in lines]
-    if all(line.score.metric.is_share for line in lines):
+def score_plot(
+    scores: Sequence[tuple[str, Score]],
+    *,
+    threshold: float | None = None,
+    caption: str = "Share of test rows, with the 95 % interval.",
+) -> IntervalPlot:
+    """Return the plot of labelled scores by one metric: shares from 0 to 100 %, a perplexity from 1 on.
+
+    `threshold`: a criterion, drawn as a rule. `caption`: of shares.
+    """
+    rows = [(label, score.value, score.low, score.high) for label, score in scores]
+    if all(score.metric.is_share for _, score in scores):
         label = f"criterion {threshold * 100:.0f} %" if threshold is not None else ""
-        return interval_plot(rows, threshold=threshold, threshold_label=label)
+        return interval_plot(rows, threshold=threshold, threshold_label=label, caption=caption)
     finite = [bound for _, *bounds in rows for bound in bounds if bound != float("inf")]
     return interval_plot(
         rows,
         domain=(1.0, max([*finite, 2.0])),
-        text=[score_text(line.score) for line in lines],
+        text=[score_text(score) for _, score in scores],
         caption="Perplexity, lower is better, with the 95 % interval.",
     )

@@ -9,12 +9,16 @@ from django.utils.html import escape
 from pytest_django import DjangoAssertNumQueries
 
 from playbook.contracts.dataset import Split
+from playbook.contracts.metrics import MetricSettings
 from playbook.contracts.prompting import PromptSettings, WrittenExample
+from playbook.contracts.report import ArmReport
 from playbook.contracts.roles import Role
-from playbook.contracts.run_spec import Arm, Metric, OverLength
+from playbook.contracts.run_spec import Arm, EvaluationSettings, Metric, OverLength
+from playbook.scoring.compare import scores_of
 from playbook.web.accounts.models import User
 from playbook.web.common import blobs
 from playbook.web.common.permissions import Conflict
+from playbook.web.datasets.actions import choose_metric
 from playbook.web.datasets.models import Dataset
 from playbook.web.decisions.criterion import Criterion
 from playbook.web.jobs import actions, measurements
@@ -28,7 +32,10 @@ from playbook.web.usecases.actions import add_member, create_use_case
 from playbook.web.usecases.models import UseCase
 from tests.web.decided import accepted
 from tests.web.jobs.conftest import Caller
+from tests.web.jobs.ended import arm_report
 from tests.web.jobs.factories import make_capabilities
+from tests.web.jobs.measured import answered
+from tests.web.jobs.trials import answered_prompt, hand_over
 from tests.web.jobs.trials import launched_prompt as launched
 from tests.web.jobs.trials import measured_prompt as measured
 from tests.web.prompts.conftest import dataset, prompt
@@ -207,6 +214,80 @@ def test_one_alone_is_not_the_best_and_the_newest_measurement_counts(
     again = measured(versions[0], dataset, alice, [True, False])
     (group,) = trials_of(Prompt.objects.get())
     assert [(trial.job.pk, trial.is_best) for trial in group.trials] == [(again.pk, False)]
+
+
+def test_answers_are_judged_by_the_datasets_metric(
+    client: Client, versions: list[PromptVersion], dataset: Dataset, alice: User
+) -> None:
+    chosen = MetricSettings(metric=Metric.CHRF, secondary_metrics=(Metric.ROUGE_L, Metric.JSON_VALID), pass_mark=0.5)
+    choose_metric(dataset, chosen, actor=alice)
+    near = [("THE DOOR IS STUCK", "THE DOOR IS STUCK"), ("THE ROOF", "THE ROOF LEAKS")]
+    answered_prompt(versions[0], dataset, alice, [("", "THE DOOR IS STUCK"), ("no", "THE ROOF LEAKS")])
+    better = answered_prompt(versions[1], dataset, alice, near)
+    assert MetricSettings.model_validate(better.run_spec.evaluation.model_dump(include=set(chosen.model_dump()))) == (
+        chosen
+    )
+    (group,) = trials_of(Prompt.objects.get())
+    assert (group.metric, group.secondary) == ("chrF", ("ROUGE-L", "Valid JSON"))
+    assert [(trial.version.number, trial.value, trial.is_best) for trial in group.trials] == [
+        (2, "75.6 %", True),
+        (1, "0 %", False),
+    ]
+    client.force_login(alice)
+    page = client.get(versions[0].prompt.get_absolute_url()).content.decode()
+    assert f'<option value="{dataset.pk}" selected>{dataset}, by chrF</option>' in page
+    assert "chrF on validation rows, with the 95 % interval." in page
+    assert "Exact match" not in page
+
+
+def test_the_best_by_perplexity_is_the_lowest(versions: list[PromptVersion], dataset: Dataset, alice: User) -> None:
+    choose_metric(dataset, MetricSettings(metric=Metric.PERPLEXITY, secondary_metrics=()), actor=alice)
+    for version, nats in zip(versions, (2.0, 6.0), strict=True):
+        job = launched(version, dataset, alice)
+        worker, _ = actions.create_worker(name="gpu-1", created_by=None)
+        claim = actions.claim_next_job(worker, make_capabilities())
+        assert claim is not None
+        settings = job.run_spec.evaluation
+        items = tuple(
+            answered(row, output="", expected="x", settings=EvaluationSettings(), expected_nats=nats, expected_tokens=2)
+            for row in range(2)
+        )
+        arm = ArmReport(arm=settings.arms[0], items=items, scores=scores_of(items, settings), seconds=1)
+        hand_over(job, claim.attempt, arm)
+    (group,) = trials_of(Prompt.objects.get())
+    assert [(trial.version.number, trial.value, trial.is_best) for trial in group.trials] == [
+        (2, "20.1", False),
+        (1, "2.72", True),
+    ]
+
+
+def test_trials_by_different_metrics_are_not_compared(
+    versions: list[PromptVersion], dataset: Dataset, alice: User
+) -> None:
+    measured(versions[0], dataset, alice, [True, True])
+    choose_metric(dataset, MetricSettings(ignore_case=True), actor=alice)
+    measured(versions[1], dataset, alice, [True, False])
+    groups = trials_of(Prompt.objects.get())
+    assert [[trial.version.number for trial in group.trials] for group in groups] == [[2], [1]]
+    assert [group.best for group in groups] == [None, None]
+
+
+def test_a_trial_that_was_cancelled_on_the_way_is_not_compared(
+    client: Client, versions: list[PromptVersion], dataset: Dataset, alice: User
+) -> None:
+    measured(versions[0], dataset, alice, [True, False])
+    job = launched(versions[1], dataset, alice)
+    worker, _ = actions.create_worker(name="gpu-1", created_by=None)
+    claim = actions.claim_next_job(worker, make_capabilities())
+    assert claim is not None
+    arm = arm_report(Arm.FEW_SHOT, [True]).model_copy(update={"partial": True})
+    hand_over(job, claim.attempt, arm)
+    (group,) = trials_of(Prompt.objects.get())
+    assert [(trial.version.number, trial.score is None) for trial in group.trials] == [(2, True), (1, False)]
+    assert group.best is None
+    client.force_login(alice)
+    page = client.get(versions[0].prompt.get_absolute_url()).content.decode()
+    assert "cancelled on the way, not compared" in page
 
 
 def test_only_like_is_compared_with_like(versions: list[PromptVersion], dataset: Dataset, alice: User) -> None:

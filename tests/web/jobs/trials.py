@@ -1,17 +1,21 @@
 """Trials of prompts, launched and reported as a worker would, through the same actions."""
 
+from collections.abc import Sequence
+
 from playbook.contracts.report import ArmReport
 from playbook.contracts.run_spec import BaseModelRef
 from playbook.contracts.states import EndReason, JobState
+from playbook.scoring.compare import scores_of
 from playbook.web.accounts.models import User
 from playbook.web.common import blobs
 from playbook.web.datasets.models import Dataset
 from playbook.web.jobs import actions
-from playbook.web.jobs.models import Artifact, Job
+from playbook.web.jobs.models import Artifact, Attempt, Job
 from playbook.web.jobs.prompt_trials import measure_prompt
 from playbook.web.prompts.models import PromptVersion
 from tests.web.jobs.ended import arm_report
 from tests.web.jobs.factories import make_capabilities, make_report
+from tests.web.jobs.measured import answered
 
 
 def launched_prompt(version: PromptVersion, dataset: Dataset, actor: User, *, base_model: str = "tiny") -> Job:
@@ -43,10 +47,30 @@ def measured_prompt(
     (name,) = job.run_spec.evaluation.arms
     arm: ArmReport = arm_report(name, right)
     items = tuple(item.model_copy(update={"prompt_tokens": tokens}) for item in arm.items)
-    report = make_report(job.run_spec).model_copy(update={"arms": (arm.model_copy(update={"items": items}),)})
+    return hand_over(job, claim.attempt, arm.model_copy(update={"items": items}))
+
+
+def answered_prompt(version: PromptVersion, dataset: Dataset, actor: User, answers: Sequence[tuple[str, str]]) -> Job:
+    """As `measured_prompt`, with answers given as (output, expected) and judged by the job's own settings."""
+    job = launched_prompt(version, dataset, actor)
+    worker, _ = actions.create_worker(name="gpu-1", created_by=None)
+    claim = actions.claim_next_job(worker, make_capabilities())
+    assert claim is not None
+    settings = job.run_spec.evaluation
+    items = tuple(
+        answered(index, output=output, expected=expected, settings=settings)
+        for index, (output, expected) in enumerate(answers)
+    )
+    (name,) = settings.arms
+    return hand_over(job, claim.attempt, ArmReport(arm=name, items=items, scores=scores_of(items, settings), seconds=1))
+
+
+def hand_over(job: Job, attempt: Attempt, arm: ArmReport) -> Job:
+    """Report the arm and end the job."""
+    report = make_report(job.run_spec).model_copy(update={"arms": (arm,)})
     blob = blobs.store([report.model_dump_json().encode()])
     Artifact.objects.create(
-        job=job, attempt=claim.attempt, name="report.json", sha256=blob.sha256, size_bytes=blob.size_bytes
+        job=job, attempt=attempt, name="report.json", sha256=blob.sha256, size_bytes=blob.size_bytes
     )
-    actions.finish(claim.attempt, state=JobState.SUCCEEDED, reason=EndReason.COMPLETED, message="")
+    actions.finish(attempt, state=JobState.SUCCEEDED, reason=EndReason.COMPLETED, message="")
     return Job.objects.get(pk=job.pk)
