@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -23,11 +24,12 @@ import yaml
 from playbook.contracts.dataset import Split
 from playbook.contracts.report import ArmReport, Report
 from playbook.contracts.run_spec import Arm, InputFile, Metric, Recipe, RunSpec
-from playbook.trainer.folder import default_models_dir
+from playbook.trainer.folder import RunFolder, default_models_dir
 from playbook.trainer.memory import Shape
 from playbook.trainer.model import read_config, resolve
 from tests.benchmarks.ceiling import measured_ceiling, training_flops
 from tests.benchmarks.cuda_models import BILLION, BILLION_ID, for_billion, write_random_llama
+from tests.benchmarks.learned_loss import difference, held_out_loss
 from tests.benchmarks.table import Row
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +52,7 @@ def measure() -> tuple[list[Row], dict[str, object]]:
         for flags in ("default", "best"):
             _run("-m", "tests.benchmarks.trl_sft", str(folder), str(default_models_dir()), flags)
             trl[flags] = json.loads((folder / f"trl-{flags}.json").read_text(encoding="utf-8"))
+        losses = _losses(RunFolder(folder), trl)
         billion = _billion_rows(Path(temporary), spec, ceiling)
     details = {
         "spec": spec.model_dump(mode="json", exclude={"inputs"}),
@@ -59,7 +62,11 @@ def measure() -> tuple[list[Row], dict[str, object]]:
         "versions": report.versions | trl["default"]["versions"],
         "trl_settings": {flags: side["settings"] for flags, side in trl.items()},
     }
-    compared = [row for flags, side in trl.items() for row in _comparison_rows(report, side, flags=flags)]
+    compared = [
+        row
+        for flags, side in trl.items()
+        for row in [*_comparison_rows(report, side, flags=flags), *_loss_rows(losses, flags=flags)]
+    ]
     ours = [
         *_our_rows(report),
         *_share_rows("trainer: ours", report, ceiling, at_least=0.60),
@@ -106,7 +113,6 @@ def _our_rows(report: Report) -> list[Row]:
     assert training is not None
     return [
         Row("trainer: ours", training.tokens / training.seconds, "tokens/s"),
-        Row("trainer: ours, last train loss", training.final_train_loss, "nats/token"),
         Row("trainer: ours, peak memory", training.peak_memory_bytes / 1e9, "GB"),
     ]
 
@@ -201,7 +207,6 @@ def _comparison_rows(report: Report, trl: dict[str, Any], *, flags: str) -> list
     return [
         Row(name, theirs, "tokens/s"),
         Row(f"{name}: ours is", training.tokens / training.seconds / theirs, "x", at_least=_PROMISED[flags]),
-        Row(f"{name}: last train loss", trl["train_loss"], "nats/token"),
         Row(f"{name}: exact match", theirs_right, ""),
         # "No worse": within what the test split can tell apart, half the width of a 95 % interval.
         Row(f"{name}: exact match, ours", ours_right, "", at_least=theirs_right - _half_width(arm)),
@@ -211,6 +216,23 @@ def _comparison_rows(report: Report, trl: dict[str, Any], *, flags: str) -> list
             "x",
             at_most=1.0,
         ),
+    ]
+
+
+def _losses(folder: RunFolder, trl: dict[str, dict[str, Any]]) -> dict[str, list[float]]:
+    adapters = {"ours": folder.adapter} | {flags: folder.root / f"trl-{flags}" for flags in trl}
+    return {side: held_out_loss(folder, adapter, models_dir=default_models_dir()) for side, adapter in adapters.items()}
+
+
+def _loss_rows(losses: dict[str, list[float]], *, flags: str) -> list[Row]:
+    name = f"trainer: TRL SFTTrainer, {flags} flags: loss of the test answers"
+    apart = difference(losses["ours"], losses[flags])
+    return [
+        Row(name, fmean(losses[flags]), "nats/token"),
+        Row(f"{name}, ours", fmean(losses["ours"]), "nats/token"),
+        # "No worse": the interval of the difference over the rows does not lie wholly above zero.
+        Row(f"{name}, ours less theirs, lower end of 95 %", apart.low, "nats/token", at_most=0),
+        Row(f"{name}, ours less theirs, upper end of 95 %", apart.high, "nats/token"),
     ]
 
 

@@ -58,7 +58,7 @@ def main() -> None:
     trainer.train()
     seconds = time.monotonic() - start
     peak_memory_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    trainer.save_model(str(folder.root / f"trl-{flags}"))
     tokenizer = load_tokenizer(source)
     context_length, end_ids = read_limits(source, tokenizer)
     held = Held(
@@ -84,7 +84,6 @@ def main() -> None:
     arm = run.report()
     result = {
         "seconds": seconds,
-        "train_loss": losses[-1],
         "peak_memory_bytes": peak_memory_bytes,
         "arm": arm.model_dump(mode="json"),
         "settings": {
