@@ -51,7 +51,8 @@ def _every_problem(connection: BaseDatabaseWrapper, into: Verification) -> Itera
         yield f"The trigger {name} is missing or disabled, so the database lets rows be changed; run migrate."
     chain = _Chain(into.anchor)
     for row in _rows(connection):
-        yield from chain.read(*row)
+        if not chain.takes(row):
+            yield from chain.read(*row)
     yield from chain.end()
     into.entries, into.head = chain.read_rows, f"{chain.last_number}:{chain.last_hash}"
     for check in _checks:
@@ -83,6 +84,30 @@ class _Chain:
     #: Numbers that were jumped over, as (first, last): missing, unless they come later.
     gaps: list[tuple[int, int]] = field(default_factory=list)
 
+    def takes(self, row: _Row) -> bool:
+        """Step over a row that is as it was written and follows the last one; False leaves it to `read`.
+
+        What nearly every row is: a generator for each would cost as much as its hash.
+        """
+        _, number, at, actor_id, action, subject, subject_id, detail, previous_hash, stored = row
+        if number != self.last_number + 1 or previous_hash != self.last_hash:
+            return False
+        computed = entry_hash(
+            number=number,
+            at=_moment(at),
+            actor_id=actor_id,
+            action=action,
+            subject=subject,
+            subject_id=subject_id,
+            detail=detail,
+            previous_hash=previous_hash,
+        )
+        if computed != stored or (self.anchor and self.anchor[0] == number):
+            return False
+        self.read_rows += 1
+        self.last_number, self.last_hash = number, stored
+        return True
+
     def read(
         self,
         pk: int,
@@ -97,10 +122,9 @@ class _Chain:
         stored: str,
     ) -> Iterator[str]:
         self.read_rows += 1
-        moment = f"{at[:10]}T{at[11:]}" + ("Z" if len(at) == 26 else ".000000Z")
         computed = entry_hash(
             number=number,
-            at=moment,
+            at=_moment(at),
             actor_id=actor_id,
             action=action,
             subject=subject,
@@ -145,6 +169,10 @@ class _Chain:
                 left = [part for part in ((first, number - 1), (number + 1, last)) if part[0] <= part[1]]
                 self.gaps[place : place + 1] = left
                 return
+
+
+def _moment(at: str) -> str:
+    return f"{at[:10]}T{at[11:]}Z" if len(at) == 26 else f"{at[:10]}T{at[11:]}.000000Z"
 
 
 def _missing(first: int, last: int, newest: int) -> str:
