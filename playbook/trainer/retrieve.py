@@ -166,8 +166,9 @@ def _pieces(text: str, limit: int) -> list[str]:
             pieces.append(" ".join(held))
             held = []
         held += said
-        # A sentence longer than a passage, such as a table without full stops.
-        while len(held) > limit:
-            pieces.append(" ".join(held[:limit]))
-            held = held[limit:]
+        # A sentence longer than a passage, such as a table without full stops; in one pass, as it may be a whole file.
+        if len(held) > limit:
+            full = (len(held) - 1) // limit * limit
+            pieces += [" ".join(held[at : at + limit]) for at in range(0, full, limit)]
+            held = held[full:]
     return [*pieces, " ".join(held)] if held else pieces

@@ -88,6 +88,12 @@ def test_no_word_of_a_document_is_lost_or_moved() -> None:
     assert max(len(passage.text.split()) for passage in passages) <= 30
 
 
+def test_one_sentence_of_many_words_is_cut_in_passages_of_equal_length() -> None:
+    words = [f"w{n}" for n in range(100_000)]
+    passages = cut([Document(id="a", text=" ".join(words))], words=100)
+    assert [passage.text for passage in passages] == [" ".join(words[at : at + 100]) for at in range(0, 100_000, 100)]
+
+
 def test_a_needle_in_a_document_of_5_mb_is_found() -> None:
     sentence = "The value of this entry is not what anybody asks about here. "
     text = sentence * (5_000_000 // len(sentence)) + "The code of the vault is 4711."

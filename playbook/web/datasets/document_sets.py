@@ -34,7 +34,7 @@ def documents_in(files: Sequence[BroughtFile]) -> tuple[Document, ...]:
 
     Raises BadDocuments naming the file and, of JSONL, the lines that are wrong.
     """
-    _require_size(sum(len(file.content) for file in files))
+    require_size(sum(len(file.content) for file in files))
     found: list[Document] = []
     for file in files:
         suffix = PurePath(file.name).suffix.lower()
@@ -51,7 +51,8 @@ def documents_in(files: Sequence[BroughtFile]) -> tuple[Document, ...]:
     return read_documents(_lines(found))
 
 
-def _require_size(size_bytes: int) -> None:
+def require_size(size_bytes: int) -> None:
+    """Raise BadDocuments when so many bytes are over the limit of a document set."""
     if size_bytes > MAX_DOCUMENTS_BYTES:
         raise BadDocuments(
             f"the documents have {size_bytes / 1e6:.1f} MB together, over {MAX_DOCUMENTS_BYTES / 1e6:.0f} MB. "
@@ -78,7 +79,7 @@ def _lines(documents: Iterable[Document]) -> Iterable[bytes]:
 def add_document_set(*, use_case: UseCase, name: str, documents: Sequence[Document], created_by: User) -> DocumentSet:
     """Store a document set. Who may is the view's question. Raises BadDocuments when it is too large."""
     content = b"".join(_lines(documents))
-    _require_size(len(content))
+    require_size(len(content))
     blob = blobs.store([content])
     with transaction.atomic():
         made = DocumentSet.objects.create(

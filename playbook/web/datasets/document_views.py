@@ -54,8 +54,10 @@ class DocumentsForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if "brought" in cleaned:
-            files = [BroughtFile(file.name or "file", file.read()) for file in cleaned["brought"]]
             try:
+                # Before a byte is read: the limit of uploads may be far above what may be held here.
+                document_sets.require_size(sum(file.size or 0 for file in cleaned["brought"]))
+                files = [BroughtFile(file.name or "file", file.read()) for file in cleaned["brought"]]
                 cleaned["documents"] = document_sets.documents_in(files)
             except BadDocuments as error:
                 self.add_error("brought", f"{error}.")
