@@ -5,7 +5,7 @@ the others' rows computing. Nothing but token ids is kept: logits of a whole spl
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,26 +75,22 @@ def _answer_or_halve(generator: Generator, prompts: Sequence[tuple[int, ...]]) -
     return [*_answer_or_halve(generator, prompts[:half]), *_answer_or_halve(generator, prompts[half:])]
 
 
-def generate(
-    generator: Generator, prompts: Sequence[tuple[int, ...]], *, on_token: Callable[[int, int], None] | None = None
-) -> list[Generated]:
-    """Return the greedy continuation of each prompt, at most `max_new_tokens` tokens long.
-
-    `on_token` is told (row, token) as each is made, for a page that shows them.
-    """
+def generate(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> list[Generated]:
+    """Return the greedy continuation of each prompt, at most `max_new_tokens` tokens long."""
     start = time.monotonic()
     said: list[list[int]] = [[] for _ in prompts]
     with torch.inference_mode():
-        for row, token in _tokens(generator, prompts):
+        for row, token in tokens_of(generator, prompts):
             said[row].append(token)
-            if on_token is not None:
-                on_token(row, token)
     seconds = (time.monotonic() - start) / len(prompts)
-    return [_generated(generator, ids, seconds) for ids in said]
+    return [generated(generator, ids, seconds) for ids in said]
 
 
-def _tokens(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, int]]:
-    """Yield (row, token) as they are made; a row's last one ends its turn, unless it is cut."""
+def tokens_of(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, int]]:
+    """Yield (row, token) as they are made; a row's last one ends its turn, unless it is cut.
+
+    To be driven within `torch.inference_mode()`. Raises RunError(cancelled_by_user, lease_lost) between two tokens.
+    """
     device, ends = generator.device, torch.tensor(sorted(generator.end_ids), device=generator.device)
     width = max(len(prompt) for prompt in prompts)
     pad_id = generator.tokenizer.pad_token_id
@@ -127,7 +123,8 @@ def _tokens(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> Iterato
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
 
 
-def _generated(generator: Generator, ids: Sequence[int], seconds: float) -> Generated:
+def generated(generator: Generator, ids: Sequence[int], seconds: float) -> Generated:
+    """Return the answer that the tokens `ids` are, however it stopped."""
     ended = bool(ids) and ids[-1] in generator.end_ids
     said = ids[:-1] if ended else ids
     return Generated(

@@ -1,6 +1,6 @@
 """A playground session: the model stays loaded and answers turns, by the base and by the adapter, until it ends.
 
-Asks through `Asker` and `PromptBuilder` like training and evaluation, and generates with the same `generate`. The
+Asks through `Asker` and `PromptBuilder` like training and evaluation, and generates with the same `tokens_of`. The
 import of this module brings torch and peft.
 """
 
@@ -29,7 +29,7 @@ from playbook.trainer.artifacts import ADAPTER_FILE
 from playbook.trainer.emit import Emitter
 from playbook.trainer.errors import RunError, ending_of, is_out_of_memory
 from playbook.trainer.folder import RunFolder
-from playbook.trainer.generate import Generated, Generator, generate
+from playbook.trainer.generate import Generator, generated, tokens_of
 from playbook.trainer.model import (
     allow_hub,
     choose_attention,
@@ -59,25 +59,43 @@ class Session:
     context_length: int
 
     def answer(self, turn: ChatTurn) -> None:
-        """Answer a turn by each side, in pieces. What cannot be answered is said so, and the session goes on."""
+        """Answer a turn by each side, in pieces. What cannot be answered is said so, and the session goes on.
+
+        The sides take turns token by token, so that both answers grow at once; each has a cache of its own, so neither
+        says anything else than it would alone.
+        """
+        speaking: dict[Side, tuple[_Voice, Iterator[tuple[int, int]]]] = {}
         for side in self.spec.sides:
             if side not in turn.chats:
                 continue
             voice = _Voice(self, turn.number, side)
             try:
-                prompt = self._prompt(turn.chats[side])
-                with self._speaking(side):
-                    (said,) = generate(self.generator, [prompt], on_token=voice.hear)
+                speaking[side] = voice, tokens_of(self.generator, [self._prompt(turn.chats[side])])
             except RunError as error:
-                if error.reason in (EndReason.CANCELLED_BY_USER, EndReason.LEASE_LOST):
-                    raise
                 voice.fail(error.message)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                voice.fail(ending_of(error).message)
-            else:
-                voice.finish(said)
+        with torch.inference_mode():
+            while speaking:
+                for side, (voice, tokens) in list(speaking.items()):
+                    if not self._goes_on(side, voice, tokens):
+                        del speaking[side]
+
+    def _goes_on(self, side: Side, voice: "_Voice", tokens: Iterator[tuple[int, int]]) -> bool:
+        """Make the next token of one side; return False when its answer is over."""
+        try:
+            with self._speaking(side):
+                found = next(tokens, None)
+        except RunError:
+            raise  # cancelled, or the lease is lost
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            voice.fail(ending_of(error).message)
+            return False
+        if found is None:
+            voice.finish()
+            return False
+        voice.hear(found[1])
+        return True
 
     def _prompt(self, chat: Sequence[Message]) -> tuple[int, ...]:
         asker = Asker(self.spec.prompt, RetrievalSettings())
@@ -111,7 +129,7 @@ class _Voice:
         self._written = ""
         self._wrote_at = float("-inf")
 
-    def hear(self, _row: int, token: int) -> None:
+    def hear(self, token: int) -> None:
         self._ids.append(token)
         if time.monotonic() - self._wrote_at < _SECONDS_BETWEEN_PIECES:
             return
@@ -121,7 +139,8 @@ class _Voice:
         if len(text) > len(self._written):
             self._write(text)
 
-    def finish(self, said: Generated) -> None:
+    def finish(self) -> None:
+        said = generated(self._session.generator, self._ids, 0.0)
         self._write(said.text, done=True, natural_stop=said.natural_stop)
 
     def fail(self, problem: str) -> None:

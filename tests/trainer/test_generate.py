@@ -82,8 +82,8 @@ def test_an_answer_may_be_empty(generator: Generator) -> None:
 
 
 def test_tokens_are_told_as_they_are_made(generator: Generator) -> None:
-    told: list[tuple[int, int]] = []
-    generate.generate(generator, PROMPTS[:3], on_token=lambda row, token: told.append((row, token)))
+    with torch.inference_mode():
+        told = list(generate.tokens_of(generator, PROMPTS[:3]))
     found = answers(generator, PROMPTS[:3])
     assert [sum(row == at for row, _ in told) for at in range(3)] == [one.tokens for one in found]
 

@@ -85,6 +85,13 @@ def test_each_turn_is_answered_by_base_and_adapter(
     assert text_of(answers[1, Side.BASE]) != text_of(answers[1, Side.TUNED])
 
 
+def test_both_sides_speak_at_once(make_session: MakeSession, adapter: Path, train: Train) -> None:
+    folder = make_session(turn(1, user("say x 3")), adapter=adapter, max_new_tokens=12)
+    assert train(folder) == 0
+    order = [(event.side, event.done) for event in events_of(folder) if isinstance(event, Said)]
+    assert order[:2] == [(Side.BASE, False), (Side.TUNED, False)]
+
+
 def test_answers_are_those_of_the_evaluation(
     make_session: MakeSession, make_run: MakeRun, train: Train, adapter: Path
 ) -> None:
@@ -106,7 +113,7 @@ def test_the_prompt_stands_around_what_is_written(make_session: MakeSession, tra
     plain = make_session(turn(1, Message(role="system", content="Be short."), user("Q: hi")))
     asked = make_session(turn(1, user("hi")), prompt={"system": "Be short.", "user_template": "Q: {input}"})
     assert (train(plain), train(asked)) == (0, 0)
-    assert said(plain)[1, Side.BASE][-1].text == said(asked)[1, Side.BASE][-1].text
+    assert text_of(said(plain)[1, Side.BASE]) == text_of(said(asked)[1, Side.BASE])
 
 
 def test_what_is_too_long_is_said_and_the_session_goes_on(make_session: MakeSession, train: Train) -> None:
