@@ -14,7 +14,7 @@ from playbook.contracts.dataset import Message
 from playbook.contracts.events import Said
 from playbook.contracts.playground import MAX_TURNS, AdapterFile, ChatTurn, PlaygroundSpec, Side, Turns
 from playbook.contracts.prompting import PromptSettings
-from playbook.contracts.run_spec import BaseModelRef
+from playbook.contracts.run_spec import BaseModelRef, Method
 from playbook.contracts.states import ENDED_STATES
 from playbook.web.accounts.models import User
 from playbook.web.common import blobs
@@ -39,6 +39,23 @@ def adapter_of(job: Job) -> Artifact | None:
     return job.artifacts.filter(name=ADAPTER).order_by("-attempt__number").first()
 
 
+def adapter_problem(job: Job) -> str:
+    """Return why a session cannot have the adapter of `job`, and what to do; "" when it can."""
+    found = adapter_of(job)
+    if found is not None:
+        gone = not blobs.path_of(found.sha256).is_file()
+        return f"The adapter of job {job.pk} is not on this site any more; choose another job." if gone else ""
+    if not job.run_spec.trains:
+        return (
+            f"Job {job.pk} trained nothing, so it has no adapter; talk to its base model alone, or launch a LoRA run."
+        )
+    if job.run_spec.method is Method.FULL:
+        return f"Job {job.pk} tuned all weights and left no adapter; the playground loads adapters alone, of LoRA runs."
+    if not job.is_ended:
+        return f"Job {job.pk} has no adapter yet; come back when it has succeeded."
+    return f"Job {job.pk} ended without an adapter ({job.state}); clone it, and talk to the model that comes of it."
+
+
 def start_session(
     *,
     use_case: UseCase,
@@ -55,8 +72,8 @@ def start_session(
     adapter = None
     if tuned_job is not None:
         found = adapter_of(tuned_job)
-        if found is None or not blobs.path_of(found.sha256).is_file():
-            raise Conflict(f"The adapter of job {tuned_job.pk} is not on this site; choose another job.")
+        if found is None or adapter_problem(tuned_job):
+            raise Conflict(adapter_problem(tuned_job))
         adapter = AdapterFile(sha256=found.sha256, size_bytes=found.size_bytes)
     spec = PlaygroundSpec(base_model=base_model, adapter=adapter, prompt=prompt, max_new_tokens=max_new_tokens)
     name = tuned_job.title if tuned_job else base_model.id
@@ -122,7 +139,9 @@ def waiting_turns(job: Job) -> Turns:
             waiting.append(ChatTurn(number=turn.number, chats=asked))
             continue
         for side in sides:
-            chats[side] += [question, Message(role="assistant", content=answers[side].text)]
+            # What a side could not answer it is not asked again: a turn that was too long would refuse all after it.
+            if not answers[side].error:
+                chats[side] += [question, Message(role="assistant", content=answers[side].text)]
     return Turns(turns=tuple(waiting), closed=session.closed_at is not None)
 
 

@@ -128,9 +128,10 @@ def new(request: HtmxRequest) -> HttpResponse:
     context = {
         "form": form,
         "tuned": tuned,
+        "why_not": playground.adapter_problem(tuned) if tuned else "",
         "use_case": use_case,
         "open": [job for job in mine[:20] if not job.is_ended],
-        "tunable": [] if tuned else _with_adapters(use_case),
+        "tunable": _with_adapters(use_case),
     }
     return render(request, "jobs/playground_form.html", context, status=status)
 

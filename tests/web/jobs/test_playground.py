@@ -62,6 +62,27 @@ def test_turns_go_out_with_what_each_side_said_before(
     assert shown == {"base": ["first", "base 1", "second"], "tuned": ["first", "tuned 1", "second"]}
 
 
+def test_a_turn_that_could_not_be_answered_is_not_asked_again(
+    session: PlaygroundSession, claimed: Attempt, alice: User
+) -> None:
+    playground.ask(session, question="far too long", actor=alice)
+    problem = {"done": True, "natural_stop": False, "error": "too long"}
+    send_events(claimed, said(1, "base", "", **problem), said(1, "tuned", "short enough", done=True))
+    playground.ask(session, question="second", actor=alice)
+    (turn,) = playground.waiting_turns(session.job).turns
+    shown = {side: [message.content for message in chat] for side, chat in turn.chats.items()}
+    assert shown == {"base": ["second"], "tuned": ["far too long", "short enough", "second"]}
+
+
+def test_without_javascript_the_page_reloads_only_while_nobody_can_write(
+    client: Client, session: PlaygroundSession, claimed: Attempt, alice: User
+) -> None:
+    client.force_login(alice)
+    assert 'http-equiv="refresh"' not in client.get(url_of(session)).content.decode()
+    playground.ask(session, question="first", actor=alice)
+    assert 'http-equiv="refresh"' in client.get(url_of(session)).content.decode()
+
+
 def test_turns_are_opened_by_the_token_of_the_attempt_alone(
     session: PlaygroundSession, caller: Caller, use_case: UseCase, alice: User
 ) -> None:
@@ -230,7 +251,10 @@ def test_jobs_without_an_adapter_are_not_offered(client: Client, tuned: Job, use
     url = f"/jobs/playground/new/?job={untuned.pk}"
     refused = client.post(url, {"system": "", "max_new_tokens": 8})
     assert refused.status_code == 409
-    assert f"The adapter of job {untuned.pk} is not on this site; choose another job." in refused.content.decode()
+    why = f"Job {untuned.pk} trained nothing, so it has no adapter; talk to its base model alone, or launch a LoRA run."
+    assert why in refused.content.decode()
+    shown = client.get(url).content.decode()
+    assert (why in shown, 'name="system"' in shown, f"?job={tuned.pk}" in shown) == (True, False, True)
 
 
 def test_a_base_model_alone_can_be_talked_to(client: Client, alice: User, use_case: UseCase) -> None:
