@@ -109,8 +109,10 @@ def _all_checks(rows: Gathered, assignment: Assignment, placed: Places) -> Itera
     yield _conflicts(rows, used, placed)
     yield _shared_prompts(rows, assignment, placed)
     near = rows.near.clusters(first_of_each).roots
-    near_groups = [first_of_each[group] for group in groups_of(near[first_of_each])]
+    # Once for each check: half a million pairs of rows in a list would take 100 MB.
+    near_groups = (first_of_each[group] for group in groups_of(near[first_of_each]))
     yield _repeats("near_duplicate", near_groups, placed)
+    near_groups = (first_of_each[group] for group in groups_of(near[first_of_each]))
     yield _near_across(near, near_groups, assignment, placed)
     yield _runs_across(rows, assignment, placed)
     for code, finds in rows.finds.items():

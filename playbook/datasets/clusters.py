@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from playbook.datasets.text import Hashes
 
 Numbers = NDArray[np.int64]
+_PAIRS_AT_ONCE = 50_000
 
 
 class Clusters:
@@ -18,19 +19,23 @@ class Clusters:
 
     def join(self, left: Numbers, right: Numbers) -> None:
         """Put `left[i]` and `right[i]` into one cluster, for each i."""
+        apart = self.apart(left, right)
+        left, right, parent = left[apart], right[apart], self._parent
+        for start in range(0, len(left), _PAIRS_AT_ONCE):  # as Python numbers they take ten times the memory
+            stop = start + _PAIRS_AT_ONCE
+            for one, other in zip(left[start:stop].tolist(), right[start:stop].tolist(), strict=True):
+                a, b = _root(parent, one), _root(parent, other)
+                if a != b:
+                    parent[max(a, b)] = min(a, b)
+
+    def apart(self, left: Numbers, right: Numbers) -> NDArray[np.bool_]:
+        """Return for each i whether `left[i]` and `right[i]` are in two clusters."""
         roots = self.roots
-        apart = roots[left] != roots[right]
-        parent = self._parent
-        for one, other in zip(left[apart].tolist(), right[apart].tolist(), strict=True):
-            a, b = _root(parent, one), _root(parent, other)
-            if a != b:
-                parent[max(a, b)] = min(a, b)
+        return np.asarray(roots[left] != roots[right])
 
     def join_equal(self, keys: Hashes, rows: Numbers | None = None) -> None:
         """Join the rows with the same key; `rows`: the row that each key belongs to, by default its position."""
-        order = np.argsort(keys, kind="stable")
-        same = keys[order[1:]] == keys[order[:-1]]
-        left, right = order[:-1][same], order[1:][same]
+        left, right = equal_pairs(keys)
         self.join(*((left, right) if rows is None else (rows[left], rows[right])))
 
     @property
@@ -48,12 +53,21 @@ def _root(parent: NDArray[np.int32], row: int) -> int:
     return row
 
 
+def equal_pairs(keys: Hashes) -> tuple[Numbers, Numbers]:
+    """Return (positions, the next positions with the same key): each key's occurrences as a chain, ascending."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    same = ordered[1:] == ordered[:-1]
+    return order[:-1][same], order[1:][same]
+
+
 def groups_of(keys: NDArray[np.generic]) -> Iterator[Numbers]:
     """Yield the positions of each key that occurs more than once, ascending, in the order of their first position."""
     order = np.argsort(keys, kind="stable")
-    starts = np.flatnonzero(np.concatenate(([True], keys[order[1:]] != keys[order[:-1]]))) if len(keys) else order
+    ordered = keys[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))) if len(keys) else order
+    del ordered
     sizes = np.diff(np.append(starts, len(keys)))
-    firsts = order[starts[sizes > 1]]
-    for at in np.argsort(firsts, kind="stable"):
-        start, size = starts[sizes > 1][at], sizes[sizes > 1][at]
-        yield order[start : start + size]
+    starts, sizes = starts[sizes > 1], sizes[sizes > 1]
+    for at in np.argsort(order[starts], kind="stable"):
+        yield order[starts[at] : starts[at] + sizes[at]]

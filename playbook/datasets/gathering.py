@@ -1,6 +1,7 @@
-"""What is kept of each row while a file streams by: hashes, lengths, classes and finds; some 130 bytes a row.
+"""What is kept of each row while a file streams by: hashes, lengths, classes and finds; some 50 bytes a row.
 
-Texts are not kept. The words of all rows go to disk as hashes, for the comparison of train and test.
+Texts are not kept. The words of all rows go to disk as hashes, for the comparison of train and test, and so do the
+signatures by which near duplicates are found.
 """
 
 import json

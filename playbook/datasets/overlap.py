@@ -13,7 +13,7 @@ from playbook.datasets.text import Hashes, Words
 RUN = 13
 _ROWS_AT_ONCE = 4_000
 _WORDS_AT_ONCE = 200_000
-_RUNS_AT_ONCE = 2_000_000
+_RUNS_AT_ONCE = 1_000_000
 
 
 def shared_runs(rows: Gathered, assignment: Assignment, *, train: int, test: int) -> NDArray[np.int64]:
@@ -21,31 +21,42 @@ def shared_runs(rows: Gathered, assignment: Assignment, *, train: int, test: int
 
     One entry a row of the import; rows outside test have -1. The system message is left out: many rows share it.
     """
-    partner = np.full(len(rows), -1, dtype=np.int64)
+    none = len(rows)
+    partner = np.full(len(rows), none, dtype=np.int64)
     for runs, owners in _blocks(rows, assignment == test):
-        order = np.argsort(runs, kind="stable")
-        runs, owners = runs[order], owners[order]
+        # The first train row of each run, kept at the run's first place: a phrase that all rows share costs no more
+        # than any other.
+        first_train = np.full(len(runs), none, dtype=np.uint32)
         for found, their_rows in _runs_of(rows, assignment == train):
-            left = np.searchsorted(runs, found, side="left")
-            right = np.searchsorted(runs, found, side="right")
-            for at in np.flatnonzero(right > left):
-                hit = owners[left[at] : right[at]]
-                partner[hit[partner[hit] < 0]] = their_rows[at]
+            at = np.searchsorted(runs, found)
+            at[at == len(runs)] = 0
+            hits = runs[at] == found
+            np.minimum.at(first_train, at[hits], their_rows[hits].astype(np.uint32))
+        is_first = np.concatenate(([True], runs[1:] != runs[:-1]))
+        np.minimum.at(partner, owners, first_train[is_first][np.cumsum(is_first) - 1])
+    partner[partner == none] = -1
     return partner
 
 
-def _blocks(rows: Gathered, wanted: NDArray[np.bool_]) -> Iterator[tuple[Hashes, NDArray[np.int64]]]:
-    """Yield the runs of the wanted rows and their rows, at most about two million at once."""
-    kept: list[tuple[Hashes, NDArray[np.int64]]] = []
+def _blocks(rows: Gathered, wanted: NDArray[np.bool_]) -> Iterator[tuple[Hashes, NDArray[np.uint32]]]:
+    """Yield the runs of the wanted rows in order, and their rows, at most about a million at once."""
+    kept: list[tuple[Hashes, NDArray[np.uint32]]] = []
     held = 0
-    for found in _runs_of(rows, wanted):
-        kept.append(found)
-        held += len(found[0])
+    for runs, owners in _runs_of(rows, wanted):
+        kept.append((runs, owners.astype(np.uint32)))
+        held += len(runs)
         if held >= _RUNS_AT_ONCE:
-            yield np.concatenate([runs for runs, _ in kept]), np.concatenate([owners for _, owners in kept])
+            yield _in_order(kept)
             kept, held = [], 0
     if held:
-        yield np.concatenate([runs for runs, _ in kept]), np.concatenate([owners for _, owners in kept])
+        yield _in_order(kept)
+
+
+def _in_order(kept: list[tuple[Hashes, NDArray[np.uint32]]]) -> tuple[Hashes, NDArray[np.uint32]]:
+    runs, owners = np.concatenate([runs for runs, _ in kept]), np.concatenate([owners for _, owners in kept])
+    kept.clear()
+    order = np.argsort(runs, kind="stable")
+    return runs[order], owners[order]
 
 
 def _runs_of(rows: Gathered, wanted: NDArray[np.bool_]) -> Iterator[tuple[Hashes, NDArray[np.int64]]]:

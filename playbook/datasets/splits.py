@@ -1,6 +1,7 @@
 """Rows → train, validation, test. What belongs together stays together; equal rows and seed give equal splits."""
 
 import random
+from array import array
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ def deal(prompts: Hashes, groups: Hashes, plan: SplitPlan) -> Assignment | Probl
     clusters.join_equal(groups[grouped], grouped)
     roots = clusters.roots
     sizes = np.bincount(roots, minlength=len(roots))
-    units = np.flatnonzero(sizes).tolist()
+    units = array("I", np.flatnonzero(sizes).astype(np.uint32).tobytes())  # a list of a million takes 40 MB
     if len(units) < len(SPLITS):
         return _too_few(len(units), grouped=bool(len(grouped)))
     random.Random(plan.seed).shuffle(units)  # noqa: S311 - reproducible by design, not a secret
@@ -37,7 +38,7 @@ def deal(prompts: Hashes, groups: Hashes, plan: SplitPlan) -> Assignment | Probl
         Split.TEST: max(1, round(len(prompts) * plan.test_share)),
         Split.VALIDATION: max(1, round(len(prompts) * plan.validation_share)),
     }
-    dealt: dict[Split, list[int]] = {split: [] for split in SPLITS}
+    dealt: dict[Split, array[int]] = {split: array("I") for split in SPLITS}
     filled = dict.fromkeys(wanted, 0)
     for unit in units:
         size = int(sizes[unit])
@@ -54,7 +55,7 @@ def deal(prompts: Hashes, groups: Hashes, plan: SplitPlan) -> Assignment | Probl
     return of_unit[roots]
 
 
-def _take_smallest(dealt: dict[Split, list[int]], sizes: NDArray[np.int64]) -> int:
+def _take_smallest(dealt: "dict[Split, array[int]]", sizes: NDArray[np.int64]) -> int:
     giver = max(SPLITS, key=lambda split: (len(dealt[split]) > 1, split is Split.TRAIN, len(dealt[split])))
     smallest = min(dealt[giver], key=lambda unit: sizes[unit])
     dealt[giver].remove(smallest)
