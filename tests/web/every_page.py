@@ -67,6 +67,7 @@ NOT_PAGES = {
     "jobs:export": "CSV, JSON or Markdown",
     "decisions:markdown": "Markdown",
     "assessments:schema": "JSON Schema",
+    "assessments:changes": "the parts of an assessment that others changed",
     "assessments:evidence_file": "a file",
     "decisions:csv": "CSV",
     "decisions:json": "JSON",

@@ -137,6 +137,7 @@ VIEWS: dict[str, View] = {
     "assessments:answer": View("writer", lambda world: [world.assessment.pk, "prompting"], data={"value": "yes"}),
     "assessments:table": View("signed in", lambda _: ["should-we-fine-tune"]),
     "assessments:schema": View("signed in"),
+    "assessments:changes": View("member", lambda world: [world.assessment.pk], query="since=0"),
     "assessments:newer": View("member", lambda world: [world.outdated.pk]),
     "assessments:move": View("writer", lambda world: [world.outdated.pk], data={}),
     "assessments:question": View("member", lambda world: [world.asked.pk, "fits"]),

@@ -5,7 +5,7 @@ Read in a few queries, whatever the number of questions, people and answers.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from django.db.models import Count
@@ -51,10 +51,19 @@ class Collision:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """What somebody wrote that could not be saved."""
+
+    value: str
+    comment: str
+
+
+@dataclass(frozen=True)
 class AskedQuestion:
     """A question of the sheet with its newest answers, the newest first.
 
-    `problem` says why the last attempt to answer it was not saved, `collision` what was to be saved then. `stale`: why
+    `problem` says why the last attempt to answer it was not saved, `collision` what was to be saved then, `attempt`
+    what was written, which stays in the fields. `news`: what somebody else did here just now. `stale`: why
     the measurement that answers it does not stand any more. `remarks`: how many there are.
     """
 
@@ -66,6 +75,8 @@ class AskedQuestion:
     remarks: int = 0
     stale: tuple[str, ...] = ()
     look_again: bool = False
+    attempt: "Attempt | None" = None
+    news: str = ""
 
     @property
     def current(self) -> Answer | None:
@@ -112,7 +123,16 @@ class AskedQuestion:
     @property
     def written(self) -> str:
         """What stands in the field of a number or text."""
+        if self.attempt is not None:
+            return self.attempt.value
         return self.current.value if self.current and self.current.value != UNKNOWN else ""
+
+    @property
+    def shown_comment(self) -> str:
+        """What stands in the field of the comment."""
+        if self.attempt is not None:
+            return self.attempt.comment
+        return self.current.comment if self.current else ""
 
     @property
     def article_url(self) -> str:
@@ -208,8 +228,11 @@ def sheet_of(
     *,
     problems: Mapping[str, str] | None = None,
     collisions: Mapping[str, Collision] | None = None,
+    attempts: Mapping[str, Attempt] | None = None,
+    news: Mapping[str, str] | None = None,
 ) -> Sheet:
-    """Return the sheet; `problems` (question id → message) and `collisions` are shown at their questions.
+    """Return the sheet; `problems` (question id → message) and `collisions` are shown at their questions, and
+    so are `attempts` and `news`.
 
     Three queries, and three more when a measurement answers a question.
     """
@@ -222,10 +245,14 @@ def sheet_of(
         assessment=assessment,
         checklist=checklist,
         asked=tuple(
-            rows.asked(
-                question,
-                problem=(problems or {}).get(question.id, ""),
-                collision=(collisions or {}).get(question.id),
+            replace(
+                rows.asked(
+                    question,
+                    problem=(problems or {}).get(question.id, ""),
+                    collision=(collisions or {}).get(question.id),
+                ),
+                attempt=(attempts or {}).get(question.id),
+                news=(news or {}).get(question.id, ""),
             )
             for question in evaluation.visible
         ),

@@ -10,6 +10,7 @@ urlpatterns = [
     path("", views.index, name="index"),
     path("checklist.schema.json", views.schema, name="schema"),
     path("assessments/<int:pk>/", views.detail, name="detail"),
+    path("assessments/<int:pk>/changes/", views.changes, name="changes"),
     path("assessments/<int:pk>/newer/", views.newer, name="newer"),
     path("assessments/<int:pk>/move/", views.move, name="move"),
     path("assessments/<int:pk>/answers/<slug:question_id>/", views.answer, name="answer"),

@@ -15,9 +15,10 @@ from playbook.web.accounts.models import User
 from playbook.web.assessments import actions, version_actions
 from playbook.web.assessments.flow import plot_of
 from playbook.web.assessments.forms import NEW, AnswerForm, NewUseCaseForm, StartForm
+from playbook.web.assessments.live import newest_entry, news_since
 from playbook.web.assessments.models import Assessment
 from playbook.web.assessments.queries import checklist_of, rows_of, values_of
-from playbook.web.assessments.sheet import Collision, Said, sheet_of, update_of
+from playbook.web.assessments.sheet import Attempt, Collision, Said, sheet_of, update_of
 from playbook.web.assessments.tables import table_of
 from playbook.web.common.content import library
 from playbook.web.common.panels import panels_for
@@ -28,6 +29,8 @@ from playbook.web.usecases.models import UseCase, may_write
 from playbook.web.usecases.permissions import get_visible, require_role, signed_in
 
 LISTED = 20
+#: More would be no key of a row.
+MAX_DIGITS = 18
 
 
 @require_safe
@@ -64,8 +67,32 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
-    context = _sheet_context(_assessment(request, pk), request)
+    assessment = _assessment(request, pk)
+    since = newest_entry(assessment)
+    context = {**_sheet_context(assessment, request), "since": since}
     return render(request, "assessments/assessment_detail.html", context)
+
+
+@require_safe
+def changes(request: HttpRequest, pk: int) -> HttpResponse:
+    """What others did since the page was drawn: 204 for nothing, 286, which ends the asking, when all is another."""
+    assessment = _assessment(request, pk)
+    since = request.GET.get("since", "")
+    if not (since.isascii() and since.isdigit() and len(since) <= MAX_DIGITS):
+        raise Http404(f"since={since[:40]!r} is no number of an entry")
+    news = news_since(assessment, int(since), reader=signed_in(request))
+    if news is None:
+        return HttpResponse(status=204)
+    if news.end:
+        return render(request, "assessments/_changes.html", {"assessment": assessment, "news": news}, status=286)
+    shown = request.GET.getlist("shown")
+    context = _sheet_context(assessment, request, news=news.said)
+    changed = [
+        asked for asked in context["sheet"].asked if asked.question.id in news.said and asked.question.id in shown
+    ]
+    update = update_of(context["sheet"], question_id="", shown=shown)
+    context |= {"news": news, "since": news.since, "changed": changed, "update": update}
+    return render(request, "assessments/_changes.html", context)
 
 
 @require_POST
@@ -90,12 +117,16 @@ def answer(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
         if request.POST.get("back") == "question":
             return redirect("assessments:question", pk, question_id)
         return redirect(f"{assessment.get_absolute_url()}#{question_id}")
+    kept = Attempt(request.POST.get("value", ""), request.POST.get("comment", ""))
+    since = newest_entry(assessment)
     context = _sheet_context(
         assessment,
         request,
         problems={question_id: problem},
         collisions={question_id: collision} if collision else {},
+        attempts={question_id: kept} if problem and not collision else {},
     )
+    context["since"] = since
     if not wants_fragment(request):
         return render(request, "assessments/assessment_detail.html", context, status=status)
     context["update"] = update_of(context["sheet"], question_id=question_id, shown=request.POST.getlist("shown"))
@@ -157,11 +188,13 @@ def _sheet_context(
     *,
     problems: Mapping[str, str] | None = None,
     collisions: Mapping[str, Collision] | None = None,
+    attempts: Mapping[str, Attempt] | None = None,
+    news: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     user = signed_in(request)
     return {
         "assessment": assessment,
-        "sheet": sheet_of(assessment, problems=problems, collisions=collisions),
+        "sheet": sheet_of(assessment, problems=problems, collisions=collisions, attempts=attempts, news=news),
         "may_answer": may_write(assessment.use_case.roles_of(user)) and not assessment.is_locked,
         "panels": panels_for("assessment", assessment, user),
     }

@@ -97,3 +97,27 @@ def test_two_answers_at_the_same_moment_are_both_shown_and_one_is_chosen(
     expect(page.locator("#goal_value")).to_have_value("His again")
     expect(choice).to_have_count(0)
     assert kinds.answers.latest("id").value == "His again"
+
+
+def test_typing_saves_itself_and_keeps_the_place_in_the_text(page: Page, kinds: Assessment) -> None:
+    page.locator("#goal_value").press_sequentially("Fewer calls")
+    expect(page.locator("#goal .save-state")).to_have_text("Saved")
+    expect(page.locator("#goal_value")).to_be_focused()
+    page.keyboard.type(" at night")
+    expect(page.locator("#goal .facts")).to_contain_text("“Fewer calls at night”")
+    assert kinds.answers.latest("revision").value == "Fewer calls at night"
+
+
+def test_what_another_answers_appears_and_never_in_place_of_what_is_typed(
+    page: Page, kinds: Assessment, bob: User
+) -> None:
+    say(kinds, bob, often="daily")
+    expect(page.locator("#often .news")).to_have_text("Bob Okafor answered just now")
+    expect(page.locator("#often_daily")).to_be_checked()
+    page.evaluate("document.removeEventListener('input', saveSoon)")  # as somebody who types without a pause
+    page.locator("#goal_value").press_sequentially("Hers")
+    say(kinds, bob, goal="His")
+    expect(page.locator("#goal .news")).to_have_text("Bob Okafor answered just now")
+    expect(page.locator("#goal_value")).to_have_value("Hers")
+    page.locator("#goal_value").blur()
+    expect(page.locator("#goal .collision")).to_contain_text(re.compile("“His”.*You.*“Hers”", re.DOTALL))
