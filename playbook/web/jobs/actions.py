@@ -25,6 +25,7 @@ from playbook.web.common.permissions import Conflict
 from playbook.web.decisions.actions import lock_criterion
 from playbook.web.decisions.models import Decision
 from playbook.web.jobs import curves, policy, predictions, tokens, uploads
+from playbook.web.jobs.budget import budget_of
 from playbook.web.jobs.endings import job_ended
 from playbook.web.jobs.errors import Refused, StaleAttempt
 from playbook.web.jobs.models import Attempt, AttemptEnd, Job, Worker
@@ -73,7 +74,7 @@ def launch_job(
     """Queue a job; the criterion of its decision is fixed from now on. A higher `priority` is claimed first.
 
     Raises Conflict when the decision is another use case's or is not accepted, when there is none though the policy
-    asks for one, or when an input file is not on this site.
+    asks for one, when the estimate does not fit its budget, or when an input file is not on this site.
     Who may launch is the view's question.
     """
     if decision is not None and decision.use_case_id != use_case.pk:
@@ -93,6 +94,7 @@ def launch_job(
     with transaction.atomic():
         if decision is not None:
             lock_criterion(decision, test_set=spec.input(Split.TEST).sha256)
+            _keep_within_budget(decision, estimated_seconds)
         job = Job.objects.create(
             use_case=use_case,
             decision=decision,
@@ -108,6 +110,13 @@ def launch_job(
         )
         record("launched", job, actor=created_by, recipe=recipe, base_model=job.base_model)
     return job
+
+
+def _keep_within_budget(decision: Decision, estimated_seconds: int | None) -> None:
+    """Raise Conflict when the job does not fit. Behind the lock on the decision, so that launches queue for it."""
+    budget = budget_of(Decision.objects.get(pk=decision.pk), asked_seconds=estimated_seconds)
+    if budget and budget.refusal:
+        raise Conflict(budget.refusal)
 
 
 def see_worker(worker: Worker, capabilities: Capabilities | None = None) -> None:

@@ -1,13 +1,12 @@
 """Jobs on the pages of others: their decision, their use case, the test set they look at, and what runs on Home."""
 
-from django.utils import timezone
-
 from playbook.contracts.dataset import Split
 from playbook.web.accounts.models import User
 from playbook.web.common.panels import Panel, panel
 from playbook.web.datasets.models import DatasetVersion
 from playbook.web.decisions.models import Decision, Status
 from playbook.web.jobs import prompt_views
+from playbook.web.jobs.budget import budget_of
 from playbook.web.jobs.models import Job
 from playbook.web.jobs.test_sets import looks_at
 from playbook.web.prompts.models import Prompt
@@ -20,17 +19,8 @@ SHOWN = 10
 def jobs_of_decision(decision: Decision, user: User) -> Panel:
     jobs = decision.jobs.with_attempts()[:SHOWN]
     may_launch = decision.status == Status.ACCEPTED and may_write(decision.use_case.roles_of(user))
-    context = {"decision": decision, "jobs": jobs, "may_launch": may_launch, "used_minutes": used_minutes(decision)}
+    context = {"decision": decision, "jobs": jobs, "may_launch": may_launch, "budget": budget_of(decision)}
     return Panel("jobs/_decision_panel.html", context)
-
-
-def used_minutes(decision: Decision) -> int | None:
-    """Return the minutes that the decision's jobs have run together, of its budget; None without one. One query."""
-    if decision.budget_gpu_minutes is None:
-        return None
-    now = timezone.now()
-    started = decision.jobs.filter(started_at__isnull=False).values_list("started_at", "ended_at")
-    return round(sum(((ended or now) - begun).total_seconds() for begun, ended in started if begun) / 60)
 
 
 @panel("use_case", order=30)

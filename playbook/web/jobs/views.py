@@ -20,6 +20,7 @@ from playbook.web.common.requests import HtmxRequest, wants_fragment
 from playbook.web.datasets.models import Dataset
 from playbook.web.decisions.models import Decision, Status
 from playbook.web.jobs import actions, compare, live, predictions, preflight, queries
+from playbook.web.jobs.budget import Budget, budget_of
 from playbook.web.jobs.compare import is_number
 from playbook.web.jobs.estimate import Estimate, estimate
 from playbook.web.jobs.forms import SETTINGS, LaunchForm
@@ -93,7 +94,8 @@ def new(request: HtmxRequest) -> HttpResponse:
         "use_case": target.use_case,
         "decision": target.decision,
         "source": target.source,
-        "estimate": _estimate(form),
+        "estimate": (estimated := _estimate(form)),
+        "budget": _budget(target, estimated),
         "policy": _policy(form, target),
         "online_workers": Worker.objects.online(),
     }
@@ -268,6 +270,13 @@ def _estimate(form: LaunchForm) -> Estimate | None:
     spec = form.cleaned_data["spec"]
     model = library().base_models.get(spec.base_model.id)
     return estimate(spec, parameters=model.parameters) if model else None
+
+
+def _budget(target: LaunchTarget, estimated: Estimate | None) -> Budget | None:
+    """Return what is left for this job of its decision's budget; None without one, or while nothing is estimated."""
+    if target.decision is None or estimated is None:
+        return None
+    return budget_of(target.decision, asked_seconds=estimated.seconds)
 
 
 def _policy(form: LaunchForm, target: LaunchTarget) -> tuple[Met, ...]:

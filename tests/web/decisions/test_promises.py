@@ -20,7 +20,6 @@ from playbook.web.decisions.history import void_signatures
 from playbook.web.decisions.models import Decision, Signature, Status
 from playbook.web.decisions.signing import SignOff
 from playbook.web.jobs.actions import launch_job
-from playbook.web.jobs.models import Job
 from playbook.web.usecases.models import UseCase
 from tests.web import decided
 from tests.web.decisions.conftest import edit, fresh, sign
@@ -236,6 +235,6 @@ def test_the_decision_shows_what_its_jobs_have_used_of_the_budget(
     Decision.objects.update(budget_gpu_minutes=90)
     end = timezone.now()
     for minutes, said in ((30, "GPU minutes."), (91, "GPU minutes: the budget is spent.")):
-        Job.objects.filter(pk=job.pk).update(started_at=end - timedelta(minutes=minutes), ended_at=end)
+        job.attempts.update(claimed_at=end - timedelta(minutes=minutes), ended_at=end)
         page = client.get("/decisions/1/").content.decode()
         assert f'Used <span class="num">{minutes}</span> of the budget of <span class="num">90</span> {said}' in page
