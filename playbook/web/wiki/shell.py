@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from django.conf import settings
 from django.contrib.messages import get_messages
 from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.html import conditional_escape
 
+from playbook.web.common.csrf import masked_token
 from playbook.web.usecases.permissions import signed_in
 
 TEMPLATE = "wiki/article_detail.html"
@@ -42,7 +42,7 @@ def render_article(request: HttpRequest, slots: Mapping[str, str], context: Make
         return render(request, TEMPLATE, {**context(), "slots": slots})
     shell = _shell(request, context)
     values: dict[str, str] = {name: conditional_escape(value) for name, value in slots.items()}
-    values |= {"csrf_token": get_token(request), "path": conditional_escape(request.get_full_path())}
+    values |= {"csrf_token": masked_token(request), "path": conditional_escape(request.get_full_path())}
     pieces = [values[piece] if place % 2 else piece for place, piece in enumerate(shell)]
     return HttpResponse("".join(pieces))
 

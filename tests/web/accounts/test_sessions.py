@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import AbstractUser
 from django.contrib.sessions.backends import db as django_sessions
 from django.contrib.sessions.models import Session
-from django.test import Client
+from django.test import Client, override_settings
 from django.utils import timezone
 
 from playbook.web.accounts.models import User
@@ -73,3 +74,39 @@ def test_a_made_up_session_leads_to_the_login(client: Client, db: None, key: str
     client.cookies["sessionid"] = key
 
     assert client.get(HOME).headers["Location"] == "/account/login/?next=/"
+
+
+def test_a_session_that_was_altered_leads_to_the_login(reader: Client) -> None:
+    assert reader.get(HOME).status_code == 200  # its signature was seen to hold
+    row = Session.objects.get()
+    payload, _, signature = row.session_data.partition(":")
+    Session.objects.update(session_data=f"{payload[:-1]}{'A' if payload[-1] != 'A' else 'B'}:{signature}")
+
+    assert reader.get(HOME).status_code == 302
+
+
+def test_another_secret_key_ends_the_sessions(reader: Client) -> None:
+    assert reader.get(HOME).status_code == 200
+
+    with override_settings(SECRET_KEY="another key"):
+        assert reader.get(HOME).status_code == 302
+
+
+def test_what_one_request_does_to_its_session_is_not_seen_by_the_next(reader: Client) -> None:
+    key = reader.session.session_key
+    before = SessionStore(key).load()
+
+    SessionStore(key).load().clear()
+
+    assert SessionStore(key).load() == before != {}
+
+
+def test_the_hash_of_a_person_is_the_one_of_django(alice: User) -> None:
+    first = alice.get_session_auth_hash()
+    assert first == AbstractUser.get_session_auth_hash(alice)
+
+    with override_settings(SECRET_KEY="another key"):
+        second = alice.get_session_auth_hash()
+    alice.set_password("another password 12")
+
+    assert len({first, second, alice.get_session_auth_hash()}) == 3

@@ -56,6 +56,13 @@ def test_every_form_carries_a_token_that_works(alice: User, content: Path) -> No
     assert client.post(f"{THIRD}flag/", {"comment": "Older."}).status_code == 403
 
 
+def test_the_cookie_behind_the_token_is_sent_once(reader: Client) -> None:
+    first, second = reader.get(THIRD), reader.get(THIRD)
+
+    assert "csrftoken" in first.cookies
+    assert "csrftoken" not in second.cookies
+
+
 def test_a_message_is_shown_once(reader: Client) -> None:
     reader.post(f"{THIRD}flag/", {"comment": "Old."})
 
