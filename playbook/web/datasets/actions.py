@@ -183,9 +183,18 @@ def choose_metric(dataset: Dataset, settings: MetricSettings, *, actor: User) ->
     record("chose metric", dataset, actor=actor, metric=metric)
 
 
+class NewerVersion(Conflict):
+    """The dataset got a version that the one to store was not made from."""
+
+
 @transaction.atomic
-def add_version(dataset: Dataset, *, splits: Splits, created_by: User | None) -> DatasetVersion:
-    """Store the splits as the next version. Files first, rows after: a crash between leaves a blob, never a gap."""
+def add_version(
+    dataset: Dataset, *, splits: Splits, created_by: User | None, follows: DatasetVersion | None = None
+) -> DatasetVersion:
+    """Store the splits as the next version. Files first, rows after: a crash between leaves a blob, never a gap.
+
+    Raises NewerVersion when `follows` is given and is the newest no more: what came between would be lost.
+    """
     report = splits.report
     blob_of = {split: blobs.store(content) for split, content in splits.content.items()}
     _require_same(blob_of, report)
@@ -193,6 +202,8 @@ def add_version(dataset: Dataset, *, splits: Splits, created_by: User | None) ->
     # Lock the dataset, so that two uploads at once get two numbers.
     Dataset.objects.select_for_update().get(pk=dataset.pk)
     last = dataset.versions.aggregate(last=Max("number"))["last"] or 0
+    if follows is not None and follows.number != last:
+        raise NewerVersion(f"“{dataset}” has got version {last} meanwhile; start from that one.")
     version = DatasetVersion.objects.create(
         dataset=dataset,
         number=last + 1,

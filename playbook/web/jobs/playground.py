@@ -139,10 +139,14 @@ def waiting_turns(job: Job) -> Turns:
             waiting.append(ChatTurn(number=turn.number, chats=asked))
             continue
         for side in sides:
-            # What a side could not answer it is not asked again: a turn that was too long would refuse all after it.
-            if not answers[side].error:
-                chats[side] += [question, Message(role="assistant", content=answers[side].text)]
+            chats[side] += _exchange(turn, side)
     return Turns(turns=tuple(waiting), closed=session.closed_at is not None)
+
+
+def said_before(turn: PlaygroundTurn, side: Side) -> tuple[Message, ...]:
+    """Return the questions before `turn` and what `side` answered: what it was asked `turn` with."""
+    earlier = turn.session.turns.filter(number__lt=turn.number).prefetch_related("answers")
+    return tuple(message for one in earlier for message in _exchange(one, side))
 
 
 def keep_answers(attempt: Attempt, pieces: Iterable[Said]) -> None:
@@ -158,6 +162,15 @@ def keep_answers(attempt: Attempt, pieces: Iterable[Said]) -> None:
         answer.is_cut = piece.done and not piece.natural_stop and piece.error is None
         answer.error = (piece.error or "").replace("\x00", "\N{REPLACEMENT CHARACTER}")
         answer.save()
+
+
+def _exchange(turn: PlaygroundTurn, side: Side) -> tuple[Message, ...]:
+    """Return a question and its answer by `side`. Nothing for what a side could not answer: it is not asked that again,
+    as a turn that was too long would refuse all after it."""
+    said = next((answer for answer in turn.answers.all() if answer.side == side), None)
+    if said is None or not said.is_done or said.error:
+        return ()
+    return Message(role="user", content=turn.question), Message(role="assistant", content=said.text)
 
 
 def _unanswered(session: PlaygroundSession) -> bool:

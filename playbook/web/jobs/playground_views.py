@@ -186,8 +186,9 @@ def save(request: HtmxRequest, pk: int, number: int) -> HttpResponse:
     found = _session(request, pk)
     require_role(user, found.job.use_case)
     turn = get_object_or_404(PlaygroundTurn.objects.select_related("session__job"), session=found, number=number)
-    side = request.GET.get("side", "")
-    said = turn.answers.filter(side=side).first() or turn.answers.last()
+    sides = found.job.playground_spec.sides
+    side = next((side for side in sides if side == request.GET.get("side")), sides[-1])
+    said = turn.answers.filter(side=side).first()
     form = RowForm(
         request.POST or None, use_case=found.job.use_case, initial={"answer": said.text if said is not None else ""}
     )
@@ -196,14 +197,15 @@ def save(request: HtmxRequest, pk: int, number: int) -> HttpResponse:
         status = 422
         if form.is_valid():
             try:
-                version = save_turn(turn, form.cleaned_data["dataset"], answer=form.cleaned_data["answer"], actor=user)
+                version = save_turn(turn, side=side, actor=user, **form.cleaned_data)
             except Conflict as conflict:
                 form.add_error(None, str(conflict))
                 status = 409
             else:
                 messages.success(request, f"Saved: {version} has one train row more.")
                 return redirect(found.job)
-    context = {"session": found, "job": found.job, "turn": turn, "form": form}
+    before = playground.said_before(turn, side)
+    context = {"session": found, "job": found.job, "turn": turn, "before": before, "form": form}
     return render(request, "jobs/playground_save.html", context, status=status)
 
 

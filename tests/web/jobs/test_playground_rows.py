@@ -1,20 +1,25 @@
 """A turn of the playground saved as a row: a new version of a dataset, and never what a split measures by."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from playbook.contracts.dataset import Split
+from playbook.contracts.playground import Side
 from playbook.web.accounts.models import User
 from playbook.web.common.permissions import Conflict
 from playbook.web.datasets.models import Dataset
 from playbook.web.datasets.queries import paths_of
-from playbook.web.jobs import playground
+from playbook.web.datasets.reading import Splits
+from playbook.web.jobs import playground, playground_rows
 from playbook.web.jobs.models import Attempt, PlaygroundSession
 from playbook.web.jobs.playground_rows import save_turn
-from tests.web.jobs.talking import answered, claimed, session, tuned, url_of
+from tests.web.jobs.ended import send_events
+from tests.web.jobs.talking import answered, claimed, said, session, tuned, url_of
 from tests.web.prompts.conftest import dataset
 
 __all__ = ["claimed", "dataset", "session", "tuned"]
@@ -66,7 +71,7 @@ def test_a_question_of_the_test_split_is_refused_whatever_the_answer(
     client.force_login(alice)
     answer = client.post(f"{url_of(session)}1/save/", {"dataset": dataset.pk, "answer": "Something else"})
     assert answer.status_code == 409
-    assert "This question stands in the test split" in answer.content.decode()
+    assert "stands in the test split" in answer.content.decode()
     assert dataset.versions.count() == 1
 
 
@@ -95,4 +100,75 @@ def test_a_large_dataset_goes_through_an_import(
 ) -> None:
     monkeypatch.setattr("playbook.web.jobs.playground_rows.MAX_BYTES", 10)
     with pytest.raises(Conflict, match="bring the row with an upload"):
-        save_turn(asked.turns.get(), dataset, answer="x", actor=alice)
+        save_turn(asked.turns.get(), dataset, side=Side.TUNED, answer="x", actor=alice)
+
+
+def test_the_turns_before_it_are_part_of_the_row_as_its_side_heard_them(
+    client: Client, asked: PlaygroundSession, claimed: Attempt, dataset: Dataset, alice: User
+) -> None:
+    for number, problem in ((2, {"error": "too long", "natural_stop": False}), (3, {})):
+        playground.ask(asked, question=f"question {number}", actor=alice)
+        send_events(claimed, *(said(number, side, f"{side} {number}", done=True, **problem) for side in Side))
+    client.force_login(alice)
+    url = f"{url_of(asked)}3/save/?side=base"
+    assert "2 messages before it are part of the row" in client.get(url).content.decode()
+    assert client.post(url, {"dataset": dataset.pk, "answer": "right"}).status_code == 302
+    contents = [(message["role"], message["content"]) for message in lines(dataset, Split.TRAIN)[-1]["messages"]]
+    assert contents == [
+        ("system", "Be short."),
+        ("user", "the cellar is wet"),
+        ("assistant", "base 1"),
+        ("user", "question 3"),
+        ("assistant", "right"),
+    ]
+
+
+def test_a_question_of_the_test_split_is_refused_in_the_turns_before_too(
+    client: Client, session: PlaygroundSession, claimed: Attempt, dataset: Dataset, alice: User
+) -> None:
+    for number, question in ((1, "The locked question"), (2, "and now?")):
+        playground.ask(session, question=question, actor=alice)
+        answered(claimed, number)
+    client.force_login(alice)
+    answer = client.post(f"{url_of(session)}2/save/", {"dataset": dataset.pk, "answer": "x"})
+    assert answer.status_code == 409
+    assert "The question “the locked question” stands in the test split" in answer.content.decode()
+
+
+def test_a_save_that_another_overtakes_starts_again_from_its_version(
+    asked: PlaygroundSession, dataset: Dataset, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, turn = lines(dataset, Split.TRAIN), asked.turns.get()
+
+    def overtaken(contents: dict[Split, bytes]) -> Splits:
+        monkeypatch.undo()
+        save_turn(turn, dataset, side=Side.TUNED, answer="theirs", actor=alice)
+        return playground_rows.read_three_files(contents)
+
+    monkeypatch.setattr(playground_rows, "read_three_files", overtaken)
+    version = save_turn(turn, dataset, side=Side.TUNED, answer="mine", actor=alice)
+    assert (version.number, version.made_from[:9]) == (3, "Version 2")
+    after = lines(dataset, Split.TRAIN)
+    assert after[: len(before)] == before
+    assert [row["messages"][-1]["content"] for row in after[len(before) :]] == ["theirs", "mine"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_saves_at_the_same_moment_are_both_kept(asked: PlaygroundSession, dataset: Dataset, alice: User) -> None:
+    turn, count = asked.turns.get(), len(lines(dataset, Split.TRAIN))
+    together = threading.Barrier(2)
+
+    def save(answer: str) -> None:
+        together.wait(timeout=60)
+        try:
+            save_turn(turn, dataset, side=Side.TUNED, answer=answer, actor=alice)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=save, args=(answer,)) for answer in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    saved = lines(dataset, Split.TRAIN)[count:]
+    assert sorted(row["messages"][-1]["content"] for row in saved) == ["one", "two"]
