@@ -47,7 +47,8 @@ class ItemResult(Frozen):
     latency_seconds: float | None = Field(
         default=None,
         ge=0,
-        description="amortised: wall time of the row's batch / rows of the batch. Alone, a row takes nearly as long as "
+        description="amortised: wall time of the row's batch / rows of the batch, without what all prompts of the arm "
+        "begin with, which is computed once. Alone, a row takes nearly as long as "
         "its batch",
     )
     group: str | None = Field(

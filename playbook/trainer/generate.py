@@ -1,7 +1,8 @@
 """Greedy answers to prompts, in batches: rows alike in length together, padded on the left, each dropped when it ends.
 
 The key-value cache is ours to cut: a row that has ended its turn leaves the batch, so one long answer does not keep
-the others' rows computing. Nothing but token ids is kept: logits of a whole split would not fit beside the model.
+the others' rows computing. What all prompts begin with, a system message or solved examples, is computed once and laid
+under each batch. Nothing but token ids is kept: logits of a whole split would not fit beside the model.
 """
 
 import time
@@ -11,12 +12,15 @@ from typing import Any
 
 import torch
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from playbook.trainer.errors import RunError, ending_of, is_out_of_memory
 from playbook.trainer.stop import Stop
 
 #: Tokens of a batch, padding and answers included: long prompts come in smaller batches, which bounds the cache.
 _MAX_BATCH_TOKENS = 32_768
+#: A shorter common beginning saves less than laying it under a batch costs.
+_LEAST_COMMON = 16
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,15 @@ class Generator:
     stop: Stop
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """What all prompts of an arm begin with, computed once. `layers`: keys and values of each layer, (1, heads, tokens,
+    width)."""
+
+    tokens: int
+    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+
+
 def answer(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> Iterator[dict[int, Generated]]:
     """Yield the answers of one batch after the other, each by the index of its prompt.
 
@@ -53,16 +66,58 @@ def answer(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> Iterator
     Raises RunError(cancelled_by_user, lease_lost) between two tokens.
     """
     waiting = sorted(range(len(prompts)), key=lambda at: len(prompts[at]), reverse=True)
+    beginning = compute_beginning(generator, prompts)
     while waiting:
         longest = len(prompts[waiting[0]]) + generator.max_new_tokens
         size = max(1, min(generator.batch_size, _MAX_BATCH_TOKENS // longest))
         batch, waiting = waiting[:size], waiting[size:]
-        yield dict(zip(batch, _answer_or_halve(generator, [prompts[at] for at in batch]), strict=True))
+        yield dict(zip(batch, _answer_or_halve(generator, [prompts[at] for at in batch], beginning), strict=True))
 
 
-def _answer_or_halve(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> list[Generated]:
+def compute_beginning(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> Beginning | None:
+    """Return what all prompts begin with, ready to be laid under them; None when that is not worth it.
+
+    Each prompt keeps at least its last token, which the first answer token is computed from. None too for models where
+    a beginning computed alone is another one, or cannot be cut to size.
+    """
+    if len(prompts) < 2:
+        return None
+    config = generator.model.config.get_text_config()
+    first, last = min(prompts), max(prompts)
+    # All lie between these two in order, so what these share is shared by all.
+    most = min(map(len, prompts)) - 1
+    tokens = next((at for at in range(min(most, len(last))) if first[at] != last[at]), most)
+    cache = DynamicCache(config=config)
+    if tokens < _LEAST_COMMON or not _keeps_every_key(config, cache):
+        return None
     try:
-        return generate(generator, prompts)
+        with torch.inference_mode():
+            generator.model(
+                input_ids=torch.tensor([first[:tokens]], device=generator.device),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+    return Beginning(tokens, tuple((layer.keys, layer.values) for layer in cache.layers))
+
+
+def _keeps_every_key(config: Any, cache: DynamicCache) -> bool:
+    """Tell whether keys stay as they were computed: no sliding window, no recurrence, and no rotation that changes
+    with the length of the prompt."""
+    rotation = str(getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None))
+    scaled = any(kind in rotation for kind in ("dynamic", "longrope"))
+    return not scaled and all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
+def _answer_or_halve(
+    generator: Generator, prompts: Sequence[tuple[int, ...]], beginning: Beginning | None
+) -> list[Generated]:
+    try:
+        return generate(generator, prompts, beginning=beginning)
     except RunError:
         raise
     except Exception as error:
@@ -72,24 +127,30 @@ def _answer_or_halve(generator: Generator, prompts: Sequence[tuple[int, ...]]) -
     if len(prompts) == 1:
         return [Generated("", 0, natural_stop=False, seconds=0.0, error=problem)]
     half = len(prompts) // 2
-    return [*_answer_or_halve(generator, prompts[:half]), *_answer_or_halve(generator, prompts[half:])]
+    parts = (prompts[:half], prompts[half:])
+    return [said for part in parts for said in _answer_or_halve(generator, part, beginning)]
 
 
-def generate(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> list[Generated]:
-    """Return the greedy continuation of each prompt, at most `max_new_tokens` tokens long."""
+def generate(
+    generator: Generator, prompts: Sequence[tuple[int, ...]], *, beginning: Beginning | None = None
+) -> list[Generated]:
+    """Return the greedy continuation of each prompt, at most `max_new_tokens` tokens long. `beginning`: of all."""
     start = time.monotonic()
     said: list[list[int]] = [[] for _ in prompts]
     with torch.inference_mode():
-        for row, token in tokens_of(generator, prompts):
+        for row, token in tokens_of(generator, prompts, beginning=beginning):
             said[row].append(token)
     seconds = (time.monotonic() - start) / len(prompts)
     return [generated(generator, ids, seconds) for ids in said]
 
 
-def tokens_of(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, int]]:
+def tokens_of(
+    generator: Generator, prompts: Sequence[tuple[int, ...]], *, beginning: Beginning | None = None
+) -> Iterator[tuple[int, int]]:
     """Yield (row, token) as they are made; a row's last one ends its turn, unless it is cut.
 
-    To be driven within `torch.inference_mode()`. Raises RunError(cancelled_by_user, lease_lost) between two tokens.
+    `beginning`: what all prompts begin with, if it was computed. To be driven within `torch.inference_mode()`. Raises
+    RunError(cancelled_by_user, lease_lost) between two tokens.
     """
     device, ends = generator.device, torch.tensor(sorted(generator.end_ids), device=generator.device)
     width = max(len(prompt) for prompt in prompts)
@@ -99,6 +160,9 @@ def tokens_of(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> Itera
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     rows = torch.arange(len(prompts), device=device)
     cache = DynamicCache(config=generator.model.config.get_text_config())
+    if beginning is not None:
+        _lay_under(cache, beginning, [width - len(prompt) for prompt in prompts])
+        ids, positions = ids[:, beginning.tokens :], positions[:, beginning.tokens :]
     for made in range(1, generator.max_new_tokens + 1):
         generator.stop.check()
         output = generator.model(
@@ -121,6 +185,21 @@ def tokens_of(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> Itera
             rows, chosen, mask, positions = rows[keep], chosen[keep], mask[keep], positions[keep]
         ids = chosen.unsqueeze(1)
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+
+
+def _lay_under(cache: DynamicCache, beginning: Beginning, paddings: Sequence[int]) -> None:
+    """Fill an empty cache with the first `beginning.tokens` columns of a batch padded on the left by `paddings`.
+
+    A row's keys carry its positions, not its columns: those of the beginning are moved to the right by the padding, and
+    as much as then exceeds these columns is left to be computed with the rest of the row. Padding is masked.
+    """
+    for number, (keys, values) in enumerate(beginning.layers):
+        laid = [part.new_zeros((len(paddings), *part.shape[1:])) for part in (keys, values)]
+        for row, padding in enumerate(paddings):
+            if padding < beginning.tokens:
+                for part, whole in zip(laid, (keys, values), strict=True):
+                    part[row, :, padding:] = whole[0, :, : beginning.tokens - padding]
+        cache.update(*laid, number)
 
 
 def generated(generator: Generator, ids: Sequence[int], seconds: float) -> Generated:

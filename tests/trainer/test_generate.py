@@ -13,7 +13,7 @@ from playbook.contracts.run_spec import BaseModelRef
 from playbook.contracts.states import EndReason
 from playbook.trainer import generate
 from playbook.trainer.errors import RunError
-from playbook.trainer.generate import Generated, Generator, answer
+from playbook.trainer.generate import Generated, Generator, answer, compute_beginning
 from playbook.trainer.model import load_base, load_tokenizer, read_limits, resolve
 from playbook.trainer.stop import Stop
 from tests.trainer.conftest import TINY_ID
@@ -53,6 +53,53 @@ def test_batches_say_what_each_row_says_alone(generator: Generator, batch_size: 
         "every row ended at the same place: nothing left the batch early"
     )
     assert {stopped for _, _, stopped in alone} == {True, False}
+
+
+#: A common beginning of 30 tokens, then rows of their own: one is all beginning but its last token, one so long that
+#: the beginning of the others is nothing but padding beside it.
+SHARED = [(*range(100, 130), *range(5, 5 + length)) for length in (1, 3, 40, 11, 7, 90, 7, 23)]
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_a_beginning_computed_once_changes_no_answer(generator: Generator, batch_size: int, attention: str) -> None:
+    generator.model.set_attn_implementation(attention)
+    beginning = compute_beginning(generator, SHARED)
+    assert beginning is not None
+    assert beginning.tokens == 30
+    whole = [generate.generate(generator, [prompt])[0] for prompt in SHARED]
+    assert said(answers(replace(generator, batch_size=batch_size), SHARED)) == said(whole)
+    generator.model.set_attn_implementation("eager")
+
+
+class _Counting:
+    """A model that counts the tokens it is given."""
+
+    def __init__(self, model: Any) -> None:
+        self._model, self.config, self.tokens = model, model.config, 0
+
+    def __call__(self, **inputs: Any) -> Any:
+        self.tokens += inputs["input_ids"].numel()
+        return self._model(**inputs)
+
+
+def test_a_beginning_is_computed_once_for_all_batches(generator: Generator) -> None:
+    prompts = [(*range(100, 180), last) for last in range(9)]
+    counting = _Counting(generator.model)
+    answers(replace(generator, model=counting, max_new_tokens=1), prompts)
+    assert counting.tokens == 80 + 9
+
+
+@pytest.mark.parametrize("prompts", [[], SHARED[:1], PROMPTS, [(1, 2, 3)] * 3])
+def test_a_short_beginning_is_not_worth_it(generator: Generator, prompts: list[tuple[int, ...]]) -> None:
+    assert compute_beginning(generator, prompts) is None
+
+
+def test_the_same_prompt_twice_keeps_its_last_token(generator: Generator) -> None:
+    beginning = compute_beginning(generator, [SHARED[2]] * 3)
+    assert beginning is not None
+    assert beginning.tokens == len(SHARED[2]) - 1
+    assert len(set(said(answers(generator, [SHARED[2]] * 3)))) == 1
 
 
 def test_answers_are_those_of_transformers(generator: Generator) -> None:
