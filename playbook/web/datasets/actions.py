@@ -57,7 +57,7 @@ def import_sample_dataset(folder: Path) -> Dataset:
     card, contents = read_sample(folder)
     splits = read_three_files(contents)
     with transaction.atomic():
-        dataset, _ = Dataset.objects.update_or_create(
+        dataset, created = Dataset.objects.update_or_create(
             slug=card.slug,
             is_sample=True,
             defaults={
@@ -69,6 +69,8 @@ def import_sample_dataset(folder: Path) -> Dataset:
                 "consent": card.consent,
             },
         )
+        if created:
+            record("created", dataset, actor=None)
         latest = dataset.latest
         held = {file.split: file.sha256 for file in latest.files.all()} if latest else {}
         is_same = held == {result.split.value: result.sha256 for result in splits.report.splits}
@@ -257,7 +259,9 @@ def _tidy() -> None:
     for made in old[:20]:
         if not imports.state_of(made.pk).is_running:
             imports.remove(made.pk)
-            _end(made)
+            with transaction.atomic():
+                _end(made)
+                record("dropped forgotten import", made, actor=None)
 
 
 def _free_slug(use_case: UseCase, name: str) -> str:

@@ -102,12 +102,15 @@ def import_sample_documents(path: Path, *, name: str) -> DocumentSet:
     content = path.read_bytes()
     documents = read_documents(content.splitlines())
     blob = blobs.store([content])
-    made, _ = DocumentSet.objects.get_or_create(
-        is_sample=True,
-        name=name,
-        sha256=blob.sha256,
-        defaults={"size_bytes": blob.size_bytes, "documents": len(documents)},
-    )
+    with transaction.atomic():
+        made, created = DocumentSet.objects.get_or_create(
+            is_sample=True,
+            name=name,
+            sha256=blob.sha256,
+            defaults={"size_bytes": blob.size_bytes, "documents": len(documents)},
+        )
+        if created:
+            record("added documents", made, actor=None, name=name, sha256=blob.sha256, documents=len(documents))
     return made
 
 

@@ -7,6 +7,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from playbook.web.accounts.models import User
+from playbook.web.common.models import AuditEntry
 
 
 def _create(*arguments: str) -> str:
@@ -62,3 +63,31 @@ def test_a_wrong_name_is_refused_with_the_reason(db: None, username: str, name: 
     with pytest.raises(CommandError, match=message):
         _create(username, name)
     assert User.objects.count() == 0
+
+
+def test_every_run_leaves_an_audit_row(db: None) -> None:
+    _create("erin", "Erin Vasquez", "--team", "Data team")
+    _create("erin", "Erin Vasquez-Lee", "--staff", "--leave-team", "Data team")
+    same = {"username": "erin", "email": ""}
+    entries = AuditEntry.objects.order_by("number")
+    assert [(entry.action, entry.subject, entry.actor, entry.detail) for entry in entries] == [
+        (
+            "created person",
+            "accounts.user",
+            None,
+            {**same, "name": "Erin Vasquez", "is_staff": False, "joined": ["Data team"], "left": []},
+        ),
+        (
+            "gave a new password",
+            "accounts.user",
+            None,
+            {
+                **same,
+                "name": "Erin Vasquez-Lee",
+                "name_before": "Erin Vasquez",
+                "is_staff": True,
+                "joined": [],
+                "left": ["Data team"],
+            },
+        ),
+    ]

@@ -18,6 +18,7 @@ from django.db import transaction
 from playbook.contracts.documents import BadDocuments
 from playbook.library.problems import ContentError
 from playbook.web.accounts.models import User
+from playbook.web.common.models import record
 from playbook.web.datasets.actions import import_sample_dataset
 from playbook.web.datasets.document_sets import import_sample_documents
 from playbook.web.datasets.reading import BadDataset
@@ -47,6 +48,8 @@ class Command(BaseCommand):
                 if created or not kept:
                     user.set_password(password)
                     user.save(update_fields=["password"])
+                    done = "created person" if created else "gave a new password"
+                    record(done, user, actor=None, username=username, name=user.name)
             editors.user_set.add(User.objects.get(username=PEOPLE[0][0]))
         people = [{"username": username, "name": name, "part": part} for username, name, part in PEOPLE]
         _write_private(file, json.dumps({"people": people, "password": password}, indent=2))

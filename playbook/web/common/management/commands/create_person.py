@@ -6,8 +6,10 @@ from typing import Any
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
 from playbook.web.accounts.models import User
+from playbook.web.common.models import record
 
 
 class Command(BaseCommand):
@@ -33,6 +35,7 @@ class Command(BaseCommand):
             raise CommandError(f"there is no team {unknown[0]!r}; there are: {', '.join(sorted(teams)) or 'none'}")
         password = secrets.token_urlsafe(12)
         user = User.objects.filter(username=options["username"]).first() or User(username=options["username"])
+        before = str(user) if user.pk else ""
         user.name = options["name"]
         user.is_staff = user.is_staff or options["staff"]
         user.email = options["email"] or user.email
@@ -42,7 +45,25 @@ class Command(BaseCommand):
         except ValidationError as error:
             said = "; ".join(f"{field}: {' '.join(found)}" for field, found in error.message_dict.items())
             raise CommandError(said) from error
-        user.save()
-        user.groups.remove(*Group.objects.filter(name__in=options["leave_team"]))
-        user.groups.add(*(Group.objects.get_or_create(name=team[:150])[0] for team in options["team"]))
+        _save(user, before=before, joins=options["team"], leaves=options["leave_team"])
         self.stdout.write(f"{user.username} ({user.name}) may log in with the password {password}")
+
+
+@transaction.atomic
+def _save(user: User, *, before: str, joins: list[str], leaves: list[str]) -> None:
+    """Save the person and their teams. `before`: the printed name until now, which earlier signatures keep."""
+    user.save()
+    user.groups.remove(*Group.objects.filter(name__in=leaves))
+    user.groups.add(*(Group.objects.get_or_create(name=team[:150])[0] for team in joins))
+    record(
+        "gave a new password" if before else "created person",
+        user,
+        actor=None,
+        username=user.username,
+        name=user.name,
+        is_staff=user.is_staff,
+        email=user.email,
+        joined=joins,
+        left=leaves,
+        **({"name_before": before} if before not in ("", user.name) else {}),
+    )
