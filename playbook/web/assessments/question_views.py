@@ -1,9 +1,11 @@
 """The page of one question of an assessment: its answers, evidence, who is asked, and the discussion."""
 
+from collections.abc import Collection
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
@@ -15,23 +17,26 @@ from playbook.web.assessments.measured import offers_of, pieces_of
 from playbook.web.assessments.models import Assessment
 from playbook.web.assessments.queries import checklist_of
 from playbook.web.assessments.question_forms import AssignForm, EvidenceForm, RemarkForm
-from playbook.web.assessments.sheet import asked_question
+from playbook.web.assessments.sheet import AskedQuestion, asked_question
 from playbook.web.common import blobs
 from playbook.web.common.content import library
 from playbook.web.common.measurements import measurements_of
 from playbook.web.common.permissions import Conflict
+from playbook.web.common.requests import HtmxRequest, wants_fragment
 from playbook.web.usecases.models import may_write
 from playbook.web.usecases.permissions import get_visible, require_role, signed_in
 
+MEASURED_BY_NONE = "Choose a job of this use case whose report measured it."
+
 
 @require_safe
-def detail(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
+def detail(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
     assessment, question = _question(request, pk, question_id)
     return render(request, "assessments/question_detail.html", _context(request, assessment, question))
 
 
 @require_POST
-def measure(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
+def measure(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
     """Answer the question with what a job measured."""
     assessment, question, user = _writable(request, pk, question_id)
     if question.measured is None:
@@ -39,79 +44,75 @@ def measure(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
     offers = offers_of(measurements_of(assessment.use_case_id)[0], question.measured)
     chosen = next((offer for offer in offers if offer.key == request.POST.get("job")), None)
     if chosen is None:
-        messages.error(request, "Choose a job of this use case whose report measured it.")
-        return _back(assessment, question_id)
+        return _refused(request, assessment, question, "measurement", MEASURED_BY_NONE)
     try:
         actions.answer_by_measurement(assessment, question_id=question_id, measurement=chosen.measurement, author=user)
     except Conflict as conflict:
-        messages.error(request, str(conflict))
-    return _back(assessment, question_id)
+        return _refused(request, assessment, question, "measurement", str(conflict))
+    return _done(request, assessment, question, "card", "measurement", "evidence", "assignment", "history")
 
 
 @require_POST
-def add_evidence(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
+def add_evidence(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
     assessment, question, user = _writable(request, pk, question_id)
     form = EvidenceForm(request.POST, request.FILES, measurements=measurements_of(assessment.use_case_id)[0])
     if not form.is_valid():
-        context = _context(request, assessment, question, evidence_form=form)
-        return render(request, "assessments/question_detail.html", context, status=422)
+        return _invalid(request, "evidence", _context(request, assessment, question, evidence_form=form))
     try:
         actions.add_evidence(assessment, question_id=question_id, piece=form.piece(), author=user)
     except Conflict as conflict:
-        messages.error(request, str(conflict))
-    return _back(assessment, question_id, "evidence")
+        return _refused(request, assessment, question, "evidence", str(conflict))
+    return _done(request, assessment, question, "evidence", "card", "history")
 
 
 @require_POST
-def remove_evidence(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
-    assessment, _, user = _writable(request, pk, question_id)
+def remove_evidence(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
+    assessment, question, user = _writable(request, pk, question_id)
     try:
         actions.remove_evidence(assessment, question_id=question_id, digest=request.POST.get("digest", ""), author=user)
     except Conflict as conflict:
-        messages.error(request, str(conflict))
-    return _back(assessment, question_id, "evidence")
+        return _refused(request, assessment, question, "evidence", str(conflict))
+    return _done(request, assessment, question, "evidence", "card", "history")
 
 
 @require_POST
-def assign(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
+def assign(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
     assessment, question, user = _writable(request, pk, question_id)
     form = AssignForm(request.POST, use_case=assessment.use_case)
     if not form.is_valid():
-        context = _context(request, assessment, question, assign_form=form)
-        return render(request, "assessments/question_detail.html", context, status=422)
+        return _invalid(request, "assignment", _context(request, assessment, question, assign_form=form))
     try:
         team_actions.assign_question(assessment, question_id=question_id, actor=user, **form.cleaned_data)
     except Conflict as conflict:
-        messages.error(request, str(conflict))
-    return _back(assessment, question_id, "assignment")
+        return _refused(request, assessment, question, "assignment", str(conflict))
+    return _done(request, assessment, question, "assignment", "card")
 
 
 @require_POST
-def end_assignment(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
-    assessment, _, user = _writable(request, pk, question_id)
+def end_assignment(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
+    assessment, question, user = _writable(request, pk, question_id)
     try:
         team_actions.end_assignment(assessment, question_id=question_id, actor=user)
     except Conflict as conflict:
-        messages.error(request, str(conflict))
-    return _back(assessment, question_id, "assignment")
+        return _refused(request, assessment, question, "assignment", str(conflict))
+    return _done(request, assessment, question, "assignment", "card")
 
 
 @require_POST
-def remark(request: HttpRequest, pk: int, question_id: str) -> HttpResponse:
+def remark(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
     """Every member may take part, those who only read too."""
     assessment, question = _question(request, pk, question_id)
     form = RemarkForm(request.POST)
     if not form.is_valid():
-        context = _context(request, assessment, question, remark_form=form)
-        return render(request, "assessments/question_detail.html", context, status=422)
+        return _invalid(request, "discussion", _context(request, assessment, question, remark_form=form))
     team_actions.add_remark(
         assessment, question_id=question_id, text=form.cleaned_data["text"], author=signed_in(request)
     )
-    return _back(assessment, question_id, "discussion")
+    return _done(request, assessment, question, "discussion")
 
 
 @require_safe
-def evidence_file(request: HttpRequest, pk: int, sha256: str) -> FileResponse:
+def evidence_file(request: HtmxRequest, pk: int, sha256: str) -> FileResponse:
     """A file of the assessment, always as a download: what people bring is never shown as a page of the site."""
     assessment = _assessment(request, pk)
     pieces = (piece for answer in assessment.answers.exclude(evidence=[]) for piece in answer.pieces)
@@ -126,7 +127,7 @@ def evidence_file(request: HttpRequest, pk: int, sha256: str) -> FileResponse:
 
 
 def _context(
-    request: HttpRequest,
+    request: HtmxRequest,
     assessment: Assessment,
     question: Question,
     *,
@@ -152,18 +153,54 @@ def _context(
     }
 
 
-def _back(assessment: Assessment, question_id: str, part: str = "") -> HttpResponse:
-    response = redirect("assessments:question", assessment.pk, question_id)
-    if part:
-        response["Location"] += f"#{part}"
+def render_answered(
+    request: HtmxRequest, assessment: Assessment, question: Question, asked: AskedQuestion, *, ended: bool, status: int
+) -> HttpResponse:
+    """Answer an htmx POST of the answer on the page of a question: the card, and what else changed with it. `ended`:
+    somebody was asked until now."""
+    parts = {"card"}
+    if status == HTTPStatus.OK:
+        # Not always all of them: in the others somebody may be writing.
+        parts |= {"history"} | ({"evidence"} if asked.revision <= 1 else set()) | ({"assignment"} if ended else set())
+    context = _context(request, assessment, question) | {"asked": asked, "saved": True}
+    return _parts(request, parts, context, status=status)
+
+
+def _done(request: HtmxRequest, assessment: Assessment, question: Question, part: str, *others: str) -> HttpResponse:
+    """Show what changed: `part` and `others` to htmx, the page at `part` otherwise."""
+    if wants_fragment(request):
+        context = _context(request, assessment, question) | {"card_oob": True}
+        return _parts(request, {part, *others}, context)
+    response = redirect("assessments:question", assessment.pk, question.id)
+    response["Location"] += f"#{part}" if part != "card" else ""
     return response
 
 
-def _assessment(request: HttpRequest, pk: int) -> Assessment:
+def _refused(request: HtmxRequest, assessment: Assessment, question: Question, part: str, problem: str) -> HttpResponse:
+    """Say why nothing was written: in its part to htmx, on top of the page otherwise."""
+    if wants_fragment(request):
+        context = _context(request, assessment, question) | {"problem": problem, "problem_part": part}
+        return _parts(request, {part}, context, status=409)
+    messages.error(request, problem)
+    return _done(request, assessment, question, part)
+
+
+def _invalid(request: HtmxRequest, part: str, context: dict[str, Any]) -> HttpResponse:
+    """Show the form of a part again, with what is wrong."""
+    if wants_fragment(request):
+        return _parts(request, {part}, context, status=422)
+    return render(request, "assessments/question_detail.html", context, status=422)
+
+
+def _parts(request: HtmxRequest, parts: Collection[str], context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    return render(request, "assessments/_question_changed.html", {**context, "parts": parts}, status=status)
+
+
+def _assessment(request: HtmxRequest, pk: int) -> Assessment:
     return get_visible(signed_in(request), Assessment.objects.select_related("use_case", "created_by"), pk=pk)
 
 
-def _question(request: HttpRequest, pk: int, question_id: str) -> tuple[Assessment, Question]:
+def _question(request: HtmxRequest, pk: int, question_id: str) -> tuple[Assessment, Question]:
     assessment = _assessment(request, pk)
     found = next((q for q in checklist_of(assessment).questions if q.id == question_id), None)
     if found is None:
@@ -171,7 +208,7 @@ def _question(request: HttpRequest, pk: int, question_id: str) -> tuple[Assessme
     return assessment, found
 
 
-def _writable(request: HttpRequest, pk: int, question_id: str) -> tuple[Assessment, Question, User]:
+def _writable(request: HtmxRequest, pk: int, question_id: str) -> tuple[Assessment, Question, User]:
     assessment, question = _question(request, pk, question_id)
     user = signed_in(request)
     require_role(user, assessment.use_case)

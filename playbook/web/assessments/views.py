@@ -1,6 +1,7 @@
 """Pages of the section "Decide": checklists, and an assessment with its questions and recommendation."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -18,7 +19,8 @@ from playbook.web.assessments.forms import NEW, AnswerForm, NewUseCaseForm, Star
 from playbook.web.assessments.live import newest_entry, news_since
 from playbook.web.assessments.models import Assessment
 from playbook.web.assessments.queries import checklist_of, rows_of, values_of
-from playbook.web.assessments.sheet import Attempt, Collision, Said, sheet_of, update_of
+from playbook.web.assessments.question_views import render_answered
+from playbook.web.assessments.sheet import Attempt, Collision, Said, asked_question, sheet_of, update_of
 from playbook.web.assessments.tables import table_of
 from playbook.web.common.content import library
 from playbook.web.common.panels import panels_for
@@ -101,6 +103,7 @@ def answer(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
     user = signed_in(request)
     require_role(user, assessment.use_case)
     problem, collision, status = "", None, 200
+    was_asked = assessment.assignments.filter(question_id=question_id, ended_at=None).exists()
     try:
         form = AnswerForm(request.POST)
         if not form.is_valid():
@@ -118,6 +121,13 @@ def answer(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
             return redirect("assessments:question", pk, question_id)
         return redirect(f"{assessment.get_absolute_url()}#{question_id}")
     kept = Attempt(request.POST.get("value", ""), request.POST.get("comment", ""))
+    if wants_fragment(request) and request.POST.get("back") == "question":
+        found = next((q for q in checklist_of(assessment).questions if q.id == question_id), None)
+        if found is None:
+            raise Http404(f"no question {question_id!r} in this assessment")
+        asked = asked_question(assessment, found, problem=problem, collision=collision)
+        asked = replace(asked, attempt=kept if problem and not collision else None)
+        return render_answered(request, assessment, found, asked, ended=was_asked, status=status)
     since = newest_entry(assessment)
     context = _sheet_context(
         assessment,

@@ -121,3 +121,22 @@ def test_what_another_answers_appears_and_never_in_place_of_what_is_typed(
     expect(page.locator("#goal_value")).to_have_value("Hers")
     page.locator("#goal_value").blur()
     expect(page.locator("#goal .collision")).to_contain_text(re.compile("“His”.*You.*“Hers”", re.DOTALL))
+
+
+def test_the_page_of_a_question_changes_in_place(page: Page, kinds: Assessment) -> None:
+    page.goto(f"{kinds.get_absolute_url()}questions/goal/")
+    page.evaluate("window.stays = true")
+    page.get_by_label("Your message").fill("Who says so?")
+    page.locator("#goal_value").press_sequentially("Fewer calls")
+    expect(page.locator("#goal .save-state")).to_have_text("Saved")
+    expect(page.locator("#answers")).to_contain_text("Alice Moreau: “Fewer calls”")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#discussion .remark")).to_have_text("Who says so?")
+    page.get_by_text("Add evidence").click()
+    page.get_by_label("What is it?").select_option("file")
+    page.locator("#evidence input[type=file]").set_input_files(
+        files=[{"name": "counted.txt", "mimeType": "text/plain", "buffer": b"12"}]
+    )
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("#evidence .pieces")).to_contain_text("counted.txt")
+    assert page.evaluate("window.stays") is True
