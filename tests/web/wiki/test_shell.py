@@ -63,6 +63,14 @@ def test_the_cookie_behind_the_token_is_sent_once(reader: Client) -> None:
     assert "csrftoken" not in second.cookies
 
 
+def test_what_the_first_drawing_waits_for_is_the_end_of_the_page(reader: Client) -> None:
+    page = _page(reader, THIRD)
+
+    # A browser draws at the start tag: with the footer in its place, the footer grew after it was shown.
+    assert '<link rel="expect" href="#page-end" blocking="render">' in page
+    assert page.split('<span id="page-end" hidden></span>')[1].split() == ["</body>", "</html>"]
+
+
 def test_a_message_is_shown_once(reader: Client) -> None:
     reader.post(f"{THIRD}flag/", {"comment": "Old."})
 
