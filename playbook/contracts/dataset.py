@@ -12,9 +12,11 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from playbook.contracts.json_text import decode_strictly, half_character
 from playbook.contracts.model import Frozen
 
 MAX_LINE_BYTES = 1_000_000
+_JSON_SPACE = " \t\r\n"
 ROLES = ("system", "user", "assistant", "tool")
 MESSAGE_KEYS = ("role", "content", "weight", "name", "tool_calls", "tool_call_id")
 ROW_KEYS = ("messages", "metadata", "tools")
@@ -165,12 +167,26 @@ def parse_line(number: int, line: bytes) -> object | Problem:
             ProblemCode.NOT_UTF8,
             f"Save the file as UTF-8; byte {error.start + 1} of the line is not.",
         )
+    begin = len(text) - len(text.lstrip(_JSON_SPACE))
     try:
-        value: object = json.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: no JSON, or a number of thousands of digits
-        where = f" (column {error.colno}: {error.msg})" if isinstance(error, json.JSONDecodeError) else ""
-        return problem("line", text.strip(), ProblemCode.NOT_JSON, f"Write one complete JSON object per line{where}.")
+        value, end, wrong = decode_strictly(text, begin)
+        if text[end:].strip(_JSON_SPACE):
+            raise json.JSONDecodeError("Extra data", text, end)
+    except (ValueError, RecursionError) as error:
+        fix = f"Write one complete JSON object per line ({why_no_json(error)})."
+        return problem("line", text.strip(), ProblemCode.NOT_JSON, fix)
+    if wrong and (where := half_character(value)) is not None:
+        return problem(where or "line", "half a character", ProblemCode.NOT_UTF8, f"Remove it: {wrong}.")
+    if wrong:
+        return problem("line", text.strip(), ProblemCode.NOT_JSON, f"Mend the row: {wrong}.")
     return value
+
+
+def why_no_json(error: Exception) -> str:
+    """Return in words why a text could not be decoded."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"column {error.colno}: {error.msg}"
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number has thousands of digits"
 
 
 def check_row(number: int, row: object) -> Example | list[Problem]:

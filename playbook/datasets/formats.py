@@ -100,7 +100,11 @@ def convert(line: int, value: object, mapping: Mapping) -> tuple[dict[str, objec
     read = check_row(line, row)
     if isinstance(read, Example):
         return row, read
-    return read if mapping.format is Format.CHAT else [_in_words_of_the_file(found, mapping) for found in read]
+    return (
+        read
+        if mapping.messages == "messages" and mapping.format is Format.CHAT
+        else [_in_words_of_the_file(found, mapping) for found in read]
+    )
 
 
 def is_plain(value: object) -> bool:
@@ -121,8 +125,10 @@ def _of_messages(value: dict[str, object], mapping: Mapping) -> dict[str, object
         row["messages"] = [_turn(turn) for turn in turns]
         if isinstance(value.get(mapping.system), str) and str(value[mapping.system]).strip():
             row["messages"] = [{"role": "system", "content": value[mapping.system]}, *row["messages"]]  # type: ignore[misc]
+    elif mapping.messages in value:
+        row["messages"] = value[mapping.messages]
     else:
-        row["messages"] = value.get(mapping.messages)
+        del row["messages"]
     if (tools := _as_list(value.get("tools"))) is not None:
         row["tools"] = tools
     if "metadata" in value and value["metadata"] is not None:
@@ -155,8 +161,9 @@ def _joined_parts(parts: list[object]) -> object:
 def _field_problems(line: int, value: dict[str, object], mapping: Mapping) -> list[Problem]:
     found = []
     for field in (mapping.prompt, mapping.answer):
-        if field and value.get(field) is None:
-            wrong = "missing" if field not in value else "null"
+        content = value.get(field)
+        if field and (content is None or content != content):
+            wrong = "missing" if field not in value else "null" if content is None else "NaN"
             found.append(_problem(line, field, wrong, ProblemCode.MISSING_FIELD, f'Give the row "{field}", as text.'))
     for field in (mapping.system, mapping.input):
         if field and not isinstance(value.get(field), str | None):
@@ -164,8 +171,9 @@ def _field_problems(line: int, value: dict[str, object], mapping: Mapping) -> li
     for field in (mapping.prompt, mapping.answer):
         content = _as_list(value.get(field)) if field else ""
         if content is not None and not isinstance(content, str | int | float | list):
-            found.append(_problem(line, field, content, ProblemCode.MISSING_CONTENT, "Write it as text."))
-    if not found and mapping.answer and not str(value[mapping.answer]).strip():
+            fix = "Write it as text, or as a list of messages."
+            found.append(_problem(line, field, content, ProblemCode.MISSING_CONTENT, fix))
+    if not found and mapping.answer and (value[mapping.answer] == [] or not str(value[mapping.answer]).strip()):
         fix = "Write the answer, or remove the row: an empty answer teaches the model to say nothing."
         found.append(_problem(line, mapping.answer, value[mapping.answer], ProblemCode.EMPTY_ANSWER, fix))
     return found
@@ -179,13 +187,18 @@ def _of_fields(value: dict[str, object], mapping: Mapping) -> list[object]:
     if isinstance(prompt, list):
         messages += [_turn(turn) for turn in prompt]
     else:
-        parts = [str(prompt), str(value.get(mapping.input) or "") if mapping.input else ""]
+        parts = [_text(prompt), _text(value.get(mapping.input) or "") if mapping.input else ""]
         if text := "\n\n".join(part for part in parts if part.strip()):
             messages.append({"role": "user", "content": text})
     answer = _as_list(value[mapping.answer])
     if isinstance(answer, list):
         return messages + [_turn(turn) for turn in answer]
-    return [*messages, {"role": "assistant", "content": str(answer)}]
+    return [*messages, {"role": "assistant", "content": _text(answer)}]
+
+
+def _text(value: object) -> str:
+    """Return a text, or a number or truth value as JSON writes it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _as_list(value: object) -> object:

@@ -6,17 +6,17 @@ A row that cannot be read is yielded as its problem and reading goes on; Unreada
 import codecs
 import csv
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from playbook.contracts.dataset import MAX_LINE_BYTES, Problem, ProblemCode, parse_line, shown
+from playbook.contracts.dataset import MAX_LINE_BYTES, Problem, ProblemCode, parse_line, shown, why_no_json
+from playbook.contracts.json_text import decode_strictly, half_character
 from playbook.datasets.parquet import read_parquet
 from playbook.datasets.problems import UnreadableFile
 from playbook.datasets.spec import Limits
-from playbook.datasets.unpack import PARQUET, Unpacked, refuse_file, refuse_foreign
+from playbook.datasets.unpack import PARQUET, Unpacked, refuse_file, refuse_foreign, refuse_old_line_ends
 
 _HEAD_BYTES = 65_536
 _BLOCK_BYTES = 1 << 18
@@ -45,6 +45,8 @@ class RowFile:
             head = self._stream.peek(_HEAD_BYTES)
             refuse_foreign(head)
             self._kind = _kind(head, name.lower().removesuffix(".gz"))
+            if self._kind in ("JSONL", "CSV"):
+                refuse_old_line_ends(head)
         except BaseException:
             self.close()
             raise
@@ -138,8 +140,7 @@ def _read_json(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | P
     """Yield the elements of one array, or the one object that the file is."""
     text = _Text(stream, limits.row_bytes)
     if text.peek() == "{":
-        line, value = text.value()
-        yield Record(line, value)
+        yield text.value()
         if text.peek():
             raise refuse_file("more than one JSON value", "Write one array of objects, or one object a line (JSONL).")
         return
@@ -149,8 +150,7 @@ def _read_json(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | P
     while (mark := text.peek()) != "]":
         if not mark:
             raise text.broken("the array does not end")
-        line, value = text.value()
-        yield Record(line, value)
+        yield text.value()
         if (mark := text.peek()) == ",":
             text.skip(1)
             if text.peek() == "]":
@@ -171,7 +171,6 @@ class _Text:
         self._row_bytes = row_bytes
         self._text, self._at, self._line = "", 0, 1
         self._ended = False
-        self._decoder = json.JSONDecoder()
 
     def peek(self) -> str:
         """Return the next character that is not white space, "" at the end."""
@@ -185,21 +184,31 @@ class _Text:
         self._line += self._text.count("\n", self._at, self._at + count)
         self._at += count
 
-    def value(self) -> tuple[int, object]:
-        """Return the JSON value that begins here and its line. Raises UnreadableFile."""
+    def value(self) -> Record | Problem:
+        """Return the JSON value that begins here, or what is wrong with it. Raises UnreadableFile."""
         line, wanted = self._line, _BLOCK_BYTES
         while True:
             try:
-                value, end = self._decoder.raw_decode(self._text, self._at)
+                value, end, wrong = decode_strictly(self._text, self._at)
             except (ValueError, RecursionError) as error:
                 if len(self._text) - self._at > self._row_bytes:
                     raise UnreadableFile(_too_long(line, len(self._text) - self._at, self._row_bytes)) from error
                 if not self._fill(wanted):
-                    raise self.broken(getattr(error, "msg", "nested too deeply")) from error
+                    raise self.broken(why_no_json(error)) from error
                 wanted *= 2  # so that a long row is not parsed from its start again and again
             else:
+                begin = self._text[self._at : self._at + 80]
                 self.skip(end - self._at)
-                return line, value
+                if not wrong:
+                    return Record(line, value)
+                where = half_character(value)
+                return Problem(
+                    line=line,
+                    field="row" if where is None else where or "row",
+                    value=shown(begin) if where is None else "half a character",
+                    code=ProblemCode.NOT_JSON if where is None else ProblemCode.NOT_UTF8,
+                    fix=f"Mend the row: {wrong}.",
+                )
 
     def broken(self, why: str) -> UnreadableFile:
         return UnreadableFile(
@@ -238,6 +247,8 @@ def _read_csv(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | Pr
         try:
             row = next(cells, None)
         except csv.Error as error:
+            if "field limit" in str(error):
+                raise UnreadableFile(_cell_too_long(begins, limits.row_bytes)) from error
             raise refuse_file(
                 f"broken CSV: {error}", "Close every quote and double the quotes inside a cell.", line=begins
             ) from error
@@ -258,6 +269,16 @@ def _read_csv(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | Pr
             )
         elif row:
             yield Record(line, dict(zip(names, row, strict=True)))
+
+
+def _cell_too_long(line: int, limit: int) -> Problem:
+    return Problem(
+        line=line,
+        field="row",
+        value=f"a cell of more than {limit:,} bytes",
+        code=ProblemCode.LINE_TOO_LONG,
+        fix="Shorten the cell, or close the quote that begins it: what follows cannot be told from it.",
+    )
 
 
 def _column_names(row: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from playbook.contracts.dataset import Example, read_line
+from playbook.contracts.dataset import Example, check_row
 from playbook.datasets.text import Hashes, fold, hash64
 
 #: A search reads at most this much at once; the page then offers to go on.
@@ -181,7 +181,8 @@ def _numbered(lines: Iterable[bytes], *, start: int) -> Iterator[NumberedRow]:
 
 
 def _example(line: bytes) -> Example:
-    found = read_line(1, line.rstrip(b"\r\n"))
+    # Not by `read_line`: what was stored stays readable when what may be stored becomes stricter.
+    found = check_row(1, json.loads(line))
     if not isinstance(found, Example):
         raise ValueError(f"a stored row is not valid: {found[0]}")
     return found

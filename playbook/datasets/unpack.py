@@ -94,3 +94,14 @@ def refuse_foreign(head: bytes) -> None:
     for magic, (kind, fix) in _FOREIGN.items():
         if head.startswith(magic):
             raise refuse_file(kind, fix)
+    beginning = head[:256]
+    if not head.startswith(PARQUET) and beginning.count(0) * 4 >= len(beginning) > 0:
+        raise refuse_file("UTF-16 text, or no text at all", "Save the file as UTF-8.")
+
+
+def refuse_old_line_ends(head: bytes) -> None:
+    """Raise UnreadableFile when lines end in a lone carriage return: the whole file would be one line."""
+    if b"\r" in head.rstrip(b"\r") and b"\n" not in head:
+        raise refuse_file(
+            "lines that end in a lone carriage return", "Save the file with the line ends LF (Unix) or CRLF (Windows)."
+        )

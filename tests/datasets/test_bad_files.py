@@ -12,7 +12,7 @@ import pytest
 from playbook.contracts.dataset import Split
 from playbook.datasets.importing import run_import
 from playbook.datasets.problems import MAX_LISTED
-from playbook.datasets.spec import Limits, Report
+from playbook.datasets.spec import Format, Limits, Mapping, Report
 from tests.datasets.conftest import Importing, chat, codes, found, jsonl, rows_of, three
 
 
@@ -228,3 +228,101 @@ def test_the_splits_of_three_files_are_theirs(importing: Importing) -> None:
     report = importing(*three(train, test))
     assert [(split.split, split.rows) for split in report.splits] == [("train", 5), ("validation", 1), ("test", 3)]
     assert importing.rows(Split.TEST) == test
+
+
+GOOD = jsonl(rows_of(5))
+
+
+@pytest.mark.parametrize(
+    ("row", "code", "field", "fix"),
+    [
+        (b'{"prompt": "a", "completion": NaN}', "not_json", "", "NaN is no JSON"),
+        (b'{"prompt": "a", "completion": "b", "score": -Infinity}', "not_json", "", "-Infinity is no JSON"),
+        (b'{"prompt": "a", "completion": "b", "prompt": "c"}', "not_json", "", 'the name "prompt" stands twice'),
+        (b'{"prompt": "a", "completion": "b", "who": "\\ud800"}', "not_utf8", "who", "half of a surrogate pair"),
+        (b'{"prompt": "a", "completion": "b", "\\ud801": 1}', "not_utf8", "?", "half of a surrogate pair"),
+    ],
+)
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
+def test_what_is_no_json_is_a_problem_of_its_row_in_lines_and_arrays(
+    importing: Importing, name: str, row: bytes, code: str, field: str, fix: str
+) -> None:
+    """Python's reader would take each in silence, and the answer would become the word “nan”."""
+    good = [b'{"prompt": "q%d", "completion": "a%d"}' % (n, n) for n in range(4)]
+    content = b"\n".join([*good, row]) if name == "rows.jsonl" else b"[" + b",\n".join([*good, row]) + b"]"
+    report = importing((name, content))
+    assert report.rows == 4
+    (group,) = report.groups
+    (finding,) = group.listed
+    assert (finding.code, finding.line) == (code, 5)
+    assert finding.field == (field or ("line" if name == "rows.jsonl" else "row"))
+    assert fix in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("content", "fix"),
+    [
+        (b'{"prompt": "a", "completion": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
+        (b'{"prompt": "a", "completion": ' + b"9" * 5_000 + b"}", "a number has thousands of digits"),
+    ],
+)
+def test_a_row_that_cannot_be_decoded_says_why(importing: Importing, content: bytes, fix: str) -> None:
+    report = importing(("rows.jsonl", GOOD + content + b"\n"))
+    assert codes(report) == {"not_json": 1}
+    assert fix in report.groups[0].listed[0].fix
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "value"),
+    [
+        ("rows.jsonl", GOOD.decode().encode("utf-16-le"), "UTF-16 text, or no text at all"),
+        ("rows.csv", "prompt,completion\na,b\n".encode("utf-16-be"), "UTF-16 text, or no text at all"),
+        ("rows.csv", b"prompt,completion\ra,b\rc,d\r", "lines that end in a lone carriage return"),
+        ("rows.jsonl", GOOD.replace(b"\n", b"\r"), "lines that end in a lone carriage return"),
+    ],
+)
+def test_other_text_files_are_named_for_what_they_are(
+    importing: Importing, name: str, content: bytes, value: str
+) -> None:
+    assert only(importing((name, content)))[3] == value
+
+
+def test_a_cell_of_megabytes_is_too_long_and_says_where_it_begins(importing: Importing) -> None:
+    content = b'prompt,completion\na,b\nc,d\ne,f\n"' + b'long, ""text""\n' * 200_000 + b'",yes\n'
+    report = importing(("rows.csv", content))
+    assert only(report) == ("line_too_long", 5, "row", "a cell of more than 1,000,000 bytes")
+
+
+def test_none_in_parquet_is_a_missing_answer(importing: Importing) -> None:
+    table = pa.table({"prompt": ["a", "b"], "completion": pa.array([float("nan"), 2.5])})
+    assert only(importing(("rows.parquet", _parquet(table)))) == ("missing_field", 1, "completion", "NaN")
+
+
+def test_a_field_mapped_by_hand_that_rows_lack_is_named(importing: Importing) -> None:
+    content = jsonl([{"frage": "a", "antwort": "b"}])
+    mapping = Mapping(format=Format.CHAT, messages="turns")
+    assert only(importing(("rows.jsonl", content), mapping=mapping)) == (
+        "missing_messages_list",
+        1,
+        "turns",
+        "missing",
+    )
+    mapping = Mapping(format=Format.COLUMNS, prompt="frage", answer="nope")
+    assert only(importing(("rows.jsonl", content), mapping=mapping)) == ("missing_field", 1, "nope", "missing")
+
+
+def test_an_answer_without_messages_is_empty(importing: Importing) -> None:
+    report = importing(("rows.jsonl", jsonl([{"prompt": [{"role": "user", "content": "a"}], "completion": []}])))
+    assert only(report) == ("empty_answer", 1, "completion", "[]")
+
+
+def test_numbers_and_truth_values_become_text_as_json_writes_them(importing: Importing) -> None:
+    answers = [True, False, 7, 2.5, "text"]
+    importing(("rows.jsonl", jsonl([{"prompt": f"q{n}", "completion": answer} for n, answer in enumerate(answers)])))
+    assert sorted(row["messages"][1]["content"] for row in importing.all_rows()) == [
+        "2.5",
+        "7",
+        "false",
+        "text",
+        "true",
+    ]
