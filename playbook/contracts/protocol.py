@@ -27,25 +27,28 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from playbook.contracts.events import Count
+from playbook.contracts.merging import MERGED, MergeSpec
 from playbook.contracts.model import Frozen, Sha256
 from playbook.contracts.playground import PlaygroundSpec
 from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import EndReason, JobState
 
-#: 2: a claim may give a playground session, which a worker of version 1 cannot read.
-PROTOCOL_VERSION = 2
+#: 2: a claim may give a playground session, which a worker of version 1 cannot read. 3: or a merge.
+PROTOCOL_VERSION = 3
 MAX_CHUNK_BYTES = 8 * 1024 * 1024
 MAX_ARTIFACT_BYTES = 4 * 1024**3
 MAX_REPORT_BYTES = 64 * 1024 * 1024
 MAX_EVENT_CHUNK_BYTES = 1024 * 1024
-#: The allow-list. The zip files hold what `ZIP_SUFFIXES` says; `model.zip` is the whole model of `method: full`.
-ARTIFACT_NAMES = ("report.json", "adapter.zip", "model.zip", "checkpoint.zip")
+#: The allow-list. The zip files hold what `ZIP_SUFFIXES` says; `model.zip` is the whole model of `method: full`,
+#: `merged.zip` that of a merge.
+ARTIFACT_NAMES = ("report.json", "adapter.zip", "model.zip", MERGED, "checkpoint.zip")
 ARTIFACT_NAME = re.compile("|".join(re.escape(name) for name in ARTIFACT_NAMES))
 #: What may lie in a zip artifact, by suffix. No pickle: loading one runs whatever it says. `.model` is a SentencePiece
 #: vocabulary, which is data.
 ZIP_SUFFIXES: dict[str, frozenset[str]] = {
     "adapter.zip": frozenset({".safetensors", ".json", ".jinja", ".md", ".model", ".txt"}),
     "model.zip": frozenset({".safetensors", ".json", ".jinja", ".md", ".model", ".txt"}),
+    MERGED: frozenset({".safetensors", ".json", ".jinja", ".md", ".model", ".txt"}),
     "checkpoint.zip": frozenset({".safetensors", ".json"}),
 }
 #: Text that every database keeps: PostgreSQL refuses the NUL character.
@@ -84,7 +87,7 @@ class ClaimResponse(Frozen):
     attempt: int = Field(ge=1)
     lease_seconds: int
     job_token: str
-    spec: RunSpec | PlaygroundSpec
+    spec: RunSpec | PlaygroundSpec | MergeSpec
     inputs: tuple[InputLocation, ...]
 
 

@@ -105,7 +105,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _execute(folder: RunFolder, emitter: Emitter, stop: Stop, *, models_dir: Path) -> str:
     """Run the three stages and return one sentence about the result."""
-    if folder.is_playground:
+    if folder.kind == "merge":
+        # Brings torch and peft, as below.
+        from playbook.trainer.merge import merge_for_worker
+
+        message = merge_for_worker(folder, emitter, stop, models_dir=models_dir, process_start=PROCESS_START)
+        emitter.ended(EndReason.COMPLETED, message)
+        return message
+    if folder.kind == "playground":
         # Brings torch and peft; a run must not wait for them before its data are checked.
         from playbook.trainer.playground import serve
 

@@ -59,12 +59,13 @@ class RunFolder:
         return self.root / "inputs" / "documents.jsonl"
 
     @property
-    def is_playground(self) -> bool:
-        """Whether the spec is that of a playground session. What cannot be read is left to whoever reads all of it."""
+    def kind(self) -> str:
+        """What the spec asks for: "run", "playground" or "merge". What cannot be read is left to whoever reads all of
+        it."""
         try:
-            return bool(json.loads(self.spec.read_bytes()).get("kind") == "playground")
+            return str(json.loads(self.spec.read_bytes()).get("kind", "run"))
         except (OSError, ValueError, AttributeError):
-            return False
+            return "run"
 
     @property
     def turns(self) -> Path:
@@ -73,8 +74,13 @@ class RunFolder:
 
     @property
     def input_adapter(self) -> Path:
-        """The adapter that a playground session answers with."""
+        """The adapter that a playground session answers with, or that a merge takes."""
         return self.root / "inputs" / "adapter"
+
+    @property
+    def input_report(self) -> Path:
+        """The report of the run whose adapter is merged."""
+        return self.root / "inputs" / "report.json"
 
     def input(self, file: InputFile) -> Path:
         return self.root / "inputs" / file.name

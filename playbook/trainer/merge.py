@@ -12,16 +12,18 @@ import shutil
 import sys
 import time
 import warnings
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
-from playbook.contracts.model import Frozen
+from playbook.contracts.merging import CHECK, MergeCheck, MergeSpec
 from playbook.contracts.report import Report
-from playbook.contracts.run_spec import Metric
-from playbook.contracts.states import EndReason
+from playbook.contracts.run_spec import RunSpec
+from playbook.contracts.states import EndReason, Stage
 from playbook.trainer.emit import Emitter
 from playbook.trainer.errors import RunError, ending_of
 from playbook.trainer.folder import RunFolder, default_models_dir
@@ -38,20 +40,13 @@ answers differ from the adapter's. Merging rounds to the precision of the base m
 """
 
 
-class MergeCheck(Frozen):
-    """The merged model against the adapter on the test rows. `differing` counts rows whose answers are not the same."""
+@dataclass(frozen=True)
+class Source:
+    """What is merged: the run that left the adapter, and where adapter and report lie."""
 
-    metric: Metric
-    rows: int
-    adapter_right: int
-    merged_right: int
-    differing: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.metric}: adapter {self.adapter_right} of {self.rows}, merged {self.merged_right} of {self.rows}; "
-            f"{self.differing} of {self.rows} answers differ."
-        )
+    spec: RunSpec
+    adapter: Path
+    report: Path
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,19 +72,6 @@ def merge(folder: RunFolder, *, models_dir: Path) -> MergeCheck:
 
     Raises RunError: invalid_spec (the run left no adapter or no report), and as `prepare` and `load_base`.
     """
-    report = _report_of(folder)
-    stop = Stop(lease=folder.lease, max_lease_age_seconds=None)
-    # What preparing would say is in the events of the run already.
-    with contextlib.closing(Emitter(Path(os.devnull))) as emitter:
-        run = Run(folder, read_spec(folder), models_dir, emitter, stop, process_start=time.monotonic())
-        prepared = prepare(run)
-        _write(folder, prepared)
-        check = _measure(folder, run, prepared, report)
-    _describe(folder, check)
-    return check
-
-
-def _report_of(folder: RunFolder) -> Report:
     missing = next((path for path in (folder.adapter, folder.report) if not path.exists()), None)
     if missing is not None:
         raise RunError(
@@ -97,10 +79,50 @@ def _report_of(folder: RunFolder) -> Report:
             f"{missing} is not there: only a run that completed with an adapter can be merged. Run python -m "
             f"playbook.trainer {folder.root} first; after method: full the model is whole already.",
         )
-    return Report.model_validate_json(folder.report.read_bytes())
+    source = Source(read_spec(folder), folder.adapter, folder.report)
+    stop = Stop(lease=folder.lease, max_lease_age_seconds=None)
+    # What preparing would say is in the events of the run already.
+    with contextlib.closing(Emitter(Path(os.devnull))) as emitter:
+        run = Run(folder, source.spec, models_dir, emitter, stop, process_start=time.monotonic())
+        return _merge(run, source)
 
 
-def _write(folder: RunFolder, prepared: Prepared) -> None:
+def merge_for_worker(folder: RunFolder, emitter: Emitter, stop: Stop, *, models_dir: Path, process_start: float) -> str:
+    """Do what a `MergeSpec` in the run folder asks for and return one sentence about it.
+
+    Raises RunError as `merge`, and input_mismatch when adapter or report cannot be read.
+    """
+    source = _source_of(folder)
+    run = Run(folder, source.spec, models_dir, emitter, stop, process_start=process_start)
+    return str(_merge(run, source))
+
+
+def _source_of(folder: RunFolder) -> Source:
+    try:
+        spec = MergeSpec.model_validate_json(folder.spec.read_bytes())
+    except ValidationError as error:
+        raise RunError(EndReason.INVALID_SPEC, f"spec.json is no merge: {error.errors()[0]['msg']}.") from error
+    for path in (folder.input_adapter / "adapter_config.json", folder.input_report):
+        if not path.is_file():
+            raise RunError(EndReason.INPUT_MISMATCH, f"{path.name} is not among the inputs; ask for the merge again.")
+    return Source(spec.run, folder.input_adapter, folder.input_report)
+
+
+def _merge(run: Run, source: Source) -> MergeCheck:
+    folder, emitter = run.folder, run.emitter
+    report = Report.model_validate_json(source.report.read_bytes())
+    with emitter.stage(Stage.DATA):
+        prepared = prepare(run)
+        emitter.log(f"Merging the adapter into {run.spec.base_model.id}.")
+        _write(run, prepared, source.adapter)
+    with emitter.stage(Stage.EVALUATION):
+        check = _measure(run, prepared, source, report)
+    _describe(folder, source.adapter, check)
+    return check
+
+
+def _write(run: Run, prepared: Prepared, adapter: Path) -> None:
+    folder = run.folder
     # Heavy, and needless until the run folder is known to be right.
     import torch
     from peft import PeftModel
@@ -110,7 +132,7 @@ def _write(folder: RunFolder, prepared: Prepared) -> None:
     with warnings.catch_warnings():
         # peft asks transformers for a name that transformers has just deprecated; nothing a reader can act on.
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
-        merged = PeftModel.from_pretrained(base, folder.adapter).merge_and_unload(safe_merge=True)
+        merged = PeftModel.from_pretrained(base, adapter).merge_and_unload(safe_merge=True)
     partial = folder.merged.with_name(f".{folder.merged.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -129,16 +151,16 @@ def _load(source: ModelSource, prepared: Prepared, *, dtype: str) -> Any:
     return load_base(source, device=device, dtype=dtype, attention=attention)
 
 
-def _measure(folder: RunFolder, run: Run, prepared: Prepared, report: Report) -> MergeCheck:
+def _measure(run: Run, prepared: Prepared, merged_from: Source, report: Report) -> MergeCheck:
     """Answer the test split with the model read back from its files, and hold the answers against the adapter's."""
     from playbook.scoring.metrics import Judge
     from playbook.trainer.evaluate import ArmRun
     from playbook.trainer.generate import Generator
 
     adapter = next(arm for arm in report.arms if arm.arm.is_tuned)  # the run left an adapter, so it measured it
-    source = ModelSource(location=str(folder.merged), revision=None, is_local=True)
+    source = ModelSource(location=str(run.folder.merged), revision=None, is_local=True)
     generator = Generator(
-        model=_load(source, prepared, dtype=str(_compute_dtype(folder))).eval(),
+        model=_load(source, prepared, dtype=_compute_dtype(merged_from.adapter)).eval(),
         tokenizer=prepared.tokenizer,
         device=choose_device(),
         end_ids=prepared.end_ids,
@@ -147,7 +169,12 @@ def _measure(folder: RunFolder, run: Run, prepared: Prepared, report: Report) ->
         stop=run.stop,
     )
     again = ArmRun(adapter.arm, run.spec, prepared.questions[adapter.arm], Judge(run.spec.evaluation))
-    again.run(generator, on_rows_done=lambda rows: None)
+    total = len(again.questions)
+
+    def tell(done: int) -> None:
+        run.emitter.progress(Stage.EVALUATION, done=done, total=total, unit="rows", remaining_seconds=None)
+
+    again.run(generator, on_rows_done=tell)
     merged = again.report()
     return MergeCheck(
         metric=run.spec.evaluation.metric,
@@ -158,16 +185,16 @@ def _measure(folder: RunFolder, run: Run, prepared: Prepared, report: Report) ->
     )
 
 
-def _compute_dtype(folder: RunFolder) -> str:
+def _compute_dtype(adapter: Path) -> str:
     """Return the precision in which the adapter was measured."""
-    return str(json.loads((folder.adapter / "manifest.json").read_bytes())["compute_dtype"])
+    return str(json.loads((adapter / "manifest.json").read_bytes())["compute_dtype"])
 
 
-def _describe(folder: RunFolder, check: MergeCheck) -> None:
+def _describe(folder: RunFolder, adapter: Path, check: MergeCheck) -> None:
     """Write card and manifest: those of the adapter, with what is different about a merged model."""
     from playbook.trainer.artifacts import ADAPTER_FILE, sha256_of, write_atomically
 
-    front, body = (folder.adapter / "README.md").read_text(encoding="utf-8").split("---\n", 2)[1:]
+    front, body = (adapter / "README.md").read_text(encoding="utf-8").split("---\n", 2)[1:]
     metadata = yaml.safe_load(front) | {"library_name": "transformers", "base_model_relation": "finetune"}
     title, _, rest = body.strip().partition("\n")
     used = rest.partition("```python")[0].strip()
@@ -179,10 +206,10 @@ def _describe(folder: RunFolder, check: MergeCheck) -> None:
         'model = AutoModelForCausalLM.from_pretrained("path/to/this/folder")\n```\n'
     )
     write_atomically(folder.merged / "README.md", card)
-    manifest = json.loads((folder.adapter / "manifest.json").read_bytes()) | {
+    manifest = json.loads((adapter / "manifest.json").read_bytes()) | {
         "merged_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "merged_from": {ADAPTER_FILE: sha256_of(folder.adapter / ADAPTER_FILE)},
-        "merge_check": check.model_dump(mode="json"),
+        "merged_from": {ADAPTER_FILE: sha256_of(adapter / ADAPTER_FILE)},
+        CHECK: check.model_dump(mode="json"),
     }
     manifest["files"] = {
         file.name: sha256_of(file) for file in sorted(folder.merged.iterdir()) if file.name != "manifest.json"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from playbook.contracts.dataset import Split
+from playbook.contracts.merging import MERGED as MERGED
 from playbook.contracts.protocol import MAX_ARTIFACT_BYTES, MAX_CHUNK_BYTES, ZIP_SUFFIXES, InputLocation
 from playbook.worker.client import Client, JobKey, Refusal
 from playbook.worker.retry import retry
@@ -14,10 +15,12 @@ REPORT = "report.json"
 ADAPTER = "adapter.zip"
 MODEL = "model.zip"
 CHECKPOINT = "checkpoint.zip"
-#: The adapter that a playground session answers with.
-INPUT_ADAPTER = f"inputs/{ADAPTER}"
+#: The adapter that a playground session answers with or a merge takes, and the report of its run.
+INPUT_ADAPTER, INPUT_REPORT = f"inputs/{ADAPTER}", f"inputs/{REPORT}"
 #: The names that a claim may list; anything else would be a path that the site must not choose.
-INPUT_NAMES = frozenset({*(f"inputs/{name}.jsonl" for name in (*Split, "documents")), CHECKPOINT, INPUT_ADAPTER})
+INPUT_NAMES = frozenset(
+    {*(f"inputs/{name}.jsonl" for name in (*Split, "documents")), CHECKPOINT, INPUT_ADAPTER, INPUT_REPORT}
+)
 _READ_BYTES = 1024 * 1024
 #: The earliest date that a zip can carry: the same files give the same bytes.
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)

@@ -8,6 +8,7 @@ it writes is sent later.
 import contextlib
 import errno
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -176,7 +177,7 @@ class _Run:
             if self.is_interrupted():
                 return True
             self._forward(checkpoints)
-            if self.folder.is_playground:
+            if self.folder.kind == "playground":
                 self._turns.fetch(lambda: retry(lambda: self.client.turns(self.key), give_up=self.is_interrupted))
             time.sleep(POLL_SECONDS)
         return False
@@ -195,7 +196,7 @@ class _Run:
 
     def _report(self, ending: Ending) -> None:
         if ending.reason is EndReason.COMPLETED:
-            if not self.folder.is_playground:
+            if self.folder.kind != "playground":
                 ending = self._hand_over() or ending
         elif ending.reason is EndReason.CANCELLED_BY_USER:
             self._hand_over_partial_report()
@@ -207,18 +208,24 @@ class _Run:
             self._finish(Ending(EndReason.UPLOAD_FAILED, f"The site refused the result: {refusal.detail}"))
 
     def _hand_over(self) -> Ending | None:
-        """Upload the report and what was tuned, an adapter or a whole model; return what prevented it, or None."""
+        """Upload the report and what was tuned, an adapter or a whole model; of a merge the merged model alone. Return
+        what prevented it, or None."""
         folder = self.folder
-        if not folder.report.is_file():
-            return Ending(EndReason.TRAINER_CRASHED, "The trainer said that it completed, but wrote no report.json.")
+        expected = folder.merged if folder.kind == "merge" else folder.report
+        if not expected.exists():
+            return Ending(
+                EndReason.TRAINER_CRASHED, f"The trainer said that it completed, but wrote no {expected.name}."
+            )
         try:
+            if folder.kind == "merge":
+                self._upload_folder(artifacts.MERGED, folder.merged)
+                # The site has it now. An adapter is small and stays for a look; a whole model would fill the disk.
+                shutil.rmtree(folder.merged, ignore_errors=True)
+                return None
             self._upload(artifacts.REPORT, folder.report)
             for name, tuned in ((artifacts.ADAPTER, folder.adapter), (artifacts.MODEL, folder.model)):
                 if tuned.is_dir():
-                    packed = folder.path / name
-                    artifacts.pack(tuned, packed, name=name)
-                    self._upload(name, packed)
-                    packed.unlink()
+                    self._upload_folder(name, tuned)
         except artifacts.NotPacked as error:
             return Ending(EndReason.UPLOAD_FAILED, str(error))
         except _PROBLEMS as error:
@@ -235,6 +242,14 @@ class _Run:
             if isinstance(error, Refusal) and error.ends_the_attempt:
                 raise
             log.warning("Job %s: its partial report was not taken (%s).", self.key.job_id, error)
+
+    def _upload_folder(self, name: str, folder: Path) -> None:
+        packed = self.folder.path / name
+        try:
+            artifacts.pack(folder, packed, name=name)
+            self._upload(name, packed)
+        finally:
+            packed.unlink(missing_ok=True)
 
     def _upload(self, name: str, path: Path) -> None:
         artifacts.upload(self.client, self.key, name, path, give_up=self._must_leave)

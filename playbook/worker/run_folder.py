@@ -41,6 +41,7 @@ class RunFolder:
         self.report = path / "report.json"
         self.adapter = path / "artifacts" / "adapter"
         self.model = path / "artifacts" / "model"
+        self.merged = path / "artifacts" / "merged"
         self.checkpoints = path / "checkpoints"
         self.lease = path / "lease"
         self.log = path / "trainer.log"
@@ -55,13 +56,13 @@ class RunFolder:
         return cls(path)
 
     @property
-    def is_playground(self) -> bool:
-        """Whether the trainer answers turns here rather than train. Read from the spec, so that a restarted worker
+    def kind(self) -> str:
+        """What the trainer does here: "run", "playground" or "merge". Read from the spec, so that a restarted worker
         knows it too."""
         try:
-            return bool(json.loads(self.spec.read_bytes()).get("kind") == "playground")
+            return str(json.loads(self.spec.read_bytes()).get("kind", "run"))
         except (OSError, ValueError):
-            return False
+            return "run"
 
     def remember(self, note: RunNote) -> None:
         """Write the note, whole or not at all."""

@@ -1,14 +1,21 @@
 """Adapter and base as one model, on demand: measured again, and loaded by transformers alone."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from playbook.contracts.events import Progress
+from playbook.contracts.merging import MergeCheck, MergeSpec, ReportFile
+from playbook.contracts.playground import AdapterFile
+from playbook.contracts.states import EndReason
+from playbook.trainer.folder import RunFolder
 from playbook.trainer.merge import main
-from tests.trainer.conftest import MakeRun, Train, report_of
+from playbook.trainer.prepare import read_spec
+from tests.trainer.conftest import MakeRun, Train, ended, events_of, report_of
 from tests.trainer.test_methods import FEW, logits_of
 
 
@@ -57,3 +64,47 @@ def test_a_run_without_an_adapter_has_nothing_to_merge(
     assert main([str(folder), "--models-dir", str(tiny_models_dir)]) == 1
 
     assert "artifacts/adapter is not there: only a run that completed with an adapter" in capsys.readouterr().err
+
+
+def as_a_worker_would(run: Path, merge: Path) -> Path:
+    """Fill a run folder with a merge of what another run left."""
+    shutil.copytree(run / "inputs", merge / "inputs")
+    shutil.copytree(run / "artifacts" / "adapter", merge / "inputs" / "adapter")
+    shutil.copy(run / "report.json", merge / "inputs" / "report.json")
+    spec = MergeSpec(
+        run=read_spec(RunFolder(run)),
+        adapter=AdapterFile(sha256="0" * 64, size_bytes=1),
+        report=ReportFile(sha256="0" * 64, size_bytes=1),
+    )
+    (merge / "spec.json").write_text(spec.model_dump_json())
+    return merge
+
+
+def test_a_merge_that_the_site_asked_for_tells_its_events_and_its_check(
+    make_run: MakeRun, train: Train, tmp_path: Path
+) -> None:
+    run = make_run(training=FEW)
+    train(run)
+    merge = as_a_worker_would(run, tmp_path / "merge")
+
+    assert train(merge) == 0
+
+    merged = merge / "artifacts" / "merged"
+    check = MergeCheck.model_validate(json.loads((merged / "manifest.json").read_text())["merge_check"])
+    assert (check.rows, check.differing) == (4, 0)
+    assert (ended(merge).reason, ended(merge).message) == (EndReason.COMPLETED, str(check))
+    progress = [(event.done, event.total) for event in events_of(merge) if isinstance(event, Progress)]
+    assert progress[-1] == (4, 4)
+    assert (merged / "model.safetensors").is_file()
+
+
+def test_a_merge_without_its_report_is_an_input_mismatch(make_run: MakeRun, train: Train, tmp_path: Path) -> None:
+    run = make_run(training={"max_steps": 1})
+    train(run)
+    merge = as_a_worker_would(run, tmp_path / "merge")
+    (merge / "inputs" / "report.json").unlink()
+
+    assert train(merge) == 1
+
+    assert ended(merge).reason is EndReason.INPUT_MISMATCH
+    assert "report.json is not among the inputs" in ended(merge).message

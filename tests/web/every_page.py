@@ -23,6 +23,7 @@ from playbook.web.datasets.actions import Card, add_version, create_dataset
 from playbook.web.datasets.document_sets import add_document_set
 from playbook.web.datasets.reading import read_three_files
 from playbook.web.decisions import actions as decisions
+from playbook.web.jobs.merging import request_merge
 from playbook.web.outcomes.actions import record_outcome
 from playbook.web.outcomes.models import Confirmation
 from playbook.web.prompts.actions import create_prompt, save_version
@@ -99,6 +100,7 @@ POSTS = frozenset(
         "decisions:withdraw",
         "jobs:cancel",
         "jobs:close_playground",
+        "jobs:merge",
         "search:missing",
         "theme",
         "usecases:add_member",
@@ -195,6 +197,7 @@ def make_rows(erin: User, bob: User, charlie: User) -> tuple[Row, ...]:
         version = save_version(prompt, settings=settings, note="Shorter answers", author=erin)
         measured_prompt(version, dataset, erin, right, base_model="smollm2-135m-instruct")
     talk = talked(full, erin, reported)
+    merge = request_merge(reported, actor=erin)
     good, bad = read_import(full, erin, jsonl(*"abcdefgaa")), read_import(full, erin, jsonl("a") + b"oops\n")
     article = library().articles[ARTICLE]
     flag_article(article, comment="The price in the second section is last year's.", by=bob)
@@ -280,6 +283,7 @@ def make_rows(erin: User, bob: User, charlie: User) -> tuple[Row, ...]:
         Row("jobs:new_playground", f"/jobs/playground/new/?job={reported.pk}"),
         Row("jobs:new_playground", f"/jobs/playground/new/?use_case={full.slug}"),
         Row("jobs:playground", talk.job.get_absolute_url()),
+        Row("jobs:merged", merge.job.get_absolute_url()),
         Row("jobs:save_turn", reverse("jobs:save_turn", args=[talk.job_id, 1])),
         Row("usecases:index", "/use-cases/"),
         Row("usecases:new", "/use-cases/new/"),

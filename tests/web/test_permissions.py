@@ -24,7 +24,7 @@ from playbook.web.assessments.models import Assessment
 from playbook.web.common.content import library
 from playbook.web.datasets.models import Dataset, DatasetImport, DocumentSet
 from playbook.web.decisions.models import Decision, Status
-from playbook.web.jobs.models import Job, PlaygroundSession
+from playbook.web.jobs.models import Job, Merge, PlaygroundSession
 from playbook.web.prompts.models import Prompt
 from playbook.web.usecases.actions import delegate_role
 from playbook.web.usecases.models import Delegation, Membership, UseCase
@@ -89,6 +89,7 @@ class World:
     delegation: Delegation
     prompt: Prompt
     session: PlaygroundSession
+    merge: Merge
 
     def membership(self, role: Role) -> Membership:
         return self.use_case.memberships.filter(role=role).earliest("pk")
@@ -203,6 +204,8 @@ VIEWS: dict[str, View] = {
     "prompts:version": View("member", lambda world: [world.prompt.pk, 1]),
     "jobs:measure_prompt": View("writer", lambda world: [world.prompt.pk], data={}),
     "jobs:new_playground": View("writer", query="use_case=support-ticket-triage"),
+    "jobs:merge": View("writer", lambda world: [world.reported.pk], data={}),
+    "jobs:merged": View("member", lambda world: [world.merge.job_id]),
     "jobs:playground": View("member", lambda world: [world.session.job_id]),
     "jobs:close_playground": View("writer", lambda world: [world.session.job_id], data={}),
     "jobs:save_turn": View("writer", lambda world: [world.session.job_id, 1]),
@@ -256,6 +259,7 @@ def world(people: dict[str, User], bob: User, charlie: User, tmp_path: Path, set
         flag=Flag.objects.latest("pk"),
         prompt=Prompt.objects.get(use_case=use_case),
         session=PlaygroundSession.objects.get(job__use_case=use_case),
+        merge=Merge.objects.get(job__use_case=use_case),
         tag=library().articles[ARTICLE].tags[0],
         delegation=delegate_role(
             use_case, role=Role.PRODUCT_OWNER, delegate=bob, until=timezone.localdate(), actor=charlie

@@ -8,7 +8,7 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from playbook.web.accounts.models import User
 from playbook.web.jobs.actions import create_worker
-from playbook.web.jobs.models import Job, PlaygroundSession
+from playbook.web.jobs.models import Job, Merge, PlaygroundSession
 from playbook.web.usecases.actions import create_use_case
 from playbook.web.usecases.models import UseCase
 from tests.e2e.demo import database
@@ -47,6 +47,7 @@ def site(running_site: Site, settings: Settings, django_db_blocker: DjangoDbBloc
     with django_db_blocker.unblock(), running_site.database():
         yield running_site
         PlaygroundSession.objects.all().delete()
+        Merge.objects.all().delete()
         Job.objects.all().delete()
 
 

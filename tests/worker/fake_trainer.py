@@ -19,7 +19,7 @@ from playbook.contracts.events import Event
 from playbook.contracts.report import Overlap, Report
 from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import EndReason, Stage
-from tests.worker import fake_playground
+from tests.worker import fake_merge, fake_playground
 
 parser = argparse.ArgumentParser()
 parser.add_argument("run_dir", type=Path)
@@ -27,8 +27,11 @@ parser.add_argument("--models-dir", type=Path, required=True)
 parser.add_argument("--max-lease-age", type=float, required=True)
 options = parser.parse_args()
 run_dir: Path = options.run_dir
-if json.loads((run_dir / "spec.json").read_bytes()).get("kind") == "playground":
+kind = json.loads((run_dir / "spec.json").read_bytes()).get("kind")
+if kind == "playground":
     fake_playground.serve(run_dir)
+if kind == "merge":
+    fake_merge.merge(run_dir)
 spec = RunSpec.model_validate_json((run_dir / "spec.json").read_bytes())
 how = spec.base_model.id
 

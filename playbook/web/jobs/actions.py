@@ -24,11 +24,11 @@ from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict
 from playbook.web.decisions.actions import lock_criterion
 from playbook.web.decisions.models import Decision
-from playbook.web.jobs import curves, policy, predictions, tokens, uploads
+from playbook.web.jobs import curves, merging, policy, predictions, tokens, uploads
 from playbook.web.jobs.budget import budget_of
 from playbook.web.jobs.endings import job_ended
 from playbook.web.jobs.errors import Refused, StaleAttempt
-from playbook.web.jobs.models import Attempt, AttemptEnd, Job, Worker
+from playbook.web.jobs.models import Attempt, AttemptEnd, Job, JobKind, Worker
 from playbook.web.usecases.models import UseCase
 
 #: `last_seen_at` is written at most this often: a worker polls each second.
@@ -190,18 +190,22 @@ def finish(attempt: Attempt, *, state: JobState, reason: EndReason, message: str
 
     A job that was cancelled keeps the report of what was measured by then, if one came that can be read.
 
-    Raises StaleAttempt; Refused when it succeeded without a valid report, or cancelled what nobody cancelled.
+    Raises StaleAttempt; Refused when it succeeded without a valid report or merged model, or cancelled what nobody
+    cancelled.
     """
-    measures = not attempt.job.is_playground
-    report = uploads.read_report(attempt) if measures and state is JobState.SUCCEEDED else None
+    kind, succeeded = attempt.job.kind, state is JobState.SUCCEEDED
+    report = uploads.read_report(attempt) if succeeded and kind == JobKind.RUN else None
+    check = merging.read_check(attempt) if succeeded and kind == JobKind.MERGE else None
     if report is not None and report.partial:
         raise Refused("report.json says that it is partial, and only a cancelled job may end with such a report")
-    if state is not JobState.SUCCEEDED:
+    if not succeeded:
         uploads.drop_unsound_report(attempt)
     with transaction.atomic():
         _end_attempt(attempt, AttemptEnd.FINISHED)
         if report is not None:
             predictions.settle(attempt, report)
+        if check is not None:
+            merging.settle(attempt, check)
         if not _end_job(attempt.job_id, state, reason=reason, message=message):
             raise Refused(f"job {attempt.job_id} cannot become {state}: nobody asked to cancel it; report failed")
         record(state, attempt.job, actor=None, worker=attempt.worker.name, attempt=attempt.number, reason=reason)

@@ -12,7 +12,7 @@ from playbook.contracts.states import WHAT_TO_DO, EndReason, JobState, Stage
 from playbook.scoring.compare import DifferentRows
 from playbook.web.common.panels import panels_for
 from playbook.web.common.plots import LinePlot, line_plot, number_text
-from playbook.web.jobs import curves, playground, predictions, preflight, queries, reports, signs
+from playbook.web.jobs import curves, merging, playground, predictions, preflight, queries, reports, signs
 from playbook.web.jobs.curves import Curves
 from playbook.web.jobs.levels import thinned
 from playbook.web.jobs.models import Attempt, Curve, Job, Prediction
@@ -86,6 +86,9 @@ def context(job: Job, request: HttpRequest) -> dict[str, Any]:
         "what_to_do": WHAT_TO_DO[EndReason(job.end_reason)] if job.end_reason else "",
         "may_write": writes,
         "downloads": downloads,
+        "merged": merging.merged_of(job) if job.is_ended else None,
+        "may_merge": any(artifact.name == playground.ADAPTER for artifact in downloads) and merging.may_merge(job),
+        "kept_merged": merging.KEPT,
         "may_talk": writes and any(artifact.name == playground.ADAPTER for artifact in downloads),
         "panels": panels_for("job", job, user) if job.is_ended else [],
     }

@@ -14,10 +14,12 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
+from playbook.contracts.merging import MergeSpec
 from playbook.contracts.playground import PlaygroundSpec
 from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import ACTIVE_STATES, ENDED_STATES, EndReason, JobState, Stage
 from playbook.web.accounts.models import User
+from playbook.web.jobs.merge_models import Merge
 from playbook.web.jobs.playground_models import PlaygroundAnswer, PlaygroundSession, PlaygroundTurn
 from playbook.web.jobs.rating_models import Rating
 from playbook.web.jobs.records import Announcement, Curve, CurveBucket, LogEntry, Prediction
@@ -33,6 +35,7 @@ __all__ = [
     "EventChunk",
     "Job",
     "LogEntry",
+    "Merge",
     "MetricPoint",
     "PlaygroundAnswer",
     "PlaygroundSession",
@@ -109,7 +112,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(models.Exists(reported), test_set_sha256=test_set_sha256).order_by("pk")
 
     def runs(self) -> Self:
-        """Jobs that measure; playground sessions left out."""
+        """Jobs that measure; playground sessions and merges left out."""
         return self.filter(kind=JobKind.RUN)
 
     def queued(self) -> Self:
@@ -142,14 +145,19 @@ class JobQuerySet(models.QuerySet["Job"]):
 
 
 class JobKind(models.TextChoices):
-    """What a worker is to do: run a spec to its report, or answer turns in the playground."""
+    """What a worker is to do: run a spec to its report, answer turns in the playground, or merge an adapter."""
 
     RUN = "run", "run"
     PLAYGROUND = "playground", "playground session"
+    MERGE = "merge", "merged model"
+
+
+#: The page of each kind of job.
+_PAGES = {JobKind.RUN: "jobs:detail", JobKind.PLAYGROUND: "jobs:playground", JobKind.MERGE: "jobs:merged"}
 
 
 class Job(models.Model):
-    """A unit of work for a worker. `spec` is a validated `RunSpec`, or a `PlaygroundSpec`, as `kind` says;
+    """A unit of work for a worker. `spec` is a validated `RunSpec`, `PlaygroundSpec` or `MergeSpec`, as `kind` says;
     `base_model` repeats its id for the claim."""
 
     kind = models.CharField(max_length=20, default=JobKind.RUN, choices=JobKind.choices)
@@ -211,15 +219,20 @@ class Job(models.Model):
         return self.title
 
     def get_absolute_url(self) -> str:
-        return reverse("jobs:playground" if self.is_playground else "jobs:detail", args=[self.pk])
+        return reverse(_PAGES[JobKind(self.kind)], args=[self.pk])
 
     @property
-    def is_playground(self) -> bool:
-        return self.kind == JobKind.PLAYGROUND
+    def is_run(self) -> bool:
+        """Whether it measures and leaves a report."""
+        return self.kind == JobKind.RUN
 
     @property
     def playground_spec(self) -> PlaygroundSpec:
         return PlaygroundSpec.model_validate(self.spec)
+
+    @property
+    def merge_spec(self) -> MergeSpec:
+        return MergeSpec.model_validate(self.spec)
 
     @property
     def run_spec(self) -> RunSpec:

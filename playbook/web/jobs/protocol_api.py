@@ -15,7 +15,8 @@ from ninja.security import HttpBearer
 from pydantic import Field
 
 from playbook.contracts.dataset import Split
-from playbook.contracts.playground import Turns
+from playbook.contracts.merging import MergeSpec
+from playbook.contracts.playground import PlaygroundSpec, Turns
 from playbook.contracts.protocol import (
     ARTIFACT_NAMES,
     MAX_CHUNK_BYTES,
@@ -34,11 +35,12 @@ from playbook.contracts.protocol import (
     Refusal,
     ReleaseRequest,
 )
+from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import JobState
 from playbook.web.common import blobs
 from playbook.web.jobs import actions, ingest, playground, queries, tokens, uploads
 from playbook.web.jobs.errors import Refused, StaleAttempt, TooLarge, WrongOffset
-from playbook.web.jobs.models import Attempt, Worker
+from playbook.web.jobs.models import Attempt, Job, JobKind, Worker
 
 NEW_TOKEN = "make a new one on the site's machine: python manage.py create_worker NAME"  # noqa: S105 - advice
 
@@ -205,13 +207,24 @@ def _claim_response(claimed: actions.Claim) -> ClaimResponse:
         attempt=attempt.number,
         lease_seconds=int(actions.lease().total_seconds()),
         job_token=claimed.job_token,
-        spec=attempt.job.playground_spec if attempt.job.is_playground else attempt.job.run_spec,
+        spec=_spec_of(attempt.job),
         inputs=tuple(_inputs(attempt)),
     )
 
 
+def _spec_of(job: Job) -> RunSpec | PlaygroundSpec | MergeSpec:
+    match job.kind:
+        case JobKind.PLAYGROUND:
+            return job.playground_spec
+        case JobKind.MERGE:
+            return job.merge_spec
+        case _:
+            return job.run_spec
+
+
 def _inputs(attempt: Attempt) -> list[InputLocation]:
-    """The splits, documents to search, and the checkpoint to resume from when an earlier attempt left one.
+    """The splits, documents to search, and the checkpoint to resume from when an earlier attempt left one. A merge gets
+    the adapter and the report of its run besides.
 
     Work on a prompt answers the validation split; the locked test split stays on the site.
     """
@@ -221,15 +234,19 @@ def _inputs(attempt: Attempt) -> list[InputLocation]:
         url = reverse("worker-v1:get_input", args=[job.pk, path.rsplit("/", 1)[-1]])
         return InputLocation(name=path, url=url, sha256=sha256, size_bytes=size_bytes)
 
-    if job.is_playground:
-        adapter = job.playground_spec.adapter
+    asked = _spec_of(job)
+    if isinstance(asked, PlaygroundSpec):
+        adapter = asked.adapter
         return [location("inputs/adapter.zip", adapter.sha256, adapter.size_bytes)] if adapter else []
-    spec = job.run_spec
+    spec = asked.run if isinstance(asked, MergeSpec) else asked
     unread = {Split.TEST} - {spec.evaluation.split}
     files = [file for file in spec.inputs if file.split not in unread]
     found = [location(f"inputs/{file.name}", file.sha256, file.size_bytes) for file in files]
     if (documents := spec.documents) is not None:
         found.append(location(f"inputs/{documents.name}", documents.sha256, documents.size_bytes))
+    if isinstance(asked, MergeSpec):
+        found.append(location("inputs/adapter.zip", asked.adapter.sha256, asked.adapter.size_bytes))
+        found.append(location("inputs/report.json", asked.report.sha256, asked.report.size_bytes))
     if (checkpoint := queries.checkpoint_before(attempt)) is not None:
         found.append(location(checkpoint.name, checkpoint.sha256, checkpoint.size_bytes))
     return found

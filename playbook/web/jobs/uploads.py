@@ -15,6 +15,7 @@ from typing import IO
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from pydantic import ValidationError
 
 from playbook.contracts.protocol import ARTIFACT_NAMES, MAX_ARTIFACT_BYTES, MAX_REPORT_BYTES, ZIP_SUFFIXES
@@ -86,9 +87,13 @@ def discard_after_commit(attempt: Attempt) -> None:
 
 def discard_checkpoints(job_pk: int) -> None:
     """Remove the checkpoints of a job that has ended: nothing resumes from them any more."""
-    checkpoints = Artifact.objects.filter(job=job_pk, name=CHECKPOINT)
-    digests = list(checkpoints.values_list("sha256", flat=True))
-    checkpoints.delete()
+    remove(Artifact.objects.filter(job=job_pk, name=CHECKPOINT))
+
+
+def remove(artifacts: QuerySet[Artifact]) -> None:
+    """Forget artifacts, and remove their bytes after commit unless another artifact has the same."""
+    digests = list(artifacts.values_list("sha256", flat=True))
+    artifacts.delete()
     transaction.on_commit(lambda: _remove_unused(digests))
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from playbook.web.jobs import blind_views, playground_views, prompt_views, report_views, views
+from playbook.web.jobs import blind_views, merge_views, playground_views, prompt_views, report_views, views
 
 app_name = "jobs"
 urlpatterns = [
@@ -19,6 +19,8 @@ urlpatterns = [
     path("workers/", views.workers, name="workers"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/cancel/", views.cancel, name="cancel"),
+    path("<int:pk>/merge/", merge_views.merge, name="merge"),
+    path("<int:pk>/merged/", merge_views.merged, name="merged"),
     path("<int:pk>/samples/", views.samples, name="samples"),
     path("<int:pk>/report/", report_views.report, name="report"),
     path("<int:pk>/report/print/", report_views.printed, name="report_print"),

@@ -1,5 +1,6 @@
 """Pages of jobs: the list, the launch form with its estimate, one job live and with its report, its files."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,28 +109,31 @@ def new(request: HtmxRequest) -> HttpResponse:
 @require_safe
 def detail(request: HtmxRequest, pk: int) -> HttpResponse:
     actions.reap_expired_leases()
-    job = _job(request, pk)
-    if job.is_playground:
+    job = visible_job(request, pk)
+    if not job.is_run:
         return redirect(job)
     if wants_fragment(request):
-        return _fragment(request, job)
+        return fragment(request, job, "jobs/_live.html", live.context)
     context = live.context(job, request) | live.log_context(job, request)
     return render(request, "jobs/job_detail.html", context)
 
 
-def _fragment(request: HtmxRequest, job: Job) -> HttpResponse:
-    """Answer one of the two parts of the job page that poll; the last answer after the end stops the polling."""
+def fragment(
+    request: HtmxRequest, job: Job, template: str, context: Callable[[Job, HttpRequest], dict[str, Any]]
+) -> HttpResponse:
+    """Answer one of the two parts of a job's page that poll, the log or `template`; the last answer after the end stops
+    the polling."""
     if request.htmx.target == "log-lines":
         response = render(request, "jobs/_log.html", live.log_context(job, request))
     else:
-        response = render(request, "jobs/_live.html", live.context(job, request))
+        response = render(request, template, context(job, request))
     return HttpResponseStopPolling(response.content) if job.is_ended else response
 
 
 @require_safe
 def samples(request: HttpRequest, pk: int) -> HttpResponse:
     """Every sample row of the preflight, token by token, with what the loss sees."""
-    job = _job(request, pk)
+    job = visible_job(request, pk)
     found = queries.announced(job.latest_attempt).preflight
     if found is None:
         raise Http404("this job has no preflight yet")
@@ -152,7 +156,7 @@ def foretold(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    job = _job(request, pk)
+    job = visible_job(request, pk)
     require_role(signed_in(request), job.use_case)
     try:
         actions.request_cancel(job, actor=signed_in(request))
@@ -164,7 +168,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def artifact(request: HttpRequest, pk: int, name: str) -> FileResponse:
     """Download one artifact of the job: the adapter, the report."""
-    job = _job(request, pk)
+    job = visible_job(request, pk)
     stored = get_object_or_404(queries.downloads(job), name=name)
     try:
         file = blobs.open_blob(stored.sha256)
@@ -176,7 +180,7 @@ def artifact(request: HttpRequest, pk: int, name: str) -> FileResponse:
 @require_safe
 def events(request: HttpRequest, pk: int) -> StreamingHttpResponse:
     """The event file of the newest attempt, as the trainer wrote it."""
-    job = _job(request, pk)
+    job = visible_job(request, pk)
     chunks = EventChunk.objects.filter(attempt=job.latest_attempt).values_list("data", flat=True)
     return StreamingHttpResponse(
         (bytes(chunk) for chunk in chunks.iterator(chunk_size=20)),
@@ -206,7 +210,7 @@ def workers(request: HttpRequest) -> HttpResponse:
     return render(request, "jobs/worker_list.html", {"workers": Worker.objects.all()})
 
 
-def _job(request: HttpRequest, pk: int) -> Job:
+def visible_job(request: HttpRequest, pk: int) -> Job:
     jobs = Job.objects.select_related("use_case", "decision", "created_by", "cancel_requested_by").with_attempts()
     return get_visible(signed_in(request), jobs, pk=pk)
 
