@@ -3,13 +3,13 @@
 import fcntl
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from playbook.contracts.dataset import Split
 from playbook.datasets.importing import split_file
 from playbook.datasets.spec import ORDER, PROGRESS, REPORT, Limits, Order, Progress, Report, Source, Stage
 from tests.datasets.conftest import jsonl, rows_of
+from tests.waiting import DEADLINE_SECONDS, wait_for
 
 COMMAND = [sys.executable, "-m", "playbook.datasets"]
 
@@ -27,7 +27,7 @@ def progress(folder: Path) -> Progress:
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False)
 
 
 def test_an_import_writes_report_and_splits(tmp_path: Path) -> None:
@@ -75,11 +75,9 @@ def test_an_import_waits_for_its_turn(tmp_path: Path) -> None:
     with queue.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         process = subprocess.Popen([*COMMAND, str(folder), "--queue", str(queue)], stdout=subprocess.DEVNULL)
-        while not (folder / PROGRESS).exists():
-            assert process.poll() is None
-            time.sleep(0.02)
+        wait_for((folder / PROGRESS).exists, during=process)
         assert progress(folder).stage is Stage.WAITING
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=DEADLINE_SECONDS) == 0
     assert progress(folder).stage is Stage.DONE
 
 

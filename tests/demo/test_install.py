@@ -11,6 +11,7 @@ import pytest
 
 from playbook.demo.install import is_installed, mark_installed
 from playbook.demo.settings import DemoSettings
+from tests.waiting import DEADLINE_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -34,7 +35,7 @@ def _make(copy: Path, target: str, **environ: str) -> "subprocess.CompletedProce
         env=inherited | {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple"} | environ,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=DEADLINE_SECONDS,
         check=False,
     )
 

@@ -7,6 +7,8 @@ import pytest
 
 from playbook.demo import preflight, python_version
 from playbook.demo.preflight import Refused
+from tests.ports import port_of, reserve_port
+from tests.waiting import DEADLINE_SECONDS
 
 
 @pytest.mark.parametrize("version", [(3, 11), (3, 12), (3, 13)])
@@ -43,9 +45,8 @@ def test_port_in_use_is_refused_with_another_to_choose() -> None:
 
 
 def test_free_port_passes() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    preflight.require_free_port(port)
+    with reserve_port() as held:
+        preflight.require_free_port(port_of(held))
 
 
 def test_too_little_disk_is_refused_with_what_is_needed(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ input()
         assert first.stdout.readline() == "locked\n"
         with pytest.raises(Refused) as refused:
             preflight.lock(tmp_path)
-        first.communicate("\n", timeout=10)
+        first.communicate("\n", timeout=DEADLINE_SECONDS)
     assert str(refused.value) == (
         f"Process {first.pid} already runs or installs the demo in {tmp_path}; stop it with Ctrl-C there."
     )

@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,10 +17,11 @@ from django.conf import settings
 from psycopg import sql
 
 from playbook.demo.processes import end_with_parent
+from tests.ports import port_of, reserve_port
+from tests.waiting import DEADLINE_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 300  # the first start of a fresh machine fetches and converts the sample base model
-STOP_SECONDS = 60
 
 
 class Demo:
@@ -29,7 +29,8 @@ class Demo:
 
     def __init__(self, data_dir: Path, environ: Mapping[str, str]) -> None:
         self.data_dir = data_dir
-        port = _free_port()
+        self._port = reserve_port()
+        port = port_of(self._port)
         self.address = f"http://127.0.0.1:{port}"
         self._output = data_dir / f"demo-{port}.log"
         with self._output.open("w") as output:
@@ -51,7 +52,7 @@ class Demo:
 
     @property
     def output(self) -> str:
-        return self._output.read_text()
+        return self._output.read_text(errors="replace")  # it may be in the middle of a letter
 
     @property
     def password(self) -> str:
@@ -64,15 +65,20 @@ class Demo:
 
     def child(self, *words: str) -> psutil.Process:
         """Return the first process below whose command line holds all the words."""
-        return next(process for process in self.below() if set(words) <= set(process.cmdline()))
+        for process in self.below():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended while we looked
+                if set(words) <= set(process.cmdline()):
+                    return process
+        raise AssertionError(f"the demo runs no process with {' '.join(words)}")
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> tuple[int, list[psutil.Process]]:
         """Send the signal and return the exit code and the processes that are left. Does nothing the second time."""
+        self._port.close()
         if self.process.returncode is not None:
             return self.process.returncode, []
         below = self.below()
         self.process.send_signal(number)
-        code = self.process.wait(STOP_SECONDS)
+        code = self.process.wait(DEADLINE_SECONDS)
         return code, [process for process in below if process.is_running()]
 
 
@@ -90,9 +96,3 @@ def database() -> Iterator[dict[str, str]]:
             yield environ | {"DATABASE_URL": f"{url.rpartition('/')[0]}/{name}"}
         finally:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port

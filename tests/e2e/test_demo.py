@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.e2e.demo import Demo, database
+from tests.waiting import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.model
 
@@ -17,7 +18,7 @@ def test_second_start_keeps_the_data_and_a_closed_terminal_leaves_no_process(tmp
         password = first.password
         assert first.stop(signal.SIGTERM) == (0, [])
         second = Demo(tmp_path, environ)
-        health = httpx.get(f"{second.address}/healthz").json()
+        health = httpx.get(f"{second.address}/healthz", trust_env=False, timeout=DEADLINE_SECONDS).json()
         assert second.stop(signal.SIGHUP) == (0, [])
     assert second.password == password
     assert f"password for each: {password}" in second.output
@@ -34,7 +35,7 @@ def test_service_that_dies_is_named_and_the_rest_is_stopped(tmp_path: Path, name
         try:
             below = demo.below()
             demo.child(*words).kill()
-            assert demo.process.wait(60) == 1
+            assert demo.process.wait(DEADLINE_SECONDS) == 1
         finally:
             demo.stop()
     assert f"\n{name} ended with signal SIGKILL; the end of {tmp_path}/log/{name}.log:\n" in demo.output

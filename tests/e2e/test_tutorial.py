@@ -12,12 +12,13 @@ from functools import reduce
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from playbook.library.articles import read_article
 from playbook.web.accounts.models import User
-from tests.conftest import CHROMIUM, PASSWORD
+from tests.browser import chromium, open_context
+from tests.conftest import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -56,10 +57,8 @@ def read_acts(markdown: str) -> Iterator[Act]:
 def people(alice: User, bob: User, charlie: User) -> Iterator[tuple[LiveServer, Browser]]:
     """A site on which the three of the demo have accounts, and a browser."""
     server = LiveServer("localhost")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+    with chromium() as browser:
         yield server, browser
-        browser.close()
     server.stop()
 
 
@@ -68,7 +67,7 @@ def test_the_tutorial_leads_to_an_accepted_decision(people: tuple[LiveServer, Br
     acts = list(read_acts(read_article(f"articles/start-here/{ARTICLE.name}", ARTICLE.read_text()).body))
     assert {act.who for act in acts} == {"alice", "bob", "charlie"}
 
-    pages = {who: _log_in(_context(browser, server), who) for who in ("alice", "bob", "charlie")}
+    pages = {who: _log_in(open_context(browser, server.url), who) for who in ("alice", "bob", "charlie")}
     for act in acts:
         page = pages[act.who]
         if act.who != "alice" and act.name == "Read and sign":
@@ -89,10 +88,6 @@ def test_the_tutorial_leads_to_an_accepted_decision(people: tuple[LiveServer, Br
     expect(signatures.get_by_role("listitem")).to_have_count(2)
     expect(signatures).to_contain_text(f"{entered['ML lead']}, ML lead")
     expect(signatures).to_contain_text(f"{entered['Product owner']}, Product owner")
-
-
-def _context(browser: Browser, server: LiveServer) -> BrowserContext:
-    return browser.new_context(base_url=server.url, viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
 
 
 def _log_in(context: BrowserContext, username: str) -> Page:

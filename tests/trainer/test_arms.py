@@ -30,6 +30,7 @@ from tests.trainer.conftest import (
     start_trainer,
     warnings_of,
 )
+from tests.waiting import DEADLINE_SECONDS, wait_for
 
 DOCUMENTS = b"".join(
     json.dumps({"id": f"n{n}", "title": "Facts", "text": f"The code of {n} is {n * 7}."}).encode() + b"\n"
@@ -319,10 +320,12 @@ def test_a_real_sigterm_in_the_middle_of_an_arm_leaves_a_partial_report(
     folder = make_run(test=rows, evaluation=evaluation)
     trainer = start_trainer(folder, tiny_models_dir)
     try:
-        while not any(event.kind == "progress" and event.stage == "evaluation" for event in events_so_far(folder)):
-            assert trainer.poll() is None
+        wait_for(
+            lambda: any(event.kind == "progress" and event.stage == "evaluation" for event in events_so_far(folder)),
+            during=trainer,
+        )
         trainer.send_signal(signal.SIGTERM)
-        assert trainer.wait(60) == 1
+        assert trainer.wait(DEADLINE_SECONDS) == 1
     finally:
         trainer.kill()
         trainer.communicate()

@@ -34,8 +34,9 @@ from tests.trainer.conftest import (
     sample_rows,
     start_trainer,
 )
-from tests.trainer.test_process import DEADLINE_SECONDS, LONG_RUN, wait_for_step
+from tests.trainer.test_process import LONG_RUN, wait_for_step
 from tests.trainer.test_train import job
+from tests.waiting import DEADLINE_SECONDS
 
 
 def steps_of(folder: Path) -> list[int]:

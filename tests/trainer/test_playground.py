@@ -15,6 +15,7 @@ from playbook.contracts.events import Ready, Said
 from playbook.contracts.playground import ChatTurn, PlaygroundSpec, Side
 from playbook.contracts.states import EndReason
 from tests.trainer.conftest import TINY_ID, MakeRun, Train, ended, events_of, events_so_far, start_trainer
+from tests.waiting import DEADLINE_SECONDS, wait_for
 
 MakeSession = Callable[..., Path]
 
@@ -54,8 +55,9 @@ def adapter(make_run: MakeRun, train: Train) -> Path:
 
 
 def said(folder: Path) -> dict[tuple[int, Side], list[Said]]:
+    """Return what was said in each turn by each side, also while the session goes on."""
     found = defaultdict(list)
-    for event in events_of(folder):
+    for event in events_so_far(folder):
         if isinstance(event, Said):
             found[event.turn, event.side].append(event)
     return found
@@ -147,12 +149,10 @@ def test_turns_are_answered_as_they_come(make_session: MakeSession, train: Train
     folder = make_session(turn(1, user("hi")), closed=False)
 
     def write_on() -> None:
-        while (1, Side.BASE) not in said(folder):
-            pass
+        wait_for(lambda: (1, Side.BASE) in said(folder))
         with (folder / "turns.jsonl").open("a") as file:
             file.write(turn(2, user("more")).model_dump_json() + "\n" + '{"closed": true}\n')
 
-    (folder / "events.jsonl").touch()
     writer = Thread(target=write_on)
     writer.start()
     assert train(folder) == 0
@@ -163,10 +163,9 @@ def test_turns_are_answered_as_they_come(make_session: MakeSession, train: Train
 def test_cancel_ends_the_session(make_session: MakeSession, tiny_models_dir: Path) -> None:
     folder = make_session(closed=False)
     process = start_trainer(folder, tiny_models_dir)
-    while not any(isinstance(event, Ready) for event in events_so_far(folder)):
-        assert process.poll() is None
+    wait_for(lambda: any(isinstance(event, Ready) for event in events_so_far(folder)), during=process)
     process.terminate()
-    process.communicate()
+    process.communicate(timeout=DEADLINE_SECONDS)
     assert ended(folder).reason is EndReason.CANCELLED_BY_USER
 
 

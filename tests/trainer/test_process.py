@@ -12,22 +12,16 @@ from playbook.contracts.events import CheckpointSaved, Ended, Log, MetricPoint
 from playbook.contracts.report import Report, TrainingSummary
 from playbook.contracts.states import EndReason
 from tests.trainer.conftest import MakeRun, events_of, events_so_far, start_trainer
+from tests.waiting import DEADLINE_SECONDS, wait_for
 
-DEADLINE_SECONDS = 120
 STEPS = 100
 LONG_RUN = {"max_steps": 4000, "save_steps": 3, "eval_steps": 4000}
 
 
 def wait_for_step(folder: Path, process: "subprocess.Popen[str]", step: int) -> None:
     """Return once `step` is in the events. Fails when the trainer ends first or the deadline passes."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
-        path = folder / "events.jsonl"
-        if path.exists() and f'"kind":"metric","step":{step},' in path.read_text():
-            return
-        time.sleep(0.02)
-    pytest.fail(f"step {step} did not come within {DEADLINE_SECONDS} s")
+    path, words = folder / "events.jsonl", f'"kind":"metric","step":{step},'.encode()
+    wait_for(lambda: path.exists() and words in path.read_bytes(), during=process)
 
 
 def curve(folder: Path) -> dict[int, float]:
@@ -117,10 +111,10 @@ def test_sigterm_ends_the_run_at_the_next_step_as_cancelled(make_run: MakeRun, t
 def test_a_lease_that_nobody_renews_ends_the_run(make_run: MakeRun, tiny_models_dir: Path) -> None:
     folder = make_run(training=LONG_RUN)
     (folder / "lease").touch()
-    process = start_trainer(folder, tiny_models_dir, "--max-lease-age", "60")
+    process = start_trainer(folder, tiny_models_dir, "--max-lease-age", "3600")
     wait_for_step(folder, process, 1)
 
-    os.utime(folder / "lease", (time.time() - 100, time.time() - 100))
+    os.utime(folder / "lease", (time.time() - 7200, time.time() - 7200))
     process.communicate(timeout=DEADLINE_SECONDS)
 
     last = events_of(folder)[-1]

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.e2e.demo import database
+from tests.waiting import DEADLINE_SECONDS
 from tests.worker.stack import ROOT, Site
 
 
@@ -25,14 +26,14 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         password = _manage(site, "create_person", "erin", "Erin Vasquez").split()[-1]
         site.start()
         try:
-            with httpx.Client(base_url=site.address, trust_env=False, timeout=30) as client:
+            with httpx.Client(base_url=site.address, trust_env=False, timeout=DEADLINE_SECONDS) as client:
                 form = client.get("/account/login/").text
                 token = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)[0]
                 fields = {"username": "erin", "password": password, "csrfmiddlewaretoken": token}
                 assert client.post("/account/login/", data=fields).status_code == 302
                 yield client
         finally:
-            site.stop()
+            site.close()
 
 
 def _manage(site: Site, *arguments: str) -> str:
@@ -49,7 +50,7 @@ def _manage(site: Site, *arguments: str) -> str:
 
 def _search(reader: httpx.Client, query: str) -> tuple[int, str]:
     """Ask with an address longer than httpx allows."""
-    connection = http.client.HTTPConnection(reader.base_url.host, reader.base_url.port, timeout=30)
+    connection = http.client.HTTPConnection(reader.base_url.host, reader.base_url.port, timeout=DEADLINE_SECONDS)
     cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in reader.cookies.jar)
     with contextlib.closing(connection):
         connection.request("GET", f"/search/?q={quote(query)}", headers={"Cookie": cookie})

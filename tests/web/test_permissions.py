@@ -7,6 +7,7 @@ depends on another. What a view does with what it lets through is its own app's 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -262,7 +263,11 @@ def world(people: dict[str, User], bob: User, charlie: User, tmp_path: Path, set
         merge=Merge.objects.get(job__use_case=use_case),
         tag=library().articles[ARTICLE].tags[0],
         delegation=delegate_role(
-            use_case, role=Role.PRODUCT_OWNER, delegate=bob, until=timezone.localdate(), actor=charlie
+            use_case,
+            role=Role.PRODUCT_OWNER,
+            delegate=bob,
+            until=timezone.localdate() + timedelta(days=7),
+            actor=charlie,
         ),
     )
 

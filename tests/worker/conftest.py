@@ -37,7 +37,7 @@ def running_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site = Site(tmp_path_factory.mktemp("site"), environ)
         site.start()
         yield site
-        site.stop()
+        site.close()
 
 
 @pytest.fixture
@@ -67,15 +67,25 @@ def launch(site: Site) -> Callable[..., Job]:
 
 @pytest.fixture
 def start_worker(site: Site, tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
-    """`start_worker("gpu-1")`; the same name again is the same machine, restarted: same token, same work folder."""
+    """`start_worker("gpu-1")`; the same name again is the same machine, restarted: same token, same work folder.
+
+    `wait_after=12`: its trainers wait after step 12 until `let_go()`. `grace_seconds`: how long a trainer that was told
+    to stop may take; the default is more than a busy machine needs.
+    """
     tokens: dict[str, str] = {}
     started: list[WorkerProcess] = []
     models = make_models(tmp_path / "models", *BEHAVIOURS)
 
-    def start(name: str = "gpu-1") -> WorkerProcess:
+    def start(name: str = "gpu-1", *, wait_after: int | None = None, grace_seconds: int = 60) -> WorkerProcess:
         if name not in tokens:
             tokens[name] = create_worker(name=name, created_by=None)[1]
-        worker = WorkerProcess(site, token=tokens[name], work_dir=tmp_path / name, models_dir=models)
+        work_dir = tmp_path / name
+        if wait_after is not None:
+            work_dir.mkdir(exist_ok=True)
+            (work_dir / f"wait-after-{wait_after}").touch()
+        worker = WorkerProcess(
+            site, token=tokens[name], work_dir=work_dir, models_dir=models, grace_seconds=grace_seconds
+        )
         started.append(worker)
         return worker
 

@@ -3,14 +3,12 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import dj_database_url
 import httpx
@@ -18,31 +16,28 @@ from django.conf import settings
 from django.db import connections
 from django.db.utils import load_backend
 
+from playbook.demo.processes import end_with_parent
+from tests.ports import port_of, reserve_port
+from tests.waiting import DEADLINE_SECONDS, wait_for
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAKE_TRAINER = Path(__file__).with_name("fake_trainer.py")
-DEADLINE_SECONDS = 30
-
-Found = TypeVar("Found")
-
-
-def wait_for(find: Callable[[], Found | None], *, seconds: float = DEADLINE_SECONDS) -> Found:
-    """Return what `find` returns as soon as it is true. Fails after `seconds`."""
-    until = time.monotonic() + seconds
-    while not (found := find()):
-        assert time.monotonic() < until, f"waited {seconds} s in vain"
-        time.sleep(0.05)
-    return found
+#: No lease runs out on a busy machine; a test that needs one to have run out says so in the database.
+LEASE_SECONDS = 600
 
 
 class Site:
     """One site on one port; stopped and started again it is the same site."""
 
     def __init__(self, data_dir: Path, environ: Mapping[str, str]) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
+        self._port = reserve_port()
         self.data_dir = data_dir
-        self.address = f"http://127.0.0.1:{port}"
-        self.environ = {**environ, "PLAYBOOK_DATA_DIR": str(data_dir), "PLAYBOOK_LEASE_SECONDS": "30"}
+        self.address = f"http://127.0.0.1:{port_of(self._port)}"
+        self.environ = {
+            **environ,
+            "PLAYBOOK_DATA_DIR": str(data_dir),
+            "PLAYBOOK_LEASE_SECONDS": str(LEASE_SECONDS),
+        }
         self.log = data_dir / "site.log"
         self._process: subprocess.Popen[bytes] | None = None
         subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=self.environ, check=True)
@@ -61,6 +56,7 @@ class Site:
                 env=self.environ,
                 stdout=log,
                 stderr=log,
+                preexec_fn=end_with_parent,  # a killed test run takes its processes with it
             )
         wait_for(self._answers)
 
@@ -69,6 +65,11 @@ class Site:
             self._process.terminate()
             self._process.wait(DEADLINE_SECONDS)
             self._process = None
+
+    def close(self) -> None:
+        """Stop it for good."""
+        self.stop()
+        self._port.close()
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -96,14 +97,14 @@ class Site:
 class WorkerProcess:
     """`python -m playbook.worker` with the fake trainer."""
 
-    def __init__(self, site: Site, *, token: str, work_dir: Path, models_dir: Path) -> None:
+    def __init__(self, site: Site, *, token: str, work_dir: Path, models_dir: Path, grace_seconds: int) -> None:
         self.work_dir = work_dir
         self.log = work_dir.with_suffix(".log")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "playbook.worker", "--site", site.address, "--poll-seconds", "0.1"),
-                    *("--grace-seconds", "1"),
+                    *("--grace-seconds", str(grace_seconds)),
                     *("--work-dir", str(work_dir), "--models-dir", str(models_dir)),
                     *("--trainer", f"{sys.executable} {FAKE_TRAINER}"),
                 ],
@@ -111,7 +112,12 @@ class WorkerProcess:
                 env={**os.environ, "PLAYBOOK_WORKER_TOKEN": token, "PYTHONPATH": str(ROOT)},
                 stdout=log,
                 stderr=log,
+                preexec_fn=end_with_parent,  # a killed test run takes its processes with it
             )
+
+    def let_go(self) -> None:
+        """Let the trainers go on that wait after a step."""
+        (self.work_dir / "go").touch()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send the signal and return the exit code; without effect on an ended process."""

@@ -7,7 +7,6 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 
 import psutil
 import pytest
@@ -22,8 +21,9 @@ from playbook.web.jobs import actions, curves, queries
 from playbook.web.jobs.levels import Point
 from playbook.web.jobs.models import Artifact, Attempt, Job
 from playbook.worker.client import Client
+from tests.waiting import DEADLINE_SECONDS, wait_for
 from tests.web.jobs.factories import event_file, make_capabilities
-from tests.worker.stack import Site, WorkerProcess, wait_for
+from tests.worker.stack import Site, WorkerProcess
 
 Launch = Callable[..., Job]
 Start = Callable[..., WorkerProcess]
@@ -47,13 +47,6 @@ def train_curve(job: Job) -> list[Point]:
 def at_step(job: Job, step: int) -> None:
     """Wait until the site has the loss of this step."""
     wait_for(lambda: any(point[0] == step for point in train_curve(job)))
-
-
-def gate(work_dir: Path, step: int) -> Path:
-    """Make the trainers of this worker wait after a step; touch the returned path to let them go on."""
-    work_dir.mkdir(exist_ok=True)
-    (work_dir / f"wait-after-{step}").touch()
-    return work_dir / "go"
 
 
 def is_gone(pid: int) -> bool:
@@ -122,10 +115,9 @@ def test_failed_run_says_why(launch: Launch, start_worker: Start, behaviour: str
 
 def test_each_job_runs_in_a_process_of_its_own_that_ends_with_it(launch: Launch, start_worker: Start) -> None:
     first, second = launch("ok", max_steps=25), launch("ok", max_steps=25)
-    worker = start_worker()
-    go = gate(worker.work_dir, 12)
+    worker = start_worker(wait_after=12)
     one = worker.trainer_pid(first.pk)
-    go.touch()
+    worker.let_go()
     assert ended(first) == (JobState.SUCCEEDED, EndReason.COMPLETED)
     wait_for(lambda: is_gone(one))
     assert ended(second) == (JobState.SUCCEEDED, EndReason.COMPLETED)
@@ -135,7 +127,7 @@ def test_each_job_runs_in_a_process_of_its_own_that_ends_with_it(launch: Launch,
 
 def test_cancel_ends_the_whole_process_group(launch: Launch, start_worker: Start) -> None:
     job = launch("stubborn")
-    worker = start_worker()
+    worker = start_worker(grace_seconds=1)
     trainer = worker.trainer_pid(job.pk)
     wait_for(lambda: [line.text for line in queries.log_tail(job)][-1:] == ["grandchildren started"])
     pids = [trainer, *(int(path.read_text()) for path in worker.run_dir(job.pk).glob("grandchild-*"))]
@@ -149,8 +141,7 @@ def test_cancel_ends_the_whole_process_group(launch: Launch, start_worker: Start
 
 def test_cancel_during_the_evaluation_hands_over_the_partial_report(launch: Launch, start_worker: Start) -> None:
     job = launch("measuring", max_steps=25)
-    worker = start_worker()
-    gate(worker.work_dir, 12)
+    worker = start_worker(wait_after=12)
     at_step(job, 12)
 
     actions.request_cancel(job, actor=job.created_by)
@@ -178,8 +169,7 @@ def test_a_job_searches_the_documents_of_its_spec(launch: Launch, start_worker: 
 
 def test_stale_attempt_is_stopped_and_the_other_worker_finishes(launch: Launch, start_worker: Start) -> None:
     job = launch("ok", max_steps=25)
-    first = start_worker("gpu-1")
-    gate(first.work_dir, 12)
+    first = start_worker("gpu-1", wait_after=12)
     trainer = first.trainer_pid(job.pk)
     wait_for(lambda: Artifact.objects.filter(job=job, name="checkpoint.zip").exists())
     at_step(job, 12)
@@ -205,15 +195,14 @@ def test_stale_attempt_is_stopped_and_the_other_worker_finishes(launch: Launch, 
 
 def test_killed_worker_takes_its_running_job_up_again(launch: Launch, start_worker: Start) -> None:
     job = launch("ok", max_steps=25)
-    worker = start_worker()
-    go = gate(worker.work_dir, 12)
+    worker = start_worker(wait_after=12)
     trainer = worker.trainer_pid(job.pk)
     at_step(job, 12)
     worker.stop(signal.SIGKILL)
     assert not is_gone(trainer)
 
     start_worker()
-    go.touch()
+    worker.let_go()
 
     assert ended(job) == (JobState.SUCCEEDED, EndReason.COMPLETED)
     assert list(job.attempts.values_list("number", "end")) == [(1, "finished")]
@@ -222,12 +211,11 @@ def test_killed_worker_takes_its_running_job_up_again(launch: Launch, start_work
 
 def test_killed_worker_reports_a_run_that_ended_meanwhile(launch: Launch, start_worker: Start) -> None:
     job = launch("ok", max_steps=25)
-    worker = start_worker()
-    go = gate(worker.work_dir, 12)
+    worker = start_worker(wait_after=12)
     trainer = worker.trainer_pid(job.pk)
     at_step(job, 12)
     worker.stop(signal.SIGKILL)
-    go.touch()
+    worker.let_go()
     wait_for(lambda: is_gone(trainer))
 
     start_worker()
@@ -237,8 +225,7 @@ def test_killed_worker_reports_a_run_that_ended_meanwhile(launch: Launch, start_
 
 def test_worker_restarted_after_its_lease_was_lost_ends_the_old_trainer(launch: Launch, start_worker: Start) -> None:
     job = launch("ok", max_steps=25)
-    worker = start_worker()
-    gate(worker.work_dir, 12)
+    worker = start_worker(wait_after=12)
     trainer = worker.trainer_pid(job.pk)
     at_step(job, 12)
     worker.stop(signal.SIGKILL)
@@ -256,8 +243,7 @@ def test_worker_restarted_after_its_lease_was_lost_ends_the_old_trainer(launch: 
 
 def test_stopped_worker_gives_the_job_back_and_leaves_no_process(launch: Launch, start_worker: Start) -> None:
     job = launch("ok", max_steps=25)
-    worker = start_worker()
-    go = gate(worker.work_dir, 12)
+    worker = start_worker(wait_after=12)
     trainer = worker.trainer_pid(job.pk)
     wait_for(lambda: Artifact.objects.filter(job=job, name="checkpoint.zip").exists())
 
@@ -265,7 +251,7 @@ def test_stopped_worker_gives_the_job_back_and_leaves_no_process(launch: Launch,
 
     job.refresh_from_db()
     assert (job.state, is_gone(trainer)) == (JobState.QUEUED, True)
-    go.touch()
+    worker.let_go()
     start_worker()
     assert ended(job) == (JobState.SUCCEEDED, EndReason.COMPLETED)
     assert list(job.attempts.values_list("number", "end")) == [(1, "released"), (2, "finished")]
@@ -289,12 +275,11 @@ def test_run_that_ended_for_want_of_a_lease_waits_for_its_lease_to_run_out(launc
 
 def test_drained_worker_finishes_its_job_first(launch: Launch, start_worker: Start) -> None:
     job, other = launch("ok", max_steps=25), launch("ok")
-    worker = start_worker()
-    go = gate(worker.work_dir, 12)
+    worker = start_worker(wait_after=12)
     worker.trainer_pid(job.pk)
     worker.process.send_signal(signal.SIGUSR1)
-    go.touch()
-    assert worker.process.wait(30) == 0
+    worker.let_go()
+    assert worker.process.wait(DEADLINE_SECONDS) == 0
     assert ended(job) == (JobState.SUCCEEDED, EndReason.COMPLETED)
     other.refresh_from_db()
     assert other.state == JobState.QUEUED
@@ -302,14 +287,13 @@ def test_drained_worker_finishes_its_job_first(launch: Launch, start_worker: Sta
 
 def test_site_restart_in_mid_job_loses_nothing(site: Site, launch: Launch, start_worker: Start) -> None:
     job = launch("ok", max_steps=40)
-    worker = start_worker()
-    go = gate(worker.work_dir, 12)
+    worker = start_worker(wait_after=12)
     trainer = worker.trainer_pid(job.pk)
     at_step(job, 12)
 
     site.stop()
     try:
-        go.touch()
+        worker.let_go()
         wait_for(lambda: is_gone(trainer))  # it goes on and completes while nobody listens
     finally:
         site.start()
@@ -352,11 +336,10 @@ def test_claims_at_the_same_moment_give_each_job_once(site: Site, launch: Launch
 
 def test_run_note_with_the_job_token_is_private(launch: Launch, start_worker: Start) -> None:
     job = launch("ok", max_steps=25)
-    worker = start_worker()
-    go = gate(worker.work_dir, 12)
+    worker = start_worker(wait_after=12)
     worker.trainer_pid(job.pk)
     note = worker.run_dir(job.pk) / "worker.json"
     assert (note.stat().st_mode & 0o777, json.loads(note.read_text())["attempt"]) == (0o600, 1)
     assert note.stat().st_uid == os.getuid()
-    go.touch()
+    worker.let_go()
     assert ended(job) == (JobState.SUCCEEDED, EndReason.COMPLETED)

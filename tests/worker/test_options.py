@@ -9,6 +9,7 @@ import pytest
 from playbook.worker.__main__ import main
 from playbook.worker.gpu import capabilities, list_base_models
 from playbook.worker.loop import hold
+from tests.waiting import DEADLINE_SECONDS
 from tests.worker.stack import Site, make_models
 
 
@@ -46,14 +47,17 @@ def test_wrong_option_is_named_with_the_fix(
 def test_work_folder_in_use_is_named(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with hold(tmp_path / "work"):
         done = subprocess.run(
-            [sys.executable, "-m", "playbook.worker", *arguments], capture_output=True, text=True, timeout=60
+            [sys.executable, "-m", "playbook.worker", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
         )
     assert (done.returncode, f"another worker runs in {tmp_path / 'work'}; stop it, or" in done.stderr) == (2, True)
 
 
 def test_wrong_token_ends_the_worker_with_the_way_to_a_new_one(site: Site, arguments: list[str]) -> None:
     command = [sys.executable, "-m", "playbook.worker", *arguments, "--site", site.address]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
         "playbook.worker: The worker token that starts with 'pbw_to' is not known here; make a new one on the site's "

@@ -14,7 +14,8 @@ from playbook.web.accounts.models import User
 from playbook.web.common import blobs
 from playbook.web.jobs import actions, playground
 from playbook.web.jobs.models import Artifact, Job, PlaygroundAnswer, PlaygroundSession
-from tests.worker.stack import Site, WorkerProcess, wait_for
+from tests.waiting import wait_for
+from tests.worker.stack import Site, WorkerProcess
 from tests.worker.test_jobs import ended, is_gone
 
 Launch = Callable[..., Job]

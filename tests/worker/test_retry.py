@@ -11,6 +11,7 @@ import pytest
 from playbook.contracts.protocol import PROTOCOL_VERSION, ClaimRequest, InputLocation
 from playbook.worker.client import Client, JobKey, Refusal, SiteFailure
 from playbook.worker.retry import FAULT_TRIES, GaveUp, retry
+from tests.ports import port_of, reserve_port
 from tests.web.jobs.factories import make_capabilities
 
 KEY = JobKey(job_id=7, attempt=2, token="pbj_secret")
@@ -107,9 +108,11 @@ def test_answer_of_something_else_than_the_site_is_a_fault(monkeypatch: pytest.M
 
 
 def test_caller_may_give_up_on_a_site_that_is_away() -> None:
-    closed = FakeSite((200, b""))
-    closed.server.server_close()
-    with Client(closed.address, "pbw_secret") as client, pytest.raises(GaveUp):
+    with (
+        reserve_port() as closed,
+        Client(f"http://127.0.0.1:{port_of(closed)}", "pbw_secret") as client,
+        pytest.raises(GaveUp),
+    ):
         retry(lambda: client.claim(REQUEST), give_up=lambda: True)
 
 

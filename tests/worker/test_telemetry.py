@@ -9,7 +9,8 @@ import pytest
 from playbook.contracts.protocol import GpuTelemetry, HeartbeatRequest, Telemetry
 from playbook.web.jobs.models import Curve, Job
 from playbook.worker.gpu import Sensors
-from tests.worker.stack import WorkerProcess, wait_for
+from tests.waiting import wait_for
+from tests.worker.stack import WorkerProcess
 
 MIB = 1024**2
 
@@ -66,12 +67,10 @@ def test_a_heartbeat_of_an_older_worker_is_understood() -> None:
 
 
 def test_the_heartbeat_carries_it_to_the_site(
-    launch: Callable[..., Job], start_worker: Callable[..., WorkerProcess], tmp_path: Path
+    launch: Callable[..., Job], start_worker: Callable[..., WorkerProcess]
 ) -> None:
     job = launch("ok")
-    (tmp_path / "gpu-1").mkdir()
-    (tmp_path / "gpu-1" / "wait-after-2").touch()
-    start_worker()
+    worker = start_worker(wait_after=2)
     wait_for(lambda: Curve.objects.filter(attempt__job=job, name="machine.cpu_percent").exists() or None)
-    (tmp_path / "gpu-1" / "go").touch()
+    worker.let_go()
     wait_for(lambda: Job.objects.filter(pk=job.pk, state="succeeded").exists() or None)

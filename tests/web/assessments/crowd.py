@@ -15,6 +15,7 @@ import httpx
 
 from playbook.library.definition import Checklist
 from tests.library.kinds import checklist, outcome, question
+from tests.waiting import DEADLINE_SECONDS
 
 #: More attempts than people would be somebody who is never let in.
 PATIENCE = 200
@@ -46,9 +47,11 @@ def answer_together(address: str, cookies: Sequence[str], assessment: int, quest
 
     def answer_all(place: int) -> None:
         try:
-            with httpx.Client(base_url=address, cookies={"sessionid": cookies[place]}, timeout=120) as client:
+            with httpx.Client(
+                base_url=address, cookies={"sessionid": cookies[place]}, timeout=DEADLINE_SECONDS
+            ) as client:
                 page = _get(client, crowd, f"/decide/assessments/{assessment}/")
-                together.wait(timeout=120)
+                together.wait(timeout=DEADLINE_SECONDS)
                 for turn in range(len(questions)):
                     name = questions[(place + turn) % len(questions)]
                     _answer(client, crowd, assessment, name, page, comment=f"{place} on {name}")

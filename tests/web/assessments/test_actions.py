@@ -21,6 +21,7 @@ from playbook.web.common.content import library
 from playbook.web.common.models import AuditEntry
 from playbook.web.common.permissions import Conflict
 from playbook.web.usecases.models import UseCase
+from tests.waiting import DEADLINE_SECONDS
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_two_people_at_the_same_moment_lose_no_answer(use_case: UseCase, alice: 
     together, refused = threading.Barrier(2), []
 
     def save(author: User, value: str) -> None:
-        together.wait(timeout=10)
+        together.wait(timeout=DEADLINE_SECONDS)
         try:
             answer(assessment, author, value)
         except StaleAnswer:
@@ -136,7 +137,7 @@ def test_two_people_at_the_same_moment_lose_no_answer(use_case: UseCase, alice: 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=DEADLINE_SECONDS)
     assert len(refused) == 1
     (kept,) = assessment.answers.all()
     assert kept.author != refused[0]

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from playbook.web.accounts.models import User
 from playbook.web.assessments.models import Assessment
-from tests.conftest import CHROMIUM, PASSWORD
+from tests.browser import chromium, open_context
+from tests.conftest import PASSWORD
 from tests.web.assessments.conftest import say
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -22,10 +23,8 @@ def site(
     # Playwright runs an event loop in this thread, in which Django would refuse to ask the database.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     server = LiveServer("localhost")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+    with chromium() as browser:
         yield server, browser
-        browser.close()
     server.stop()
 
 
@@ -33,7 +32,7 @@ def site(
 def page(site: tuple[LiveServer, Browser], kinds: Assessment) -> Page:
     """Alice at the assessment."""
     server, browser = site
-    page = browser.new_context(base_url=server.url).new_page()
+    page = open_context(browser, server.url).new_page()
     page.goto(f"/account/login/?next={kinds.get_absolute_url()}")
     page.get_by_label("Username").fill("alice")
     page.get_by_label("Password").fill(PASSWORD)

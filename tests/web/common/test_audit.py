@@ -17,6 +17,7 @@ from playbook.web.common import guards
 from playbook.web.common.chain import GENESIS, entry_hash, moment_text
 from playbook.web.common.models import AuditEntry, AuditHead, record
 from playbook.web.common.verify import Verification, verify
+from tests.waiting import DEADLINE_SECONDS
 
 ODD = 'quote " back \\ tab \t line \n null \x00 é \u2028 😀 </script>'
 
@@ -234,7 +235,7 @@ def test_writers_at_the_same_moment_queue_for_the_head(alice: User) -> None:
     start = threading.Barrier(6)
 
     def write() -> None:
-        start.wait()
+        start.wait(timeout=DEADLINE_SECONDS)
         for _ in range(5):
             record("noted", alice, actor=alice)
         connection.close()

@@ -1,7 +1,6 @@
 """Rows to bring, a dataset of the use case, and imports that have ended."""
 
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +15,7 @@ from playbook.web.datasets.imports import ImportState
 from playbook.web.datasets.models import Dataset, DatasetImport
 from playbook.web.datasets.reading import read_three_files
 from playbook.web.usecases.models import UseCase
+from tests.waiting import wait_for
 
 CARD = {
     "name": "Tickets of May",
@@ -64,9 +64,7 @@ def three_files(**contents: bytes) -> dict[str, object]:
 
 def ended(made: DatasetImport) -> ImportState:
     """Wait for the import's process and return how it ended."""
-    while (state := imports.state_of(made.pk)).is_running:
-        time.sleep(0.02)
-    return state
+    return wait_for(lambda: None if (state := imports.state_of(made.pk)).is_running else state)
 
 
 def bring(client: Client, form: dict[str, object], url: str = NEW) -> DatasetImport:

@@ -5,7 +5,6 @@ import gzip
 import os
 import resource
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -26,6 +25,7 @@ from playbook.web.datasets import actions, imports
 from playbook.web.datasets.models import Dataset, DatasetImport
 from playbook.web.usecases.actions import add_member
 from playbook.web.usecases.models import UseCase
+from tests.waiting import wait_for
 from tests.web.datasets.conftest import CARD, GOOD, NEW, bring, ended, jsonl, one_file, three_files
 
 TWENTY = jsonl(*(f"t{n}" for n in range(20)))
@@ -273,8 +273,7 @@ def test_a_running_import_shows_its_progress_and_reloads_when_it_ends(
     client.force_login(alice)
     with waiting(client) as made:
         told = imports.folder_of(made.pk) / PROGRESS
-        while not told.exists():
-            time.sleep(0.02)
+        wait_for(told.exists)
         page = page_of(client, made)
         assert "Waiting for another import to end" in page
         assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page

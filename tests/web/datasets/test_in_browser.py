@@ -1,22 +1,23 @@
 """An import in a browser: the progress bar follows the process, and the page turns into the result by itself."""
 
 import fcntl
-import time
 from collections.abc import Iterator
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.test.testcases import LiveServerThread
-from playwright.sync_api import Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from playbook.datasets.spec import PROGRESS, Progress, Stage
 from playbook.web.accounts.models import User
 from playbook.web.datasets import imports
 from playbook.web.datasets.models import DatasetImport
 from playbook.web.usecases.models import UseCase
-from tests.conftest import CHROMIUM, PASSWORD
+from tests.browser import chromium
+from tests.conftest import PASSWORD
 from tests.e2e.visit import Visit
+from tests.waiting import wait_for
 from tests.web.datasets.conftest import CARD, jsonl
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -42,15 +43,14 @@ def address(use_case: UseCase) -> Iterator[str]:
 
 
 @pytest.fixture
-def playwright(monkeypatch: pytest.MonkeyPatch) -> Iterator[Playwright]:
+def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
     # Playwright runs an event loop in this thread, in which Django would refuse to ask the database.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    with sync_playwright() as playwright:
-        yield playwright
+    with chromium() as browser:
+        yield browser
 
 
-def test_rows_are_pasted_watched_stored_and_searched(playwright: Playwright, address: str, alice: User) -> None:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+def test_rows_are_pasted_watched_stored_and_searched(browser: Browser, address: str, alice: User) -> None:
     visit = Visit(browser, address, PASSWORD)
     page = visit.log_in("alice")
     queue = imports.folder_of(0).parent / "queue"
@@ -65,8 +65,7 @@ def test_rows_are_pasted_watched_stored_and_searched(playwright: Playwright, add
         page.get_by_role("button", name="Check the rows").click()
         expect(page.get_by_text("Waiting for another import to end")).to_be_visible()
         told = imports.folder_of(DatasetImport.objects.get().pk) / PROGRESS
-        while not told.exists():
-            time.sleep(0.02)
+        wait_for(told.exists)
         told.write_text(Progress(stage=Stage.READING, share=0.4, rows=1_234).model_dump_json())
         expect(page.get_by_text("40 %, 1,234 rows so far")).to_be_visible()
         visit.show(page, "dataset-import-running")
@@ -77,5 +76,4 @@ def test_rows_are_pasted_watched_stored_and_searched(playwright: Playwright, add
     expect(page.get_by_text("looked through to row 24 of 24 in train")).to_be_visible()
     visit.show(page, "dataset-searched")
     visit.close()
-    browser.close()
     assert visit.complaints == []

@@ -25,6 +25,7 @@ from playbook.web.decisions.signatures import sign_decision
 from playbook.web.decisions.signing import Capacity, SignOff, waiting_for
 from playbook.web.usecases.actions import add_member, create_use_case
 from playbook.web.usecases.models import UseCase
+from tests.waiting import DEADLINE_SECONDS
 from tests.web import decided
 from tests.web.decisions.conftest import content_of, edit, fresh, sign
 
@@ -310,7 +311,7 @@ def test_a_signature_replayed_at_the_same_moment_counts_once(use_case: UseCase, 
     together, refused = threading.Barrier(2), []
 
     def replay() -> None:
-        together.wait(timeout=10)
+        together.wait(timeout=DEADLINE_SECONDS)
         try:
             sign_decision(decision, user=bob, role=Role.ML_LEAD, verdict=Verdict.APPROVE, reason="", seen_digest=digest)
         except Conflict as conflict:
@@ -322,6 +323,6 @@ def test_a_signature_replayed_at_the_same_moment_counts_once(use_case: UseCase, 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=DEADLINE_SECONDS)
     assert refused == ["You have signed this decision already. Nobody signs twice in one decision."]
     assert Signature.objects.count() == 1

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from playbook.web.usecases.models import UseCase
-from tests.conftest import CHROMIUM, PASSWORD
+from tests.browser import chromium
+from tests.conftest import PASSWORD
 from tests.e2e.visit import Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -19,12 +20,10 @@ def visit(use_case: UseCase) -> Iterator[Visit]:
     """Browsers at a site of this test's own, with its settings. The rows are written before: Playwright bars the ORM
     from its thread."""
     server = LiveServer("localhost")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        people = Visit(chromium, server.url, PASSWORD)
+    with chromium() as browser:
+        people = Visit(browser, server.url, PASSWORD)
         yield people
         people.close()
-        chromium.close()
     server.stop()
     assert people.complaints == []
 

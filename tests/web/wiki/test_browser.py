@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from playbook.web.accounts.models import User
-from tests.conftest import CHROMIUM, PASSWORD
+from tests.browser import chromium, open_context
+from tests.conftest import PASSWORD
 from tests.web.wiki.shelf import article_text
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -28,12 +29,8 @@ def page(alice: User, content: Path) -> Iterator[Page]:
     (content / "glossary.yaml").write_text(GLOSSARY)
     (content / "articles/train/third.md").write_text(article_text("Third", BODY))
     server = LiveServer("localhost")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        context = browser.new_context(
-            base_url=server.url, viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
-        )
-        opened = context.new_page()
+    with chromium() as browser:
+        opened = open_context(browser, server.url).new_page()
         opened.add_init_script(WATCH)
         opened.goto("/account/login/?next=/library/train/third/")
         opened.get_by_label("Username").fill("alice")
@@ -41,7 +38,6 @@ def page(alice: User, content: Path) -> Iterator[Page]:
         opened.get_by_role("button", name="Log in").click()
         opened.wait_for_url("**/library/train/third/")
         yield opened
-        browser.close()
     server.stop()
 
 
