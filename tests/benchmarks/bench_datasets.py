@@ -8,6 +8,7 @@ import gzip
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -82,20 +83,31 @@ def _import(folder: Path, write: Callable[[Path], Path]) -> Measured:
         [sys.executable, "-m", "playbook.datasets", str(folder)], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
     )
     seen: set[float] = set()
-    while True:
-        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if ended:
-            break
+    peak_bytes = 0
+    while process.poll() is None:
+        peak_bytes = max(peak_bytes, _peak_memory(process.pid))
         if (folder / PROGRESS).exists():
             seen.add(Progress.model_validate_json((folder / PROGRESS).read_bytes()).share)
         time.sleep(0.2)
     seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"the import of {file.name} ended with exit code {process.returncode}")
     report = Report.model_validate_json((folder / REPORT).read_bytes())
     file.unlink()
-    return Measured(size, seconds, usage.ru_maxrss * 1024, len(seen), report)
+    return Measured(size, seconds, peak_bytes, len(seen), report)
+
+
+def _peak_memory(pid: int) -> int:
+    """Return the most bytes that the process held so far; 0 once it has ended.
+
+    Not from getrusage: its peak goes over a fork, so that the import seemed as large as this process with torch in it.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) * 1024 if found else 0
 
 
 def _write_many(folder: Path) -> Path:
