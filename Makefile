@@ -4,13 +4,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TEMPLATES = $(shell find templates -name '*.html')
-# Tests that touch neither a database nor a site: the second run, on PostgreSQL, would repeat them to no end.
-# The long walk with a real job is repeated there only under REQUIRE_ALL: on 2 cores it takes some seven minutes.
-NO_DATABASE := contracts library scoring trainer content benchmarks demo test_architecture.py \
-	$(if $(REQUIRE_ALL),,e2e/test_whole_loop.py)
+# What the second run, on PostgreSQL, leaves out unless REQUIRE_ALL is set: tests that touch no database, and those that
+# look at pages in a browser, for what a page looks like is the same whatever its rows came from.
+NO_DATABASE := contracts library scoring datasets trainer content benchmarks figures proof \
+	demo test_architecture.py test_docs.py test_pitfalls.py
+ON_POSTGRES = $(if $(REQUIRE_ALL),,$(NO_DATABASE:%=--ignore=tests/%) -m "not browser")
 
-# A process a core, each with a database of its own; the tests of a file stay together, for they share a site or a model.
-IN_PARALLEL := --numprocesses auto --maxprocesses 8 --dist loadfile
+# A process more than there are cores, for many tests wait for a browser or a process; each has a database of its own.
+# The tests of a file stay together, for they share a site or a model, and the longest files begin (tests/conftest.py).
+IN_PARALLEL = --numprocesses $$(($$(nproc) < 8 ? $$(nproc) + 1 : 8)) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo install test pytest check format bench proof screenshots clean
@@ -38,7 +40,7 @@ pytest: install ## the suite alone, on SQLite and again on PostgreSQL
 	$(BIN)/pytest $(IN_PARALLEL)
 	@if url=$$($(BIN)/python -m tests.postgres); then \
 		echo "Again on PostgreSQL: $$url"; \
-		DATABASE_URL=$$url $(BIN)/pytest $(IN_PARALLEL) $(NO_DATABASE:%=--ignore=tests/%); \
+		DATABASE_URL=$$url $(BIN)/pytest $(IN_PARALLEL) $(ON_POSTGRES); \
 	else \
 		test -z "$$REQUIRE_ALL"; \
 	fi

@@ -1,6 +1,7 @@
 """The cast: alice proposes, bob and charlie sign, mallory is a stranger who knows every address."""
 
 import os
+import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
 from playbook.web.usecases.actions import create_use_case
 from playbook.web.usecases.models import UseCase
+from tests.waiting import DEADLINE_SECONDS
 
 PASSWORD = "correct horse battery"
 CHROMIUM = Path("/usr/bin/chromium")
@@ -19,8 +21,27 @@ CHROMIUM = Path("/usr/bin/chromium")
 MAY_ALWAYS_SKIP = "gpu"
 
 
+#: The files that take longest, the longest first. Begun last, one of them would run on while other processes idle.
+LONGEST = (
+    "e2e/test_whole_loop.py",
+    "web/test_every_page_in_browser.py",
+    "trainer/test_process.py",
+    "trainer/test_run.py",
+    "worker/test_jobs.py",
+    "trainer/test_arms.py",
+    "web/jobs/test_report_page.py",
+    "e2e/test_demo.py",
+    "trainer/test_bad_input.py",
+    "trainer/test_playground.py",
+    "demo/test_install.py",
+    "web/search/test_palette_in_browser.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the browser tests, with the reason, where Debian's chromium is missing."""
+    """Begin with the longest files. Skip the browser tests, with the reason, where Debian's chromium is missing."""
+    ranks = {str(Path(__file__).parent / name): rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(str(item.path), len(ranks)))
     if not CHROMIUM.exists():
         for item in items:
             if item.get_closest_marker("browser"):
@@ -63,10 +84,19 @@ def django_db_modify_db_settings(
 ) -> None:
     """Keep the SQLite test database in a file, as in use: in memory, threads meet locks that no time-out waits for.
 
-    On PostgreSQL each process of a parallel run gets a database of its own, by the suffix.
+    On PostgreSQL each process of a parallel run gets a database of its own, by the suffix, and each checkout that is
+    tested on the same server too: a run drops what it finds under its name.
     """
+    test = connection.settings_dict["TEST"]
     if connection.vendor == "sqlite":
-        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+        test["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+        # SQLite lets waiting writers in at random: on a busy machine, one of many may be unlucky for long.
+        connection.settings_dict["OPTIONS"]["timeout"] = DEADLINE_SECONDS
+    else:
+        name = test.get("NAME") or f"test_{connection.settings_dict['NAME']}"
+        test["NAME"] = f"{name}_{zlib.crc32(str(Path(__file__)).encode()):08x}"
+        # Nothing here has to outlive a failure of the machine.
+        connection.settings_dict["OPTIONS"]["options"] = "-c synchronous_commit=off"
 
 
 @pytest.fixture(scope="session")

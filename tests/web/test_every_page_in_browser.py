@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import axe_playwright_python
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
@@ -19,16 +18,17 @@ from playwright.async_api import Browser, BrowserContext, Page, StorageState, as
 from pytest_django import Settings
 
 from playbook.web.accounts.models import User
+from tests.browser import DEADLINE_MILLISECONDS
 from tests.conftest import CHROMIUM, PASSWORD
-from tests.e2e.visit import HEIGHT, THEMES, WIDTHS
+from tests.e2e.visit import AXE, HEIGHT, RUN_AXE, THEMES, WIDTHS, axe_options
 from tests.web.every_page import Row, copy_content, make_rows
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+# A hundred pages, four times each: minutes on an idle machine.
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(3600)]
 
 WINDOWS = 2
 #: HTML, style sheets and scripts, as they come over the wire; fonts and pictures apart.
 MAX_BYTES = 60 * 1024
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 #: What the browser calls them, and what a page fetches on its own.
 WEIGHED = ("Document", "Stylesheet", "Script", "XHR", "Fetch")
 #: Adds up every shift, also those that follow a click, which the measure itself would forgive.
@@ -51,11 +51,6 @@ async () => {
   await drawn();
   return window.moved;
 }
-"""
-RUN_AXE = """
-async (options) => (await axe.run(document, options)).violations.map(
-  (found) => `${found.id}: ${found.help}: ` + found.nodes.slice(0, 2).map((node) => node.html.slice(0, 200)).join(" ")
-)
 """
 
 
@@ -137,12 +132,9 @@ class Window:
         self._expect(sum(counted.values()) <= MAX_BYTES, f"{where}: {sum(counted.values()):,} bytes: {counted}")
 
     async def _run_axe(self, where: str, *, colours_only: bool) -> None:
-        """The second theme changes colours and nothing else."""
-        options: dict[str, Any] = {"preload": False, "resultTypes": ["violations"]}
-        if colours_only:
-            options["runOnly"] = ["color-contrast", "link-in-text-block"]
         self.listening = False  # axe-core tries inline styles on the page, which its policy refuses
-        self.complaints += [f"{where}: {found}" for found in await self.page.evaluate(RUN_AXE, options)]
+        found = await self.page.evaluate(RUN_AXE, axe_options(colours_only=colours_only))
+        self.complaints += [f"{where}: {complaint}" for complaint in found]
         self.listening = True
 
     async def _keep_picture(self, name: str) -> None:
@@ -174,6 +166,7 @@ async def _log_in(browser: Browser, address: str, who: str) -> StorageState | No
     if not who:
         return None
     context = await browser.new_context(base_url=address)
+    context.set_default_timeout(DEADLINE_MILLISECONDS)
     page = await context.new_page()
     await page.goto("/account/login/")
     await page.get_by_label("Username").fill(who)
@@ -199,6 +192,7 @@ async def _complaints(address: str, rows: tuple[Row, ...]) -> list[str]:
                     context = await browser.new_context(
                         base_url=address, storage_state=cookies[row.who], reduced_motion="reduce"
                     )
+                    context.set_default_timeout(DEADLINE_MILLISECONDS)
                     windows[row.who] = await Window.open(context, complaints)
                 await windows[row.who].look_at(row)
 
