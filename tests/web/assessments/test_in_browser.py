@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from playbook.web.accounts.models import User
@@ -134,7 +134,7 @@ def test_the_page_of_a_question_changes_in_place(page: Page, kinds: Assessment) 
     page.get_by_text("Add evidence").click()
     page.get_by_label("What is it?").select_option("file")
     page.locator("#evidence input[type=file]").set_input_files(
-        files=[{"name": "counted.txt", "mimeType": "text/plain", "buffer": b"12"}]
+        files=FilePayload(name="counted.txt", mimeType="text/plain", buffer=b"12")
     )
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#evidence .pieces")).to_contain_text("counted.txt")

@@ -14,7 +14,7 @@ from playbook.web.accounts.models import User
 from playbook.web.common.permissions import Conflict
 from playbook.web.datasets.models import Dataset
 from playbook.web.datasets.queries import paths_of
-from playbook.web.datasets.reading import Splits
+from playbook.web.datasets.reading import Splits, read_three_files
 from playbook.web.jobs import playground, playground_rows
 from playbook.web.jobs.models import Attempt, PlaygroundSession
 from playbook.web.jobs.playground_rows import save_turn
@@ -143,7 +143,7 @@ def test_a_save_that_another_overtakes_starts_again_from_its_version(
     def overtaken(contents: dict[Split, bytes]) -> Splits:
         monkeypatch.undo()
         save_turn(turn, dataset, side=Side.TUNED, answer="theirs", actor=alice)
-        return playground_rows.read_three_files(contents)
+        return read_three_files(contents)
 
     monkeypatch.setattr(playground_rows, "read_three_files", overtaken)
     version = save_turn(turn, dataset, side=Side.TUNED, answer="mine", actor=alice)
