@@ -15,7 +15,7 @@ from playbook.web.common.permissions import Conflict
 from playbook.web.datasets.models import Dataset
 from playbook.web.datasets.queries import paths_of
 from playbook.web.datasets.reading import Splits, read_three_files
-from playbook.web.jobs import playground, playground_rows
+from playbook.web.jobs import playground
 from playbook.web.jobs.models import Attempt, PlaygroundSession
 from playbook.web.jobs.playground_rows import save_turn
 from tests.web.jobs.ended import send_events
@@ -145,7 +145,7 @@ def test_a_save_that_another_overtakes_starts_again_from_its_version(
         save_turn(turn, dataset, side=Side.TUNED, answer="theirs", actor=alice)
         return read_three_files(contents)
 
-    monkeypatch.setattr(playground_rows, "read_three_files", overtaken)
+    monkeypatch.setattr("playbook.web.jobs.playground_rows.read_three_files", overtaken)
     version = save_turn(turn, dataset, side=Side.TUNED, answer="mine", actor=alice)
     assert (version.number, version.made_from[:9]) == (3, "Version 2")
     after = lines(dataset, Split.TRAIN)
