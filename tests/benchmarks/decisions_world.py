@@ -104,6 +104,8 @@ def pages() -> dict[str, list[str]]:
         "log": ["/decisions/", "/decisions/?status=accepted", "/decisions/?page=3", "/decisions/?use_case=use-case-7"],
         "log search": ["/decisions/?q=tune+number", "/decisions/?q=nothing-like-it", "/decisions/?q=D-77"],
         "log by month": [f"/decisions/?month={timezone.now():%Y-%m}"],
+        "log of a use case as CSV": ["/decisions/export.csv?use_case=use-case-7"],
+        "log of a use case as JSON": ["/decisions/export.json?use_case=use-case-7"],
         "decision": [each.get_absolute_url() for each in decisions],
         "proposal": [each.get_absolute_url() for each in proposed],
         "edit": [f"{each.get_absolute_url()}edit/" for each in draft],
@@ -115,7 +117,12 @@ def pages() -> dict[str, list[str]]:
         "use cases": ["/use-cases/"],
         "outcomes": ["/outcomes/"],
         "forecasts": ["/outcomes/calibration/"],
-        "jobs": ["/jobs/", "/jobs/choose/"],
+        "jobs": ["/jobs/"],
+        "choice of a decision to launch": ["/jobs/choose/"],
+        "launch": [f"/jobs/new/?decision={each.number}" for each in decisions],
+        "comparison": ["/jobs/compare/"],
+        "checklist": [f"/decide/{CHECKLIST}/"],
+        "question": [f"{each.assessment.get_absolute_url()}questions/prompting/" for each in decisions],
     }
 
 
