@@ -2,6 +2,7 @@
 the facts of a job are the site's business."""
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -66,7 +67,7 @@ def rules_met(policy: Policy, facts: JobFacts) -> tuple[Met, ...]:
     >>> rule = PolicyRule(id="long", title="Long runs", why="They cost.", over_gpu_minutes=60)
     >>> facts = JobFacts(gpu_minutes=90.2, parameters=None, own_data=False)
     >>> [met.because for met in rules_met(Policy(rules=(rule,)), facts)]
-    ['it is estimated at 90 GPU minutes, and the limit is 60']
+    ['it is estimated at 91 GPU minutes, and the limit is 60']
     """
     found = ((rule, _because(rule, facts)) for rule in policy.rules)
     return tuple(Met(rule, because) for rule, because in found if because)
@@ -79,7 +80,8 @@ def _because(rule: PolicyRule, facts: JobFacts) -> str:
         return "its base model is not listed, so that its size is not known"
     minutes, size = facts.gpu_minutes, facts.parameters
     if rule.over_gpu_minutes is not None and minutes is not None and minutes > rule.over_gpu_minutes:
-        return f"it is estimated at {minutes:,.0f} GPU minutes, and the limit is {rule.over_gpu_minutes:,}"
+        # Upwards: what is over a limit must not read as if it were within.
+        return f"it is estimated at {ceil(minutes):,} GPU minutes, and the limit is {rule.over_gpu_minutes:,}"
     if rule.over_parameters is not None and size is not None and size > rule.over_parameters:
         return f"its base model has {size:,} parameters, and the limit is {rule.over_parameters:,}"
     return ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from playbook.contracts.dataset import Split
-from playbook.contracts.run_spec import RunSpec
+from playbook.contracts.run_spec import Arm, ExampleChoice, RunSpec
 from playbook.contracts.states import JobState
 from playbook.web.jobs.models import Job
 
@@ -21,6 +21,10 @@ FIXED_SECONDS = 20
 ASSUMED_FLOPS_PER_SECOND = 80e9
 #: Generating one token at a time uses the machine less well than training on whole rows.
 GENERATION_COST = 4
+#: Tokens of the general set, about; it is read before and after training, and nothing is generated.
+GENERAL_TOKENS = 3_000
+#: Tokens of one word of English, in passages.
+TOKENS_PER_WORD = 1.4
 HISTORY = 10
 
 
@@ -38,7 +42,7 @@ def estimate(spec: RunSpec, *, parameters: int) -> Estimate:
     """Return the estimated duration of a run from launch to report. One query."""
     work = _work_seconds(spec, parameters=parameters)
     ratios = _measured_ratios(spec.base_model.id, parameters=parameters)
-    test_answers = spec.input(Split.TEST).rows * len(spec.evaluation.arms)
+    test_answers = spec.measured_rows.rows * _measurements(spec)
     if ratios:
         basis = f"Scaled from {len(ratios)} finished job{'s' if len(ratios) > 1 else ''} with this base model."
     else:
@@ -51,7 +55,15 @@ def estimate(spec: RunSpec, *, parameters: int) -> Estimate:
     )
 
 
+def _measurements(spec: RunSpec) -> int:
+    """How often the rows are answered: once by each arm, and again for each repeat of few_shot."""
+    again = spec.evaluation.repeats - 1 if Arm.FEW_SHOT in spec.evaluation.arms else 0
+    return len(spec.evaluation.arms) + again
+
+
 def _training_tokens(spec: RunSpec) -> int:
+    if not spec.trains:
+        return 0
     settings = spec.training
     rows = settings.max_steps * settings.per_device_train_batch_size * settings.gradient_accumulation_steps
     return int(rows * min(_tokens_per_row(spec, Split.TRAIN), settings.max_length))
@@ -65,12 +77,32 @@ def _tokens_per_row(spec: RunSpec, split: Split) -> float:
 def _work_seconds(spec: RunSpec, *, parameters: int) -> float:
     """Seconds of computation at the assumed rate."""
     training = 4 * parameters * _training_tokens(spec)
-    validations = spec.training.max_steps // spec.training.eval_steps + 1
-    validation = 2 * parameters * validations * spec.input(Split.VALIDATION).size_bytes / BYTES_PER_TOKEN
-    test = spec.input(Split.TEST)
-    per_answer = _tokens_per_row(spec, Split.TEST) + GENERATION_COST * spec.evaluation.max_new_tokens
-    generation = 2 * parameters * test.rows * len(spec.evaluation.arms) * per_answer
-    return (training + validation + generation) / ASSUMED_FLOPS_PER_SECOND
+    read = 0.0
+    if spec.trains:
+        validations = spec.training.max_steps // spec.training.eval_steps + 1
+        read = validations * spec.input(Split.VALIDATION).size_bytes / BYTES_PER_TOKEN + 2 * GENERAL_TOKENS
+    rows, evaluation = spec.measured_rows.rows, spec.evaluation
+    per_row = _tokens_per_row(spec, evaluation.split)
+    for arm in evaluation.arms:
+        times = evaluation.repeats if arm is Arm.FEW_SHOT else 1
+        read += times * rows * per_row + times * _added_tokens(spec, arm)
+    generated = GENERATION_COST * rows * _measurements(spec) * evaluation.max_new_tokens
+    return (training + 2 * parameters * (read + generated)) / ASSUMED_FLOPS_PER_SECOND
+
+
+def _added_tokens(spec: RunSpec, arm: Arm) -> float:
+    """Tokens that an arm puts before the rows, all rows together. Examples that are the same for every row are computed
+    once; passages, and the nearest examples, belong to their row."""
+    rows, evaluation = spec.measured_rows.rows, spec.evaluation
+    if arm.retrieves:
+        return rows * spec.retrieval.top_k * spec.retrieval.passage_words * TOKENS_PER_WORD
+    if arm is not Arm.FEW_SHOT:
+        return 0.0
+    examples = spec.prompt.examples
+    if examples:
+        return sum(len(one.user) + len(one.assistant) for one in examples) / BYTES_PER_TOKEN
+    shown = evaluation.few_shot_examples * _tokens_per_row(spec, Split.TRAIN)
+    return shown * rows if evaluation.few_shot_choice is ExampleChoice.NEAREST else shown
 
 
 def _measured_ratios(base_model: str, *, parameters: int) -> list[float]:

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from playbook.contracts.run_spec import Arm, EvaluationSettings, RunSpec
 from playbook.web.accounts.models import User
-from playbook.web.jobs.estimate import FIXED_SECONDS, estimate
+from playbook.web.jobs.estimate import ASSUMED_FLOPS_PER_SECOND, FIXED_SECONDS, GENERAL_TOKENS, estimate
 from playbook.web.jobs.models import Job
 from playbook.web.usecases.models import UseCase
 from tests.web.jobs.ended import succeeded_job
@@ -14,8 +15,40 @@ from tests.web.jobs.factories import make_spec
 PARAMETERS = 135_000_000
 
 
+def with_arms(*arms: Arm, max_steps: int = 30, **evaluation: object) -> RunSpec:
+    spec = make_spec(max_steps=max_steps)
+    return spec.model_copy(update={"evaluation": EvaluationSettings.model_validate({"arms": arms, **evaluation})})
+
+
+def test_a_job_that_trains_nothing_counts_no_training(db: None) -> None:
+    few, many = (estimate(with_arms(Arm.ZERO_SHOT, max_steps=steps), parameters=PARAMETERS) for steps in (10, 1000))
+    assert (few.training_tokens, many.seconds) == (0, few.seconds)
+
+
+def test_every_arm_repeat_and_example_counts(db: None) -> None:
+    seconds = [
+        estimate(spec, parameters=PARAMETERS).seconds
+        for spec in (
+            with_arms(Arm.ZERO_SHOT),
+            with_arms(Arm.ZERO_SHOT, Arm.FEW_SHOT),
+            with_arms(Arm.ZERO_SHOT, Arm.FEW_SHOT, few_shot_examples=64),
+            with_arms(Arm.ZERO_SHOT, Arm.FEW_SHOT, few_shot_examples=64, repeats=3),
+            with_arms(Arm.ZERO_SHOT, Arm.FEW_SHOT, Arm.RAG, few_shot_examples=64, repeats=3),
+        )
+    ]
+    assert seconds == sorted(set(seconds))
+    repeated = with_arms(Arm.ZERO_SHOT, Arm.FEW_SHOT, repeats=3)
+    assert estimate(repeated, parameters=PARAMETERS).test_answers == 4 * repeated.measured_rows.rows
+
+
+def test_the_general_set_counts_where_something_is_trained(db: None) -> None:
+    spec = with_arms(Arm.LORA, max_steps=1, max_new_tokens=1)
+    found = estimate(spec, parameters=PARAMETERS).seconds - FIXED_SECONDS
+    assert found > 2 * PARAMETERS * 2 * GENERAL_TOKENS / ASSUMED_FLOPS_PER_SECOND
+
+
 def test_more_steps_take_longer(db: None) -> None:
-    few, many = (estimate(make_spec(max_steps=steps), parameters=PARAMETERS) for steps in (10, 1000))
+    few, many = (estimate(with_arms(Arm.LORA, max_steps=steps), parameters=PARAMETERS) for steps in (10, 1000))
     assert few.seconds < many.seconds
     assert many.training_tokens == 100 * few.training_tokens
 
