@@ -60,6 +60,7 @@ def resolve(ref: BaseModelRef, models_dir: Path) -> ModelSource:
     for folder in (models_dir / ref.id, Path(ref.id)):
         if (folder / "config.json").is_file():
             _require_safetensors(folder)
+            _require_index_inside(folder)
             for name in ("config.json", "tokenizer_config.json"):
                 _refuse_code(folder / name)
             return ModelSource(location=str(folder), revision=None, is_local=True)
@@ -82,6 +83,27 @@ def _require_safetensors(folder: Path) -> None:
         EndReason.BASE_MODEL_UNREADABLE,
         f"Base model folder {folder.name} {found}. Only safetensors are read: convert the weights and try again.",
     )
+
+
+def _require_index_inside(folder: Path) -> None:
+    """Raise RunError when the index of weights in parts names anything but safetensors files of this folder."""
+    path = folder / "model.safetensors.index.json"
+    if not path.is_file():
+        return
+    try:
+        named = set(json.loads(path.read_bytes())["weight_map"].values())
+        wrong = sorted(str(name) for name in named if Path(name).name != name or not name.endswith(".safetensors"))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            EndReason.BASE_MODEL_UNREADABLE,
+            f"{path.name} of base model {folder.name!r} is no index of weights ({error}). Fetch the base model again.",
+        ) from error
+    if wrong:
+        raise RunError(
+            EndReason.BASE_MODEL_UNREADABLE,
+            f"{path.name} of base model {folder.name!r} names {wrong[0]!r}, which is no safetensors file of that "
+            "folder. Fetch the base model again.",
+        )
 
 
 def _refuse_code(path: Path) -> None:

@@ -98,6 +98,26 @@ def test_a_configuration_that_is_no_json_is_unreadable(make_run: MakeRun, train:
     assert "config.json of base model 'tiny-llama' is no JSON" in ended(folder).message
 
 
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        ({"weight_map": {"model.embed_tokens.weight": "../evil.safetensors"}}, "names '../evil.safetensors'"),
+        ({"weight_map": {"model.embed_tokens.weight": "weights.bin"}}, "names 'weights.bin'"),
+        ([], "is no index of weights"),
+    ],
+)
+def test_an_index_that_names_other_than_safetensors_of_its_folder_is_refused(
+    make_run: MakeRun, train: Train, own_models_dir: Path, index: object, words: str
+) -> None:
+    (own_models_dir / TINY_ID / "model.safetensors.index.json").write_text(json.dumps(index))
+    folder = make_run()
+
+    assert train(folder, models_dir=own_models_dir) == 1
+
+    assert ended(folder).reason is EndReason.BASE_MODEL_UNREADABLE
+    assert f"model.safetensors.index.json of base model 'tiny-llama' {words}" in ended(folder).message
+
+
 class _Hub(BaseHTTPRequestHandler):
     """Answers as the Hub does about a model whose license has to be accepted, and about one that it has not."""
 
