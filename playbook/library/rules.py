@@ -44,7 +44,7 @@ class Rule:
         """
         try:
             value = self._program.execute(dict(answers))
-        except (RuntimeError, TypeError, ValueError) as error:
+        except (RuntimeError, TypeError, ValueError, ArithmeticError, LookupError) as error:
             if any(name in numbers and isinstance(answers[name], str) for name in self.names):
                 return False
             raise RuleError(f"rule {self.source!r} fails: {_first_sentence(error)}") from error

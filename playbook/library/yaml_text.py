@@ -107,11 +107,26 @@ def read_yaml(text: str, *, first_line: int = 1) -> YamlText:
         return YamlText(value=None if node is None else loader.construct_document(node), lines=lines)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise ContentError((first_line + (mark.line if mark else 0), f"not YAML: {error.problem}")) from error
+        raise ContentError(
+            (first_line + (mark.line if mark else 0), f"not YAML: {error.problem}{_fix(error.problem)}")
+        ) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise ContentError((first_line, f"not YAML: {str(error).splitlines()[0]}")) from error
     finally:
         loader.dispose()
+
+
+#: What people who do not write YAML every day get wrong, and what to do about it.
+_FIXES = {
+    "cannot start any token": "; indent with spaces, not with tabs, and put a text that begins with @ or ` in quotes",
+    "mapping values are not allowed": "; put a text that holds a colon and a space in quotes",
+    "did not find expected '-' indicator": "; begin this line in the same column as the lines above it",
+    "did not find expected key": "; begin this line in the same column as the lines above it, and close every quote",
+}
+
+
+def _fix(problem: str | None) -> str:
+    return next((fix for words, fix in _FIXES.items() if words in (problem or "")), "")
 
 
 def _may_be_bomb(text: str) -> bool:

@@ -9,6 +9,9 @@ import yaml
 
 from playbook.library.content import load_library
 from playbook.library.definition import Checklist
+from playbook.library.problems import ContentError
+from playbook.library.rules import RuleError, compile_rule
+from playbook.library.yaml_text import read_yaml
 from tests.library.kinds import every_kind, outcome, question
 
 NESTED = "[1, 2].all(a, " * 25 + "true" + ")" * 25
@@ -76,6 +79,25 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, expected
 
     assert [problem for problem in found if expected in problem], found
     assert "kinds" not in load_library(tmp_path).checklists
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("a:\n\t- b", "indent with spaces, not with tabs"),
+        ("a: Note: b", "put a text that holds a colon and a space in quotes"),
+        ("a:\n  - b: 1\n c: 2", "begin this line in the same column as the lines above it"),
+    ],
+)
+def test_a_slip_of_yaml_is_explained_to_who_does_not_program(text: str, fix: str) -> None:
+    with pytest.raises(ContentError, match=fix):
+        read_yaml(text)
+
+
+@pytest.mark.parametrize("source", ["1 / 0 == 1", "size(a) / 0 == 1", "1 % 0 == 1", "[][0] == 1"])
+def test_a_rule_that_cannot_be_computed_is_a_fault_of_the_rule(source: str) -> None:
+    with pytest.raises(RuleError, match="fails: "):
+        compile_rule(source).holds({"a": "yes"})
 
 
 def test_a_contradiction_that_only_numbers_show_is_found_in_a_file(tmp_path: Path) -> None:
