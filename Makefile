@@ -4,11 +4,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TEMPLATES = $(shell find templates -name '*.html')
-# What the second run, on PostgreSQL, leaves out unless REQUIRE_ALL is set: tests that touch no database, and those that
+# What the second run, on PostgreSQL, leaves out unless EVERYTHING is set: tests that touch no database, and those that
 # look at pages in a browser, for what a page looks like is the same whatever its rows came from.
 NO_DATABASE := contracts library scoring datasets trainer content benchmarks figures proof \
 	demo test_architecture.py test_docs.py test_pitfalls.py
-ON_POSTGRES = $(if $(REQUIRE_ALL),,$(NO_DATABASE:%=--ignore=tests/%) -m "not browser")
+ON_POSTGRES = $(if $(EVERYTHING),,$(NO_DATABASE:%=--ignore=tests/%) -m "not browser")
 
 # A process more than there are cores, for many tests wait for a browser or a process; each has a database of its own.
 # The tests of a file stay together, for they share a site or a model, and the longest files begin (tests/conftest.py).
