@@ -20,6 +20,14 @@ CHECKPOINT_NAME = r"^step-[0-9]{6,}$"
 MetricName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _is_false(value: bool) -> bool:
+    return not value
+
+
 class _Event(Frozen):
     at: datetime
 
@@ -157,7 +165,7 @@ class Said(_Event):
     """A piece of an answer in a playground session, from character `at` on. `done` comes with the last one.
 
     `tokens`: generated so far. `natural_stop`: the model ended its turn; False: it was cut. `error`: why there is no
-    answer.
+    answer. With the last piece `seconds`: how long the model computed for this side; `stopped`: a person ended it.
     """
 
     kind: Literal["said"] = "said"
@@ -169,6 +177,8 @@ class Said(_Event):
     done: bool = False
     natural_stop: bool = True
     error: str | None = Field(default=None, max_length=2000)
+    seconds: float | None = Field(default=None, ge=0, exclude_if=_is_none)
+    stopped: bool = Field(default=False, exclude_if=_is_false)
 
 
 class Ended(_Event):

@@ -19,6 +19,10 @@ MAX_TURNS = 50
 MAX_QUESTION_CHARACTERS = 8_000
 
 
+def _is_empty(value: tuple[int, ...]) -> bool:
+    return not value
+
+
 class Side(StrEnum):
     """Who answers: the base model, or the same with the adapter."""
 
@@ -57,7 +61,9 @@ class ChatTurn(Frozen):
 
 
 class Turns(Frozen):
-    """The turns that wait for an answer, in order. `closed`: nobody will write any more."""
+    """The turns that wait for an answer, in order. `closed`: nobody will write any more. `stopped`: numbers of those
+    whose answer is to end with what was said; only for a worker that asks with `stops=true`."""
 
     turns: tuple[ChatTurn, ...] = ()
     closed: bool = False
+    stopped: tuple[int, ...] = Field(default=(), exclude_if=_is_empty)

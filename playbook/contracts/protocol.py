@@ -11,7 +11,7 @@ All paths start with `/api/worker/v1`; `claim` takes the worker token, everythin
 | `GET  /jobs/{id}/artifacts/{name}?attempt=` | → Offset: bytes received so far | |
 | `PUT  /jobs/{id}/artifacts/{name}?attempt=&offset=` | a chunk, raw → Offset | 413, 416 |
 | `POST /jobs/{id}/artifacts/{name}/complete` | ArtifactComplete → ArtifactStored | 416, 422 digest or content |
-| `GET  /jobs/{id}/turns?attempt=` | → Turns: what waits for an answer in a playground session | |
+| `GET  /jobs/{id}/turns?attempt=&stops=` | → Turns: what waits for an answer in a playground session | |
 | `POST /jobs/{id}/finish` | FinishRequest → FinishResponse | 422 report |
 | `POST /jobs/{id}/release` | ReleaseRequest → FinishResponse | |
 

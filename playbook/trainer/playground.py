@@ -7,10 +7,12 @@ import of this module brings torch and peft.
 import json
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +60,11 @@ class Session:
     builder: PromptBuilder
     context_length: int
 
-    def answer(self, turn: ChatTurn) -> None:
+    def answer(self, turn: ChatTurn, *, is_stopped: Callable[[], bool]) -> None:
         """Answer a turn by each side, in pieces. What cannot be answered is said so, and the session goes on.
 
         The sides take turns token by token, so that both answers grow at once; each has a cache of its own, so neither
-        says anything else than it would alone.
+        says anything else than it would alone. Once `is_stopped` they end with what was said.
         """
         speaking: dict[Side, tuple[_Voice, Iterator[tuple[int, int]]]] = {}
         for side in self.spec.sides:
@@ -75,6 +77,10 @@ class Session:
                 voice.fail(error.message)
         with torch.inference_mode():
             while speaking:
+                if is_stopped():
+                    for voice, _ in speaking.values():
+                        voice.finish(stopped=True)
+                    return
                 for side, (voice, tokens) in list(speaking.items()):
                     if not self._goes_on(side, voice, tokens):
                         del speaking[side]
@@ -82,7 +88,7 @@ class Session:
     def _goes_on(self, side: Side, voice: "_Voice", tokens: Iterator[tuple[int, int]]) -> bool:
         """Make the next token of one side; return False when its answer is over."""
         try:
-            with self._speaking(side):
+            with self._speaking(side), voice.counting():
                 found = next(tokens, None)
         except RunError:
             raise  # cancelled, or the lease is lost
@@ -128,6 +134,16 @@ class _Voice:
         self._ids: list[int] = []
         self._written = ""
         self._wrote_at = float("-inf")
+        self._seconds = 0.0
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count the time within as this side's own: the other's tokens come between."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds += time.monotonic() - start
 
     def hear(self, token: int) -> None:
         self._ids.append(token)
@@ -139,14 +155,23 @@ class _Voice:
         if len(text) > len(self._written):
             self._write(text)
 
-    def finish(self) -> None:
-        said = generated(self._session.generator, self._ids, 0.0)
-        self._write(said.text, done=True, natural_stop=said.natural_stop)
+    def finish(self, *, stopped: bool = False) -> None:
+        said = generated(self._session.generator, self._ids, self._seconds)
+        ended = stopped and not said.natural_stop
+        self._write(said.text, done=True, natural_stop=said.natural_stop, stopped=ended)
 
     def fail(self, problem: str) -> None:
         self._write(self._written, done=True, natural_stop=False, error=problem[:2000])
 
-    def _write(self, text: str, *, done: bool = False, natural_stop: bool = True, error: str | None = None) -> None:
+    def _write(
+        self,
+        text: str,
+        *,
+        done: bool = False,
+        natural_stop: bool = True,
+        error: str | None = None,
+        stopped: bool = False,
+    ) -> None:
         same = len(self._written) if text.startswith(self._written) else 0
         self._session.emitter.said(
             Said(
@@ -159,6 +184,8 @@ class _Voice:
                 done=done,
                 natural_stop=natural_stop,
                 error=error,
+                seconds=round(self._seconds, 3) if done else None,
+                stopped=stopped,
             )
         )
         self._written = text
@@ -186,11 +213,12 @@ def serve(folder: RunFolder, emitter: Emitter, stop: Stop, *, models_dir: Path, 
     emitter.ready(seconds=time.monotonic() - process_start)
     start = heard = time.monotonic()
     answered = 0
-    for turn in _turns(folder.turns):
+    feed = _Feed(folder.turns)
+    for turn in feed:
         stop.check()
         now = time.monotonic()
         if turn is not None:
-            session.answer(turn)
+            session.answer(turn, is_stopped=partial(feed.is_stopped, turn.number))
             answered += 1
             heard = time.monotonic()
         elif now - heard > spec.idle_seconds:
@@ -204,23 +232,51 @@ def serve(folder: RunFolder, emitter: Emitter, stop: Stop, *, models_dir: Path, 
     return f"The session lasted {spec.max_seconds} seconds, as long as one may; {_number(answered)}."
 
 
-def _turns(path: Path) -> Iterator[ChatTurn | None]:
-    """Yield each turn as it comes, None whenever there is none yet; end when the session is closed."""
-    offset = 0
-    while True:
-        data = b""
-        if path.exists():
-            with path.open("rb") as file:
-                file.seek(offset)
-                data = file.read()
-        lines = data.split(b"\n")[:-1]  # what follows the last newline is not written in full yet
-        for line in lines:
-            offset += len(line) + 1
-            if json.loads(line).get("closed"):
+class _Feed:
+    """`turns.jsonl` as it grows: turns, stops, and the end of the session."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._looked_at = float("-inf")
+        self._turns: deque[ChatTurn] = deque()
+        self._stopped: set[int] = set()
+        self._is_closed = False
+
+    def __iter__(self) -> Iterator[ChatTurn | None]:
+        """Yield each turn as it comes, None whenever there is none yet; end when all before the close are answered."""
+        while True:
+            self._look()
+            if self._turns:
+                yield self._turns.popleft()
+            elif self._is_closed:
                 return
-            yield ChatTurn.model_validate_json(line)
-        if not lines:
-            yield None
+            else:
+                yield None
+
+    def is_stopped(self, number: int) -> bool:
+        """Whether somebody ended the answer to this turn. Looks at the file now and then."""
+        if time.monotonic() - self._looked_at >= _SECONDS_BETWEEN_LOOKS:
+            self._look()
+        return number in self._stopped
+
+    def _look(self) -> None:
+        self._looked_at = time.monotonic()
+        if self._is_closed or not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+        for line in data.split(b"\n")[:-1]:  # what follows the last newline is not written in full yet
+            self._offset += len(line) + 1
+            said = json.loads(line)
+            if said.get("closed"):
+                self._is_closed = True
+                return
+            if "stop" in said:
+                self._stopped.add(said["stop"])
+            else:
+                self._turns.append(ChatTurn.model_validate_json(line))
 
 
 def _load(spec: PlaygroundSpec, folder: RunFolder, emitter: Emitter, stop: Stop, *, models_dir: Path) -> Session:

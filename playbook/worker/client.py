@@ -124,7 +124,8 @@ class Client:
     def turns(self, key: JobKey) -> Turns:
         """Return what waits for an answer in a playground session."""
         path = f"/jobs/{key.job_id}/turns"
-        return _read(Turns, self._call("GET", path, token=key.token, params={"attempt": key.attempt}))
+        params = {"attempt": key.attempt, "stops": "true"}
+        return _read(Turns, self._call("GET", path, token=key.token, params=params))
 
     def artifact_offset(self, key: JobKey, name: str) -> int:
         path = f"/jobs/{key.job_id}/artifacts/{name}"

@@ -1,4 +1,7 @@
-"""Brings what people write in a playground session to its trainer: each turn one line of `RUN_DIR/turns.jsonl`."""
+"""Brings what people write in a playground session to its trainer: each turn one line of `RUN_DIR/turns.jsonl`.
+
+Between them `{"stop": N}`: the answer to turn N is to end with what was said.
+"""
 
 import json
 import time
@@ -29,8 +32,10 @@ class TurnFeed:
         lines = self._path.read_bytes().splitlines(keepends=True) if self._path.exists() else []
         if CLOSED_LINE in lines:
             return
-        have = {json.loads(line)["number"] for line in lines}
+        read = [json.loads(line) for line in lines]
+        have, stopped = {line.get("number") for line in read}, {line.get("stop") for line in read}
         new = [_line(turn) for turn in answer.turns if turn.number not in have]
+        new += [json.dumps({"stop": number}).encode() + b"\n" for number in answer.stopped if number not in stopped]
         if answer.closed:
             new.append(CLOSED_LINE)
         if new:

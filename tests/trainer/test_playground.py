@@ -160,6 +160,24 @@ def test_turns_are_answered_as_they_come(make_session: MakeSession, train: Train
     assert list(said(folder)) == [(1, Side.BASE), (2, Side.BASE)]
 
 
+def test_an_answer_stopped_before_it_begins_is_empty(make_session: MakeSession, train: Train, adapter: Path) -> None:
+    folder = make_session(turn(1, user("hi")), turn(2, user("more")), adapter=adapter)
+    lines = (folder / "turns.jsonl").read_text().splitlines()
+    (folder / "turns.jsonl").write_text("\n".join([lines[0], '{"stop": 1}', *lines[1:]]) + "\n")
+    assert train(folder) == 0
+    shown = {
+        at: (pieces[-1].stopped, pieces[-1].natural_stop, pieces[-1].tokens > 0) for at, pieces in said(folder).items()
+    }
+    assert {at: found[0] for at, found in shown.items()} == {
+        (1, Side.BASE): True,
+        (1, Side.TUNED): True,
+        (2, Side.BASE): False,
+        (2, Side.TUNED): False,
+    }
+    assert shown[1, Side.BASE] == (True, False, False)
+    assert all(pieces[-1].seconds is not None for pieces in said(folder).values())
+
+
 def test_cancel_ends_the_session(make_session: MakeSession, tiny_models_dir: Path) -> None:
     folder = make_session(closed=False)
     process = start_trainer(folder, tiny_models_dir)

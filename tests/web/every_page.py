@@ -101,6 +101,7 @@ POSTS = frozenset(
         "jobs:cancel",
         "jobs:close_playground",
         "jobs:merge",
+        "jobs:stop_answer",
         "search:missing",
         "theme",
         "usecases:add_member",

@@ -209,6 +209,7 @@ VIEWS: dict[str, View] = {
     "jobs:merged": View("member", lambda world: [world.merge.job_id]),
     "jobs:playground": View("member", lambda world: [world.session.job_id]),
     "jobs:close_playground": View("writer", lambda world: [world.session.job_id], data={}),
+    "jobs:stop_answer": View("writer", lambda world: [world.session.job_id], data={}),
     "jobs:save_turn": View("writer", lambda world: [world.session.job_id, 1]),
     "usecases:index": View("signed in"),
     "usecases:new": View("signed in"),

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from playbook.contracts import events
 from playbook.contracts.events import Event
-from playbook.contracts.playground import ChatTurn, PlaygroundSpec
+from playbook.contracts.playground import ChatTurn, PlaygroundSpec, Side
 from playbook.contracts.states import EndReason
 
 
@@ -37,10 +37,17 @@ def serve(run_dir: Path) -> NoReturn:
         for line in lines[answered:]:
             if json.loads(line).get("closed"):
                 end(EndReason.COMPLETED, "closed")
+            if "stop" in json.loads(line):
+                answered += 1
+                continue
             turn = ChatTurn.model_validate_json(line)
+            # One question is answered without end, until somebody stops it.
+            is_endless = turn.chats[Side.BASE][-1].content == "never end"
             for side in spec.sides:
                 before = f"{side}, {len(turn.chats[side])} messages: "
                 for at, text, done in ((0, before, False), (len(before), turn.chats[side][-1].content, True)):
+                    while is_endless and done and json.dumps({"stop": turn.number}) not in turns.read_text():
+                        time.sleep(0.02)
                     emit(
                         events.Said(
                             at=datetime.now(UTC),
@@ -50,6 +57,7 @@ def serve(run_dir: Path) -> NoReturn:
                             text=text,
                             tokens=1,
                             done=done,
+                            stopped=is_endless and done,
                         )
                     )
             answered += 1

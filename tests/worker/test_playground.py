@@ -80,6 +80,21 @@ def test_turns_go_to_the_trainer_and_answers_come_back(tuned: Job, start_worker:
     assert job.end_message == "closed"
 
 
+def test_an_answer_is_stopped_by_hand_and_by_closing(tuned: Job, start_worker: Start) -> None:
+    session = start_session(tuned)
+    ask(session, "never end")
+    start_worker()
+    wait_for(lambda: PlaygroundAnswer.objects.filter(turn__session=session).exists())
+    playground.stop_answer(session, actor=tuned.created_by)
+    wait_for(lambda: len(answers(session)) == 2)
+    assert PlaygroundAnswer.objects.filter(turn__session=session, is_stopped=True).count() == 2
+    ask(session, "never end")
+    wait_for(lambda: PlaygroundAnswer.objects.filter(turn__session=session).count() == 3)
+    playground.close(session, actor=tuned.created_by)
+    assert ended(Job.objects.get(pk=session.job_id)) == (JobState.SUCCEEDED, EndReason.COMPLETED)
+    assert len(answers(session)) == 4
+
+
 def test_cancel_ends_a_session(tuned: Job, start_worker: Start) -> None:
     job = start_session(tuned).job
     worker = start_worker()

@@ -120,7 +120,25 @@ def close(session: PlaygroundSession, *, actor: User) -> None:
         closed = PlaygroundSession.objects.filter(pk=session.pk, closed_at=None)
         if session.job.is_ended or closed.update(closed_at=timezone.now()) != 1:
             raise Conflict("This session has ended already.")
+        # The answer that is being written ends with what was said: nobody waits for it any more.
+        _stop_answers(session)
         record("closed session", session.job, actor=actor)
+
+
+def stop_answer(session: PlaygroundSession, *, actor: User) -> None:
+    """Have the worker end the answer that is being written, and keep what was said. Raises Conflict without one."""
+    with transaction.atomic():
+        PlaygroundSession.objects.select_for_update().get(pk=session.pk)
+        job = Job.objects.get(pk=session.job_id)
+        if job.is_ended or not _unanswered(session) or not _stop_answers(session):
+            raise Conflict("No answer is being written any more.")
+        record("stopped answer", job, actor=actor)
+
+
+def _stop_answers(session: PlaygroundSession) -> bool:
+    """Stop the last turn; return whether it was not stopped before. Without effect on answers that are done."""
+    last = session.turns.order_by("-number").first()
+    return last is not None and session.turns.filter(pk=last.pk, stopped_at=None).update(stopped_at=timezone.now()) == 1
 
 
 def waiting_turns(job: Job) -> Turns:
@@ -130,17 +148,18 @@ def waiting_turns(job: Job) -> Turns:
         return Turns(closed=True)
     sides = job.playground_spec.sides
     chats: dict[Side, list[Message]] = {side: [] for side in sides}
-    waiting = []
+    waiting, stopped = [], []
     for turn in session.turns.all():
         answers = {answer.side: answer for answer in turn.answers.all()}
         question = Message(role="user", content=turn.question)
         asked = {side: (*chats[side], question) for side in sides}
         if not all(side in answers and answers[side].is_done for side in sides):
             waiting.append(ChatTurn(number=turn.number, chats=asked))
+            stopped += [turn.number] if turn.stopped_at else []
             continue
         for side in sides:
             chats[side] += _exchange(turn, side)
-    return Turns(turns=tuple(waiting), closed=session.closed_at is not None)
+    return Turns(turns=tuple(waiting), closed=session.closed_at is not None, stopped=tuple(stopped))
 
 
 def said_before(turn: PlaygroundTurn, side: Side) -> tuple[Message, ...]:
@@ -159,16 +178,18 @@ def keep_answers(attempt: Attempt, pieces: Iterable[Said]) -> None:
         answer.text = answer.text[: piece.at_character] + piece.text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
         answer.tokens = min(piece.tokens, 2**31 - 1)
         answer.is_done = piece.done
-        answer.is_cut = piece.done and not piece.natural_stop and piece.error is None
+        answer.is_stopped = piece.stopped
+        answer.is_cut = piece.done and not piece.natural_stop and piece.error is None and not piece.stopped
+        answer.seconds = piece.seconds
         answer.error = (piece.error or "").replace("\x00", "\N{REPLACEMENT CHARACTER}")
         answer.save()
 
 
 def _exchange(turn: PlaygroundTurn, side: Side) -> tuple[Message, ...]:
     """Return a question and its answer by `side`. Nothing for what a side could not answer: it is not asked that again,
-    as a turn that was too long would refuse all after it."""
+    as a turn that was too long would refuse all after it. Nor for an answer that was stopped before its first word."""
     said = next((answer for answer in turn.answers.all() if answer.side == side), None)
-    if said is None or not said.is_done or said.error:
+    if said is None or not said.is_done or said.error or (said.is_stopped and not said.text):
         return ()
     return Message(role="user", content=turn.question), Message(role="assistant", content=said.text)
 

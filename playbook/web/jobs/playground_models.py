@@ -19,13 +19,14 @@ class PlaygroundSession(models.Model):
 
 
 class PlaygroundTurn(models.Model):
-    """One question, numbered from 1."""
+    """One question, numbered from 1. `stopped_at`: when somebody ended its answers."""
 
     session = models.ForeignKey(PlaygroundSession, on_delete=models.CASCADE, related_name="turns")
     number = models.PositiveIntegerField()
     question = models.TextField()
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     asked_at = models.DateTimeField(auto_now_add=True)
+    stopped_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["session", "number"]
@@ -36,7 +37,8 @@ class PlaygroundTurn(models.Model):
 
 
 class PlaygroundAnswer(models.Model):
-    """What one side said so far."""
+    """What one side said so far. `seconds`: how long the model computed for it; `is_cut`: at the limit of tokens;
+    `is_stopped`: by a person."""
 
     turn = models.ForeignKey(PlaygroundTurn, on_delete=models.CASCADE, related_name="answers")
     side = models.CharField(max_length=10)
@@ -44,6 +46,8 @@ class PlaygroundAnswer(models.Model):
     tokens = models.PositiveIntegerField(default=0)
     is_done = models.BooleanField(default=False)
     is_cut = models.BooleanField(default=False)
+    is_stopped = models.BooleanField(default=False)
+    seconds = models.FloatField(null=True)
     error = models.TextField(blank=True)
 
     class Meta:
@@ -55,3 +59,7 @@ class PlaygroundAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.side} on {self.turn}"
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        return self.tokens / self.seconds if self.seconds else None

@@ -2,35 +2,33 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
-from django_htmx.http import HttpResponseClientRefresh
+from django_htmx.http import HTMX_STOP_POLLING
 
 from playbook.contracts.dataset import Split
-from playbook.contracts.playground import MAX_QUESTION_CHARACTERS, MAX_TURNS, Side
-from playbook.contracts.prompting import MAX_PROMPT_CHARACTERS, PromptSettings
+from playbook.contracts.playground import MAX_TURNS, Side
+from playbook.contracts.prompting import INPUT, PromptSettings
 from playbook.contracts.run_spec import BaseModelRef
 from playbook.contracts.states import JobState
 from playbook.datasets.rows import rows_from
 from playbook.web.common import blobs
 from playbook.web.common.permissions import Conflict
 from playbook.web.common.requests import HtmxRequest, wants_fragment
-from playbook.web.datasets.models import Dataset
 from playbook.web.jobs import actions, playground, queries
 from playbook.web.jobs.compare import is_number
 from playbook.web.jobs.models import Job, JobKind, PlaygroundAnswer, PlaygroundSession, PlaygroundTurn
+from playbook.web.jobs.playground_forms import QuestionForm, RowForm, SessionForm
 from playbook.web.jobs.playground_rows import save_turn
-from playbook.web.jobs.prompt_views import base_models
 from playbook.web.usecases.models import UseCase, may_write
 from playbook.web.usecases.permissions import get_use_case, get_visible, require_role, signed_in
 
 LABELS = {Side.BASE: "Base model", Side.TUNED: "With the adapter"}
-DEFAULT_MAX_NEW_TOKENS = 128
 
 
 @dataclass(frozen=True)
@@ -39,60 +37,6 @@ class ShownTurn:
 
     turn: PlaygroundTurn
     answers: tuple[tuple[Side, str, PlaygroundAnswer | None], ...]
-
-
-class SessionForm(forms.Form):
-    """With a job, the base model is that of its adapter."""
-
-    base_model = forms.ChoiceField()
-    system = forms.CharField(
-        required=False,
-        label="System message",
-        max_length=MAX_PROMPT_CHARACTERS,
-        widget=forms.Textarea(attrs={"rows": 4}),
-        help_text="Both sides are asked with it. A tuned model answers best with the words that it was trained with.",
-    )
-    max_new_tokens = forms.IntegerField(
-        min_value=1, max_value=1024, initial=DEFAULT_MAX_NEW_TOKENS, help_text="An answer is cut after so many tokens."
-    )
-
-    def __init__(self, *args: Any, tuned_job: Job | None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if tuned_job is not None:
-            del self.fields["base_model"]
-            return
-        field = self.fields["base_model"]
-        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - declared above
-        field.choices = [(name, name) for name in base_models()]
-
-
-class QuestionForm(forms.Form):
-    question = forms.CharField(
-        max_length=MAX_QUESTION_CHARACTERS, widget=forms.Textarea(attrs={"rows": 3}), label="Your message"
-    )
-
-    def clean_question(self) -> str:
-        return str(self.cleaned_data["question"]).replace("\r\n", "\n")
-
-
-class RowForm(forms.Form):
-    """The dataset of the use case that gets the row, and the answer to learn."""
-
-    dataset = forms.ModelChoiceField(queryset=Dataset.objects.none(), empty_label=None)
-    answer = forms.CharField(
-        max_length=100_000,
-        widget=forms.Textarea(attrs={"rows": 6}),
-        help_text="What the model should have said. Correct it before you save it.",
-    )
-
-    def __init__(self, *args: Any, use_case: UseCase, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        field = self.fields["dataset"]
-        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - declared above
-        field.queryset = Dataset.objects.filter(use_case=use_case).prefetch_related("versions__files")
-
-    def clean_answer(self) -> str:
-        return str(self.cleaned_data["answer"]).replace("\r\n", "\n")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -104,19 +48,18 @@ def new(request: HtmxRequest) -> HttpResponse:
         tuned = get_visible(user, Job.objects.runs().select_related("use_case"), pk=int(request.GET["job"]))
     use_case = tuned.use_case if tuned else get_use_case(user, request.GET.get("use_case", ""))
     require_role(user, use_case)
-    form = SessionForm(request.POST or None, tuned_job=tuned, initial={"system": _system_of(tuned)})
+    form = SessionForm(request.POST or None, tuned_job=tuned, initial=_prompt_of(tuned))
     status = 200
     if request.method == "POST":
         status = 422
         if form.is_valid():
             cleaned = form.cleaned_data
-            prompt = tuned.run_spec.prompt if tuned else PromptSettings()
             try:
                 session = playground.start_session(
                     use_case=use_case,
                     base_model=tuned.run_spec.base_model if tuned else BaseModelRef(id=cleaned["base_model"]),
                     tuned_job=tuned,
-                    prompt=prompt.model_copy(update={"system": cleaned["system"], "examples": ()}),
+                    prompt=PromptSettings(system=cleaned["system"], user_template=cleaned["user_template"]),
                     max_new_tokens=cleaned["max_new_tokens"],
                     started_by=user,
                 )
@@ -157,11 +100,28 @@ def session(request: HtmxRequest, pk: int) -> HttpResponse:
                 if not wants_fragment(request):
                     return redirect(f"{found.job.get_absolute_url()}#ask")
                 form, status = QuestionForm(), 200
-    if wants_fragment(request):
-        if found.job.is_ended and request.method != "POST":
-            return HttpResponseClientRefresh()
-        return render(request, "jobs/_playground.html", _context(request, found, form), status=status)
-    return render(request, "jobs/playground_detail.html", _context(request, found, form), status=status)
+    context = _context(request, found, form)
+    if not wants_fragment(request):
+        return render(request, "jobs/playground_detail.html", context, status=status)
+    if request.method == "POST":
+        return render(request, "jobs/_playground.html", context, status=status)
+    return _news(request, context)
+
+
+def _news(request: HtmxRequest, context: dict[str, Any]) -> HttpResponse:
+    """Answer the page that asks for news: 204 without any; else the status line and those answers that were not whole
+    when it asked last, so that what somebody selects or writes elsewhere stays. 286 ends the asking."""
+    if context["job"].is_ended:
+        status = HTMX_STOP_POLLING
+    elif request.GET.get("seen") == context["marker"]:
+        return HttpResponse(status=204)
+    else:
+        status = 200
+    open_before = set(request.GET.get("open", "").split(","))
+    turns_before = int(request.GET["turns"]) if is_number(request.GET.get("turns", "")) else 0
+    known, new = context["turns"][:turns_before], context["turns"][turns_before:]
+    changed = [(row, one) for row in known for one in row.answers if f"{row.turn.number}-{one[0]}" in open_before]
+    return render(request, "jobs/_playground_news.html", {**context, "changed": changed, "new": new}, status=status)
 
 
 @require_POST
@@ -177,6 +137,20 @@ def close(request: HtmxRequest, pk: int) -> HttpResponse:
     except Conflict as conflict:
         messages.error(request, str(conflict))
     return redirect(found.job)
+
+
+@require_POST
+def stop(request: HtmxRequest, pk: int) -> HttpResponse:
+    """End the answer that is being written, and keep what was said."""
+    found = _session(request, pk)
+    user = signed_in(request)
+    require_role(user, found.job.use_case)
+    try:
+        playground.stop_answer(found, actor=user)
+    except Conflict as conflict:
+        messages.error(request, str(conflict))
+    # The worker writes the end; the page that asks for news shows it.
+    return HttpResponse(status=204) if wants_fragment(request) else redirect(f"{found.job.get_absolute_url()}#ask")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -218,26 +192,69 @@ def _context(request: HtmxRequest, found: PlaygroundSession, form: QuestionForm)
     job = found.job
     spec = job.playground_spec
     turns = [_shown(turn, spec.sides) for turn in found.turns.select_related("asked_by").prefetch_related("answers")]
-    answering = any(answer is None or not answer.is_done for turn in turns for _, _, answer in turn.answers)
+    open_answers = [
+        f"{row.turn.number}-{side}"
+        for row in turns
+        for side, _, answer in row.answers
+        if not (answer and answer.is_done)
+    ]
+    answering = bool(open_answers)
     waiting = job.state == JobState.QUEUED
+    position = Job.objects.with_position().get(pk=job.pk).position if waiting else None
+    nobody_can = waiting and not queries.offers_base_model(job.base_model)
+    words = _state_words(found, answering=answering)
+    is_stopping = answering and turns[-1].turn.stopped_at is not None
     return {
         "session": found,
         "job": job,
         "spec": spec,
         "turns": turns,
         "answering": answering,
+        "open_answers": ",".join(open_answers),
+        "is_stopping": is_stopping,
+        "state_words": words,
         "is_full": len(turns) >= MAX_TURNS,
-        "position": Job.objects.with_position().get(pk=job.pk).position if waiting else None,
-        "nobody_can": waiting and not queries.offers_base_model(job.base_model),
+        "position": position,
+        "nobody_can": nobody_can,
         "form": form,
         "may_write": may_write(job.use_case.roles_of(signed_in(request))),
         "every": "700ms" if answering or job.state != JobState.RUNNING else "3s",
+        "marker": _marker(words, job.state, position, nobody_can, is_stopping, turns),
     }
+
+
+def _state_words(found: PlaygroundSession, *, answering: bool) -> str:
+    """Return what the session does, in the words of somebody who talks to it."""
+    state = found.job.state
+    if found.closed_at and not found.job.is_ended:
+        return "closing"
+    if state == JobState.VALIDATING_FILES:
+        return "loading the model"
+    if state == JobState.RUNNING:
+        return "answering" if answering else "ready"
+    return str(state).replace("_", " ")
+
+
+def _marker(*seen: Any) -> str:
+    """Return a short digest of everything on the page that changes while nobody writes."""
+    *line, turns = seen
+    said = [
+        (row.turn.number, side, answer and (answer.text, answer.tokens, answer.is_done, answer.error))
+        for row in turns
+        for side, _, answer in row.answers
+    ]
+    return sha256(repr((line, said)).encode()).hexdigest()[:16]
 
 
 def _shown(turn: PlaygroundTurn, sides: Iterable[Side]) -> ShownTurn:
     answers = {answer.side: answer for answer in turn.answers.all()}
     return ShownTurn(turn, tuple((side, LABELS[side], answers.get(side)) for side in sides))
+
+
+def _prompt_of(tuned: Job | None) -> dict[str, str]:
+    """Return what the form starts with: the prompt that a tuned model was trained with."""
+    template = tuned.run_spec.prompt.user_template if tuned else INPUT
+    return {"system": _system_of(tuned), "user_template": template}
 
 
 def _system_of(tuned: Job | None) -> str:

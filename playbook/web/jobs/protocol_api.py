@@ -137,9 +137,10 @@ def append_events(request: HttpRequest, job_id: int, attempt: int, offset: Offse
     auth=JobToken(),
     response={200: Turns, 401: Refusal, 404: Refusal, 409: Refusal},
 )
-def turns(request: HttpRequest, job_id: int, attempt: int) -> Turns:
-    """What waits for an answer in a playground session."""
-    return playground.waiting_turns(_attempt(request, job_id, number=attempt).job)
+def turns(request: HttpRequest, job_id: int, attempt: int, stops: bool = False) -> Turns:
+    """What waits for an answer in a playground session. `stops`: the worker reads which answers are to end."""
+    waiting = playground.waiting_turns(_attempt(request, job_id, number=attempt).job)
+    return waiting if stops else waiting.model_copy(update={"stopped": ()})
 
 
 @api.get(

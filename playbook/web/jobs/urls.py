@@ -15,6 +15,7 @@ urlpatterns = [
     path("playground/new/", playground_views.new, name="new_playground"),
     path("<int:pk>/playground/", playground_views.session, name="playground"),
     path("<int:pk>/playground/close/", playground_views.close, name="close_playground"),
+    path("<int:pk>/playground/stop/", playground_views.stop, name="stop_answer"),
     path("<int:pk>/playground/<int:number>/save/", playground_views.save, name="save_turn"),
     path("workers/", views.workers, name="workers"),
     path("<int:pk>/", views.detail, name="detail"),

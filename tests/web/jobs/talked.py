@@ -33,8 +33,8 @@ def talked(use_case: UseCase, person: User, tuned: Job) -> PlaygroundSession:
     send_events(
         claim.attempt,
         {"kind": "ready", "seconds": 2.0},
-        said(1, Side.BASE, "I am sorry to hear that. Printers are " * 4, done=True, natural_stop=False),
-        said(1, Side.TUNED, FIELDS, done=True),
+        said(1, Side.BASE, "I am sorry to hear that. Printers are " * 4, done=True, natural_stop=False, seconds=4.1),
+        said(1, Side.TUNED, FIELDS, done=True, seconds=3.2),
     )
     playground.ask(session, question="The lift waits.", actor=person)
     send_events(claim.attempt, said(2, Side.BASE, "A lift is a"))

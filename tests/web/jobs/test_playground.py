@@ -1,5 +1,7 @@
 """The playground: sessions in the queue, turns out to the worker, answers back into the page, rows into a dataset."""
 
+import re
+
 import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
@@ -15,6 +17,7 @@ from playbook.web.common import blobs
 from playbook.web.common.permissions import Conflict
 from playbook.web.jobs import actions, playground
 from playbook.web.jobs.models import Artifact, Attempt, Job, PlaygroundAnswer, PlaygroundSession
+from playbook.web.jobs.playground_forms import QuestionForm
 from playbook.web.usecases.actions import add_member
 from playbook.web.usecases.models import UseCase
 from tests.web.jobs.conftest import Caller
@@ -106,13 +109,13 @@ def test_text_grows_while_it_is_generated(
     client.force_login(alice)
     playground.ask(session, question="first", actor=alice)
     send_events(claimed, {"kind": "ready", "seconds": 1.0}, said(1, "base", "Hel"))
-    first = client.get(url_of(session), headers=HTMX).content.decode()
-    assert "Hel<span" in first
+    first = client.get(url_of(session)).content.decode()
+    assert '<span class="said">Hel</span><span class="cursor"' in first
     assert 'hx-trigger="every 700ms"' in first
     send_events(claimed, said(1, "base", "lo <b>", at_character=3))
-    assert "Hello &lt;b&gt;" in client.get(url_of(session), headers=HTMX).content.decode()
+    assert "Hello &lt;b&gt;" in client.get(url_of(session)).content.decode()
     answered(claimed, 1)
-    done = client.get(url_of(session), headers=HTMX).content.decode()
+    done = client.get(url_of(session)).content.decode()
     assert "base 1" in done
     assert 'hx-trigger="every 3s"' in done
     session.job.refresh_from_db()
@@ -176,8 +179,12 @@ def test_an_adapter_that_is_gone_is_a_conflict(tuned: Job, use_case: UseCase, al
 
 def test_questions_are_bounded(session: PlaygroundSession, claimed: Attempt, alice: User, client: Client) -> None:
     client.force_login(alice)
-    long = client.post(url_of(session), {"question": "x" * (MAX_QUESTION_CHARACTERS + 1)})
+    assert "maxlength" not in str(QuestionForm())
+    long = client.post(url_of(session), {"question": "x" * (MAX_QUESTION_CHARACTERS + 200)})
     assert (long.status_code, session.turns.count()) == (422, 0)
+    assert "This has 8,200 characters, 200 more than the limit of 8,000." in long.content.decode()
+    just = "x\r\n" * (MAX_QUESTION_CHARACTERS // 2)
+    assert QuestionForm({"question": f"{just[:-3]}yz"}).errors == {}
     playground.ask(session, question="first", actor=alice)
     early = client.post(url_of(session), {"question": "second"})
     assert early.status_code == 409
@@ -280,7 +287,9 @@ def test_the_page_says_where_it_waits_and_closing_it_then_cancels(
     session.job.refresh_from_db()
     assert session.job.state == JobState.CANCELLED
     ended = client.get(url_of(session), headers=HTMX)
-    assert ended["HX-Refresh"] == "true"
+    news = ended.content.decode()
+    assert (ended.status_code, "hx-trigger" in news) == (286, False)
+    assert ('<div id="ask" hx-swap-oob="delete">' in news, "Start another session" in news) == (True, True)
 
 
 def test_closing_a_running_session_tells_the_worker(
@@ -349,3 +358,118 @@ def test_the_page_asks_as_often_for_three_turns_as_for_one(
     talk(3)
     with django_assert_num_queries(len(first)):
         client.get(url_of(session), headers=HTMX)
+
+
+def poll(page: str) -> str:
+    """Return the path that the status line of a page asks for news."""
+    found = re.search(r'id="pulse" hx-get="([^"]+)"', page)
+    assert found is not None
+    return found[1].replace("&amp;", "&")
+
+
+def test_asking_for_news_brings_only_what_changed(
+    client: Client, session: PlaygroundSession, claimed: Attempt, alice: User
+) -> None:
+    client.force_login(alice)
+    playground.ask(session, question="first", actor=alice)
+    answered(claimed, 1)
+    playground.ask(session, question="second", actor=alice)
+    send_events(claimed, {"kind": "ready", "seconds": 1.0}, said(2, "base", "whole", done=True))
+    where = poll(client.get(url_of(session)).content.decode())
+    assert client.get(where, headers=HTMX).status_code == 204
+    send_events(claimed, said(2, "tuned", "half"))
+    news = client.get(where, headers=HTMX).content.decode()
+    assert re.findall(r'id="(answer-[^"]+)"', news) == ["answer-2-tuned"]
+    assert ("half" in news, "first" in news, "<form id=" in news) == (True, False, False)
+    again = poll(news)
+    assert client.get(again, headers=HTMX).status_code == 204
+    send_events(claimed, said(2, "tuned", "half and half", done=True))
+    playground.ask(session, question="of another tab", actor=alice)
+    news = client.get(again, headers=HTMX).content.decode()
+    assert re.findall(r'id="(answer-[^"]+)"', news) == ["answer-2-tuned", "answer-3-base", "answer-3-tuned"]
+    assert '<div hx-swap-oob="beforeend:#turns">' in news
+
+
+def test_the_page_says_in_its_words_what_the_session_does(
+    client: Client, session: PlaygroundSession, alice: User, caller: Caller
+) -> None:
+    client.force_login(alice)
+
+    def words() -> str:
+        page = client.get(url_of(session)).content.decode()
+        found = re.search(r'role="status">\s*<span class="badge[^"]*">([^<]*)<', page)
+        assert found is not None
+        return found[1]
+
+    seen = [words()]
+    worker, _ = actions.create_worker(name="gpu-1", created_by=None)
+    claim = actions.claim_next_job(worker, make_capabilities())
+    assert claim is not None
+    seen.append(words())
+    send_events(claim.attempt, {"kind": "ready", "seconds": 1.0})
+    seen.append(words())
+    playground.ask(session, question="first", actor=alice)
+    seen.append(words())
+    playground.close(session, actor=alice)
+    assert [*seen, words()] == ["queued", "loading the model", "ready", "answering", "closing"]
+
+
+def test_an_answer_shows_what_it_cost(
+    client: Client, session: PlaygroundSession, claimed: Attempt, alice: User
+) -> None:
+    client.force_login(alice)
+    playground.ask(session, question="first", actor=alice)
+    send_events(claimed, said(1, "base", "x", done=True, seconds=1.5), said(1, "tuned", "y", done=True))
+    page = client.get(url_of(session)).content.decode()
+    assert "3 tokens · 1.5 s · 2.0 tokens/s<" in page
+    assert "3 tokens<" in page
+
+
+def test_stopping_an_answer_tells_the_worker_and_keeps_what_was_said(
+    client: Client, session: PlaygroundSession, caller: Caller, alice: User
+) -> None:
+    claim = caller.claimed()
+    attempt = Attempt.objects.get(job=session.job_id)
+    client.force_login(alice)
+    url = f"{url_of(session)}stop/"
+    path = f"/jobs/{claim.job_id}/turns?attempt={claim.attempt}"
+    assert "No answer is being written" in client.post(url, follow=True).content.decode()
+    playground.ask(session, question="first", actor=alice)
+    send_events(attempt, said(1, "base", "half an"))
+    assert 'id="stop"' in client.get(url_of(session)).content.decode()
+    assert client.post(url, headers=HTMX).status_code == 204
+    assert caller.get(f"{path}&stops=true", token=claim.job_token).json()["stopped"] == [1]
+    # A worker of the release before this one does not know the field.
+    assert set(caller.get(path, token=claim.job_token).json()) == {"turns", "closed"}
+    end = {"done": True, "natural_stop": False, "stopped": True}
+    send_events(attempt, said(1, "base", "half an answer", **end), said(1, "tuned", "", **end))
+    page = client.get(url_of(session)).content.decode()
+    assert (page.count(">stopped<"), "cut at" in page, 'id="stop"' in page) == (2, False, False)
+    playground.ask(session, question="second", actor=alice)
+    waiting = playground.waiting_turns(session.job)
+    assert waiting.stopped == ()
+    shown = {side: [message.content for message in chat] for side, chat in waiting.turns[0].chats.items()}
+    assert shown == {"base": ["first", "half an answer", "second"], "tuned": ["second"]}
+
+
+def test_closing_ends_the_answer_that_is_being_written(
+    session: PlaygroundSession, claimed: Attempt, alice: User
+) -> None:
+    playground.ask(session, question="first", actor=alice)
+    playground.close(session, actor=alice)
+    waiting = playground.waiting_turns(session.job)
+    assert ([turn.number for turn in waiting.turns], waiting.stopped, waiting.closed) == ([1], (1,), True)
+
+
+def test_the_template_that_a_model_was_tuned_with_stands_around_what_is_asked(
+    client: Client, tuned: Job, alice: User
+) -> None:
+    tuned.spec["prompt"] = {"user_template": "Ticket: {input}"}
+    tuned.save()
+    client.force_login(alice)
+    url = f"/jobs/playground/new/?job={tuned.pk}"
+    assert ">\nTicket: {input}</textarea>" in client.get(url).content.decode()
+    wrong = client.post(url, {"user_template": "Ticket", "max_new_tokens": 8})
+    assert (wrong.status_code, "Write {input} where the message" in wrong.content.decode()) == (422, True)
+    page = client.post(url, {"user_template": "T: {input}", "max_new_tokens": 8}, follow=True).content.decode()
+    assert ">T: {input}</p>" in page
