@@ -2,27 +2,47 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from csp.utils import build_policy
 from django.conf import settings
 from django.contrib.auth import middleware
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.middleware import gzip
 from django.utils.cache import patch_vary_headers
+from django_htmx.http import HttpResponseClientRedirect
 
 #: The worker protocol authenticates each call by its own bearer token.
 TOKEN_PREFIX = "/api/worker/"  # noqa: S105 - a path
 
 
 class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
-    """Django's middleware, which lets the worker protocol through to its own token check."""
+    """Django's middleware, which lets the worker protocol through to its own token check.
+
+    Whoever was logged out meanwhile comes back to the page that they saw: never to a part of it, nor to an address that
+    only takes POST. htmx goes to the login as a whole: it would put the login page into the part that it asked for.
+    """
 
     def process_view(
         self, request: HttpRequest, view_func: Callable[..., Any], view_args: Any, view_kwargs: Any
     ) -> HttpResponseBase | None:
         if request.path.startswith(TOKEN_PREFIX):
             return None
-        return super().process_view(request, view_func, view_args, view_kwargs)
+        answer = super().process_view(request, view_func, view_args, view_kwargs)
+        if not isinstance(answer, HttpResponseRedirect) or "HX-Request" not in request.headers:
+            return answer
+        to_login = HttpResponseClientRedirect(answer.url)
+        to_login.status_code = 401  # nothing was done; htmx follows the header whatever the status is
+        return to_login
+
+    def handle_no_permission(self, request: HttpRequest, view_func: Callable[..., Any]) -> HttpResponseRedirect:
+        by_htmx = "HX-Request" in request.headers
+        if not by_htmx and request.method in ("GET", "HEAD"):
+            return super().handle_no_permission(request, view_func)
+        seen = urlsplit(request.headers.get("HX-Current-URL" if by_htmx else "Referer", ""))
+        page = seen._replace(scheme="", netloc="").geturl() if seen.netloc == request.get_host() else "/"
+        return redirect_to_login(page, self.get_login_url(view_func), self.get_redirect_field_name(view_func))
 
 
 def vary_on_htmx(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

@@ -1,4 +1,4 @@
-"""Text is compressed for browsers that take it; files and streams are not, and BREACH finds nothing to measure."""
+"""What stands between a request and its view: the login, and compression, in which BREACH finds nothing to measure."""
 
 import gzip
 import re
@@ -9,6 +9,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from playbook.web.accounts.models import User
+from tests.conftest import PASSWORD
 
 ACCEPT = {"Accept-Encoding": "gzip, deflate, br"}
 
@@ -55,3 +56,36 @@ def test_pictures_go_out_as_they_are(client: Client, alice: User, tmp_path: Path
 
     assert "Content-Encoding" not in answer.headers
     assert b"".join(answer.streaming_content) == picture  # type: ignore[attr-defined]
+
+
+PAGE = "http://testserver/decide/should-we-fine-tune/?by=alice#goal"
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize(
+    ("seen", "back"),
+    [
+        (PAGE, "/decide/should-we-fine-tune/%3Fby%3Dalice%23goal"),
+        ("https://elsewhere.example/decide/", "/"),
+        ("", "/"),
+    ],
+)
+def test_htmx_takes_the_whole_page_to_the_login(client: Client, method: str, seen: str, back: str) -> None:
+    answer = getattr(client, method)("/use-cases/", headers={"HX-Request": "true", "HX-Current-URL": seen})
+
+    assert (answer.status_code, answer.content) == (401, b"")
+    assert answer.headers["HX-Redirect"] == f"/account/login/?next={back}"
+
+
+def test_a_form_sent_after_the_session_ended_comes_back_to_its_page(client: Client, alice: User) -> None:
+    answer = client.post("/decide/should-we-fine-tune/start/", headers={"Referer": PAGE})
+
+    assert answer.headers["Location"] == "/account/login/?next=/decide/should-we-fine-tune/%3Fby%3Dalice%23goal"
+    form = {"username": "alice", "password": PASSWORD}
+    assert client.post(answer.headers["Location"], form).headers["Location"] == PAGE.removeprefix("http://testserver")
+
+
+def test_a_page_asked_for_without_a_session_is_the_one_that_follows_the_login(client: Client) -> None:
+    answer = client.get("/decide/?q=goal", headers={"Referer": PAGE})
+
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/account/login/?next=/decide/%3Fq%3Dgoal")
