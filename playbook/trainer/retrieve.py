@@ -6,7 +6,7 @@ Documents are cut into passages at sentence ends. No torch here; `embed` searche
 import hashlib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,22 @@ from playbook.trainer.errors import RunError
 from playbook.trainer.folder import RunFolder
 
 _WORD = re.compile(r"\w+")
-_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|\n\s*\n")
+_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+|\n\s*\n")
+#: Letters of scripts that put no blank between words: Thai, Lao, Burmese, Khmer, kana, Han.
+_DENSE = (
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    r"\uff66-\uff9f\U00020000-\U0003134f"
+)
+_HAS_DENSE = re.compile(f"[{_DENSE}]")
+_DENSE_SENTENCE_END = re.compile(r"(?<=[。！？])(?=\S)")
+_RUN = re.compile(rf"[{_DENSE}]+|[^\W{_DENSE}]+")
+#: A word that is longer, such as a row of a table without blanks, is cut, after a mark where it has one.
+_LONGEST_WORD = 40
+#: Two letters of a dense script count as one word of a passage.
+_PART_OF_WORD = re.compile(
+    rf"[{_DENSE}]{{1,2}}[。、，！？」』）]?|[^{_DENSE}]{{0,{_LONGEST_WORD - 1}}}(?![{_DENSE}])\W"
+    rf"|[^{_DENSE}]{{1,{_LONGEST_WORD}}}"
+)
 
 
 @dataclass(frozen=True)
@@ -123,10 +138,28 @@ class PassageIndex:
 def words_of(text: str) -> list[str]:
     """Return the words as they are compared: in lower case, numbers included.
 
+    In scripts without blanks between words each pair of neighbours stands for a word, as in Lucene's CJKAnalyzer: a
+    whole sentence as one word, which is what the tokenizer of bm25s makes of it too, is found by that sentence alone.
+
     >>> words_of("Plan B-2 costs €40.")
     ['plan', 'b', '2', 'costs', '40']
+    >>> words_of("返金は30日以内")
+    ['返金', '金は', '30', '日以', '以内']
     """
-    return _WORD.findall(text.lower())
+    text = text.lower()
+    if not _is_dense(text):
+        return _WORD.findall(text)
+    return [word for run in _RUN.findall(text) for word in _words_of_run(run)]
+
+
+def _words_of_run(run: str) -> list[str]:
+    if len(run) == 1 or not _is_dense(run[0]):
+        return [run]
+    return [run[at : at + 2] for at in range(len(run) - 1)]
+
+
+def _is_dense(text: str) -> bool:
+    return not text.isascii() and _HAS_DENSE.search(text) is not None
 
 
 def load_documents(folder: RunFolder, file: DocumentsFile) -> tuple[Document, ...]:
@@ -151,7 +184,11 @@ def load_documents(folder: RunFolder, file: DocumentsFile) -> tuple[Document, ..
 
 
 def cut(documents: Sequence[Document], *, words: int) -> list[Passage]:
-    """Return the documents in passages of at most `words` words, cut at sentence ends where that is possible."""
+    """Return the documents in passages of at most `words` words, cut at sentence ends where that is possible.
+
+    A word counts once for every 40 characters, and for every two letters of a script without blanks: whatever a
+    document holds, its passages are bounded.
+    """
     return [
         Passage(document.id, document.title, text) for document in documents for text in _pieces(document.text, words)
     ]
@@ -160,15 +197,33 @@ def cut(documents: Sequence[Document], *, words: int) -> list[Passage]:
 def _pieces(text: str, limit: int) -> list[str]:
     pieces: list[str] = []
     held: list[str] = []
-    for sentence in _SENTENCE_END.split(text):
-        said = sentence.split()
+    for said in _sentences(text):
         if held and len(held) + len(said) > limit:
-            pieces.append(" ".join(held))
+            pieces.append("".join(held).rstrip())
             held = []
         held += said
         # A sentence longer than a passage, such as a table without full stops; in one pass, as it may be a whole file.
         if len(held) > limit:
             full = (len(held) - 1) // limit * limit
-            pieces += [" ".join(held[at : at + limit]) for at in range(0, full, limit)]
+            pieces += ["".join(held[at : at + limit]).rstrip() for at in range(0, full, limit)]
             held = held[full:]
-    return [*pieces, " ".join(held)] if held else pieces
+    return [*pieces, "".join(held).rstrip()] if held else pieces
+
+
+def _sentences(text: str) -> Iterator[list[str]]:
+    """Yield the words of each sentence, with a blank after those that have one."""
+    for sentence in _SENTENCE_END.split(text):
+        parts = _DENSE_SENTENCE_END.split(sentence) if _is_dense(sentence) else [sentence]
+        for number, part in enumerate(parts, start=1):
+            words = [piece for word in part.split() for piece in _cut_word(word)]
+            if words and number < len(parts):
+                words[-1] = words[-1].rstrip()  # the next sentence follows without a blank
+            yield words
+
+
+def _cut_word(word: str) -> list[str]:
+    """Return a word in the pieces that count, the last with a blank."""
+    if len(word) <= _LONGEST_WORD and not _is_dense(word):
+        return [f"{word} "]
+    pieces = _PART_OF_WORD.findall(word)
+    return [*pieces[:-1], f"{pieces[-1]} "]

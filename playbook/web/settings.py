@@ -191,6 +191,8 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEBUG
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+# Above the 2,000 text files of a document set, so that its form can say how many are too many.
+DATA_UPLOAD_MAX_NUMBER_FILES = 2_500
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 CONTENT_SECURITY_POLICY = {

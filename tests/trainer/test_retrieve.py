@@ -105,6 +105,44 @@ def test_a_needle_in_a_document_of_5_mb_is_found() -> None:
     )
 
 
+@pytest.mark.parametrize("joint", ["", ",", "/"])
+def test_a_word_without_end_is_cut_into_bounded_passages_and_what_stands_in_it_is_found(joint: str) -> None:
+    text = joint.join(["abcdefghij"] * 5_000) + ",vault4711," + joint.join(["klmnopqrst"] * 5_000)
+    passages = cut([Document(id="a", text=text)], words=20)
+    assert "".join(passage.text for passage in passages) == text
+    assert max(len(passage.text) for passage in passages) <= 20 * 41
+    (found,) = PassageIndex(passages).find("Where is vault4711?", 3)
+    assert "vault4711" in found.text
+
+
+@pytest.mark.parametrize(
+    ("filler", "needle", "question"),
+    [
+        ("这是一个没有人会问的句子。", "退款期限为收到商品后三十天。", "退款期限是多少天？"),
+        ("これはだれも聞かない文です。", "保証期間は購入日から二年間です。", "保証期間はどのくらいですか？"),
+        ("这是一个没有人会问的句子", "退款期限为三十天", "退款期限"),
+        ("ประโยคนี้ไม่มีใครถาม", "ระยะเวลารับประกันสองปี", "ระยะเวลารับประกัน"),
+    ],
+)
+def test_scripts_without_blanks_are_cut_and_found(filler: str, needle: str, question: str) -> None:
+    text = filler * 400 + needle + filler * 400
+    passages = cut([Document(id="a", text=text)], words=60)
+    assert "".join(passage.text for passage in passages) == text
+    assert max(len(passage.text) for passage in passages) <= 60 * 3
+    assert needle[:4] in PassageIndex(passages).find(question, 1)[0].text
+
+
+def test_dense_sentences_are_cut_at_their_ends_and_blanks_stay() -> None:
+    text = "退款期限为三十天。 Refunds take 30 days. 运费由买家承担。请联系我们。"
+    assert [passage.text for passage in cut([Document(id="a", text=text)], words=6)] == [
+        "退款期限为三十天。",
+        "Refunds take 30 days.",
+        "运费由买家承担。",
+        "请联系我们。",
+    ]
+    assert [passage.text for passage in cut([Document(id="a", text=text)], words=60)] == [text]
+
+
 def documents_file(folder: Path, content: bytes) -> DocumentsFile:
     (folder / "inputs").mkdir()
     (folder / "inputs" / "documents.jsonl").write_bytes(content)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from django.db import transaction
 
-from playbook.contracts.documents import BadDocuments, Document, read_documents
+from playbook.contracts.documents import MAX_DOCUMENTS, BadDocuments, Document, read_documents
 from playbook.contracts.prompting import MAX_DOCUMENTS_BYTES
 from playbook.web.accounts.models import User
 from playbook.web.common import blobs
@@ -35,20 +35,36 @@ def documents_in(files: Sequence[BroughtFile]) -> tuple[Document, ...]:
     Raises BadDocuments naming the file and, of JSONL, the lines that are wrong.
     """
     require_size(sum(len(file.content) for file in files))
-    found: list[Document] = []
+    found: dict[str, Document] = {}
+    brought_in: dict[str, str] = {}
     for file in files:
-        suffix = PurePath(file.name).suffix.lower()
-        if suffix in JSON_LINES:
-            try:
-                found += read_documents(file.content.splitlines())
-            except BadDocuments as error:
-                raise BadDocuments(f"{file.name}: {error}") from error
-        elif suffix in PLAIN_TEXT:
-            found.append(_of_text(file))
-        else:
-            raise BadDocuments(f"{file.name}: convert it to one of {', '.join((*JSON_LINES, *PLAIN_TEXT))}")
-    # Once more over all of them: an id may not come twice, and there must be some.
-    return read_documents(_lines(found))
+        for document in _documents_of(file):
+            if document.id in found:
+                raise BadDocuments(_brought_twice(file.name, brought_in[document.id], document.id))
+            found[document.id], brought_in[document.id] = document, file.name
+        if len(found) > MAX_DOCUMENTS:
+            raise BadDocuments(f"more than {MAX_DOCUMENTS:,} documents; join short ones, or bring fewer")
+    if not found:
+        raise BadDocuments("no file was brought; choose at least one")
+    return tuple(found.values())
+
+
+def _documents_of(file: BroughtFile) -> tuple[Document, ...]:
+    suffix = PurePath(file.name).suffix.lower()
+    if suffix in PLAIN_TEXT:
+        return (_of_text(file),)
+    if suffix not in JSON_LINES:
+        raise BadDocuments(f"{file.name}: convert it to one of {', '.join((*JSON_LINES, *PLAIN_TEXT))}")
+    try:
+        return read_documents(file.content.splitlines())
+    except BadDocuments as error:
+        raise BadDocuments(f"{file.name}: {error}") from error
+
+
+def _brought_twice(name: str, first: str, found: str) -> str:
+    if name == first:
+        return f"{name}: two files have this name, and a document is known by the name of its file; rename one of them"
+    return f"{name}: the document {found!r} is in {first} as well; give one of them another id"
 
 
 def require_size(size_bytes: int) -> None:

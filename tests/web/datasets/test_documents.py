@@ -58,7 +58,11 @@ def test_files_become_one_set_of_documents(client: Client, use_case: UseCase, al
         ([("a.txt", b"\xff\xfe")], "a.txt: not UTF-8 text (byte 0)"),
         ([("a.md", b"a\x00b")], "a.md: holds NUL characters"),
         ([("a.pdf", b"%PDF")], "a.pdf: convert it to one of"),
-        ([("a.txt", b"x"), ("a.txt", b"y")], "the id &#x27;a.txt&#x27; was used before"),
+        ([("a.txt", b"x"), ("a.txt", b"y")], "a.txt: two files have this name"),
+        (
+            [("a.txt", b"x"), ("b.jsonl", b'{"id": "a.txt", "text": "y"}')],
+            "b.jsonl: the document &#x27;a.txt&#x27; is in a.txt as well",
+        ),
     ],
 )
 def test_what_cannot_be_searched_is_refused_with_the_reason(
@@ -69,6 +73,16 @@ def test_what_cannot_be_searched_is_refused_with_the_reason(
     assert answer.status_code == 422
     assert words in answer.content.decode()
     assert DocumentSet.objects.count() == 0
+
+
+@pytest.mark.parametrize(("count", "status"), [(2_000, 302), (2_001, 422)])
+def test_as_many_files_are_taken_as_the_form_says(
+    client: Client, use_case: UseCase, alice: User, count: int, status: int
+) -> None:
+    client.force_login(alice)
+    answer = client.post(NEW, {"name": "x", "brought": [file(f"{n}.txt", b"text") for n in range(count)]})
+    assert answer.status_code == status
+    assert list(DocumentSet.objects.values_list("documents", flat=True)) == ([2_000] if status == 302 else [])
 
 
 def test_a_document_of_50_mb_is_refused_by_either_limit(
