@@ -9,6 +9,7 @@ from tests.benchmarks import (
     bench_datasets,
     bench_decisions,
     bench_demo,
+    bench_documents,
     bench_generation,
     bench_intervals,
     bench_jobs,
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "jobs": bench_jobs.measure,
     "intervals": bench_intervals.measure,
     "datasets": bench_datasets.measure,
+    "documents": bench_documents.measure,
     "decisions": bench_decisions.measure,
     "assessment": bench_assessment.measure,
 }
