@@ -1,6 +1,7 @@
 """Rows of a Parquet file, a few at a time. What its metadata promises is checked before anything is unpacked."""
 
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,20 @@ from playbook.contracts.dataset import ProblemCode
 from playbook.datasets.spec import Limits
 from playbook.datasets.unpack import refuse_file
 
-_BATCH_ROWS = 256
+#: Few, so that a long value that is stored once and repeated in every row is not unpacked often at a time. On rows of
+#: ordinary length fewer rows at a time cost nothing: turning them into Python takes most of the time.
+_BATCH_ROWS = 16
+#: What text columns that stay dictionary-encoded may hold in one row group. Arrow keeps their different values until
+#: the group ends, at several times their bytes.
+_DICTIONARY_BYTES = 1_000_000
 
 
 def read_parquet(path: Path, limits: Limits) -> Iterator[tuple[int, dict[str, Any], float]]:
     """Yield (row number from 1, row, share of the rows so far). Raises UnreadableFile.
 
-    Text columns stay dictionary-encoded and rows are turned into Python one by one, so that a column of one long
-    value a million times costs the memory of one value.
+    Small text columns stay dictionary-encoded and rows are turned into Python one by one, so that a column of one long
+    value a million times costs the memory of one value. Large ones are read as they come, a page at a time, so that a
+    row group of a million different rows costs no more than a small one.
     """
     # Imported here: it takes longer than a small import, and most files are JSONL.
     import pyarrow as pa
@@ -24,8 +31,9 @@ def read_parquet(path: Path, limits: Limits) -> Iterator[tuple[int, dict[str, An
     try:
         with pq.ParquetFile(path, thrift_string_size_limit=8_000_000, thrift_container_size_limit=200_000) as plain:
             _check_metadata(plain.metadata, path.stat().st_size, limits)
-            text = [field.name for field in plain.schema_arrow if pa.types.is_string(field.type)]
-        with pq.ParquetFile(path, read_dictionary=text, buffer_size=1 << 20, pre_buffer=False) as file:
+            text = {field.name for field in plain.schema_arrow if pa.types.is_string(field.type)}
+            encoded = _small_columns(plain.metadata, text)
+        with pq.ParquetFile(path, read_dictionary=encoded, buffer_size=1 << 20, pre_buffer=False) as file:
             number, total = 0, file.metadata.num_rows
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
                 for at in range(batch.num_rows):
@@ -37,6 +45,20 @@ def read_parquet(path: Path, limits: Limits) -> Iterator[tuple[int, dict[str, An
     except (pa.ArrowException, OSError) as error:
         why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise refuse_file(f"broken Parquet: {why}", "Write the file again, or export the rows as JSONL.") from error
+
+
+def _small_columns(metadata: Any, names: set[str]) -> list[str]:
+    """Return those of the columns, the smallest first, that together stay below the limit in every row group."""
+    largest = dict.fromkeys(names, 0)
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        for column in map(group.column, range(group.num_columns)):
+            if column.path_in_schema in largest:
+                name = column.path_in_schema
+                largest[name] = max(largest[name], column.total_uncompressed_size)
+    by_size = sorted(largest, key=lambda name: largest[name])
+    room = accumulate(largest[name] for name in by_size)
+    return [name for name, needed in zip(by_size, room, strict=True) if needed <= _DICTIONARY_BYTES]
 
 
 def _check_metadata(metadata: Any, size_bytes: int, limits: Limits) -> None:

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from playbook.datasets.clusters import groups_of
 from playbook.datasets.near import NearDuplicates
@@ -18,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from playbook.datasets.clusters import Clusters
 from playbook.datasets.near import NearDuplicates
-from playbook.datasets.spec import SplitPlan
+from playbook.datasets.parquet import read_parquet
+from playbook.datasets.spec import Limits, SplitPlan
 from playbook.datasets.splits import deal
 from playbook.datasets.text import Words
 
@@ -55,6 +58,16 @@ def test_a_million_equal_rows_are_joined_in_little_memory() -> None:
 def test_a_hundred_thousand_pairs_are_found_in_one_pass() -> None:
     keys = np.tile(np.arange(100_000, dtype=np.uint64), 2)
     assert [tuple(group) for group in groups_of(keys)] == [(n, n + 100_000) for n in range(100_000)]
+
+
+def test_a_row_group_of_different_rows_is_read_in_the_memory_of_a_small_one(tmp_path: Path) -> None:
+    def growth_of(rows: int) -> float:
+        file = tmp_path / f"{rows}.parquet"
+        texts = [f"{n} " + " ".join(f"{n * 7_919 % (at + 9_973)}" for at in range(40)) for n in range(rows)]
+        pq.write_table(pa.table({"prompt": texts, "completion": texts[::-1]}), file, row_group_size=rows)
+        return growth_mb(f"for row in read_parquet(Path({str(file)!r}), Limits()): pass")
+
+    assert growth_of(50_000) - growth_of(2_000) < 40
 
 
 def test_signatures_of_rows_lie_on_disk(tmp_path: Path) -> None:
