@@ -114,7 +114,7 @@ def prepare(run: Run) -> Prepared:
     tokenizer = load_tokenizer(source)
     context_length, end_ids = read_limits(source, tokenizer)
     builder = PromptBuilder(tokenizer, end_ids=end_ids)
-    find, retrieval = open_documents(run.folder, spec, run.emitter, models_dir=run.models_dir)
+    find, retrieval = open_documents(run.folder, spec, run.emitter, run.stop, models_dir=run.models_dir)
     asker = Asker(spec.prompt, spec.retrieval, find)
     asked = {split: _as_trained(run, asker, rows) for split, rows in splits.items()}
     max_length = min(spec.training.max_length, context_length)

@@ -16,10 +16,11 @@ from playbook.contracts.documents import BadDocuments, Document, read_documents
 from playbook.contracts.prompting import DocumentsFile, Retriever
 from playbook.contracts.report import Retrieval
 from playbook.contracts.run_spec import Arm, RunSpec
-from playbook.contracts.states import EndReason
+from playbook.contracts.states import EndReason, Stage
 from playbook.trainer.emit import Emitter
 from playbook.trainer.errors import RunError
 from playbook.trainer.folder import RunFolder
+from playbook.trainer.stop import Stop
 
 _WORD = re.compile(r"\w+")
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+|\n\s*\n")
@@ -54,11 +55,12 @@ class Passage:
 
 
 def open_documents(
-    folder: RunFolder, spec: RunSpec, emitter: Emitter, *, models_dir: Path
+    folder: RunFolder, spec: RunSpec, emitter: Emitter, stop: Stop, *, models_dir: Path
 ) -> tuple[Find | None, Retrieval | None]:
     """Return what finds passages for a question, and what the report says of it; nothing when no arm retrieves.
 
-    Raises RunError: input_mismatch, invalid_dataset, base_model_missing (of the embedding model).
+    Raises RunError: input_mismatch, invalid_dataset, base_model_missing (of the embedding model), and between two
+    batches of it cancelled_by_user or lease_lost.
     """
     settings = spec.retrieval
     if not spec.retrieves or spec.documents is None:
@@ -86,7 +88,11 @@ def open_documents(
         # Brings torch, which the data stage otherwise does without.
         from playbook.trainer.embed import EmbeddingIndex
 
-        index = EmbeddingIndex(passages, model=settings.embedding_model, models_dir=models_dir)
+        def note(done: int) -> None:
+            stop.check()
+            emitter.progress(Stage.DATA, done=done, total=len(passages), unit="passages", remaining_seconds=None)
+
+        index = EmbeddingIndex(passages, model=settings.embedding_model, models_dir=models_dir, note=note)
     else:
         index = PassageIndex(passages)
     return lambda question: [passage.shown for passage in index.find(question, settings.top_k)], said
