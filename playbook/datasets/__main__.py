@@ -6,7 +6,6 @@ be written, and progress.json says why.
 """
 
 import argparse
-import errno
 import fcntl
 import resource
 import sys
@@ -14,7 +13,7 @@ import traceback
 from pathlib import Path
 
 from playbook.datasets.importing import run_import
-from playbook.datasets.spec import ORDER, PROGRESS, Limits, Order, Progress, Stage, write_atomically
+from playbook.datasets.spec import DISK_FULL, ORDER, PROGRESS, Limits, Order, Progress, Stage, write_atomically
 
 
 def main() -> int:
@@ -63,7 +62,7 @@ def _reason(error: BaseException, limits: Limits) -> str:
         return (
             f"The file needs more than {limits.memory_bytes // 1_000_000:,} MB of memory to be read. Bring fewer rows."
         )
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
         return "The disk is full. Free some space, then start the import again; nothing was stored."
     return f"The import stopped: {type(error).__name__}: {error}"[:500]
 

@@ -56,9 +56,14 @@ def run_import(folder: Path, *, tell: Callable[[Progress], None] = lambda _: Non
     work.mkdir()
     try:
         report = _Import(folder, work, order, tell).run()
-    finally:
         shutil.rmtree(work, ignore_errors=True)
-    write_atomically(folder / REPORT, report.model_dump_json())
+        write_atomically(folder / REPORT, report.model_dump_json())
+    except BaseException:
+        # Half a split is of no use, and on a full disk its room is needed to say what happened.
+        shutil.rmtree(work, ignore_errors=True)
+        for split in Split:
+            split_file(folder, split).unlink(missing_ok=True)
+        raise
     return report
 
 

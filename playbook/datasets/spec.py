@@ -4,6 +4,7 @@ The site writes the order and reads the rest; the process reads the order and wr
 complete or not at all.
 """
 
+import errno
 import os
 import tempfile
 from enum import StrEnum
@@ -16,6 +17,8 @@ from playbook.contracts.dataset import Split
 from playbook.contracts.model import Frozen
 
 ORDER, PROGRESS, REPORT, LOCK, LOG = "import.json", "progress.json", "report.json", "lock", "log.txt"
+#: No space, no quota, or a file that may not grow any more.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Format(StrEnum):

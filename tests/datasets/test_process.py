@@ -1,6 +1,7 @@
 """The command: a process of its own that reports how far it is, waits its turn and always says how it ended."""
 
 import fcntl
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,27 @@ def test_memory_beyond_the_limit_ends_in_one_sentence(tmp_path: Path) -> None:
     assert progress(folder) == Progress(
         stage=Stage.FAILED, share=0, message="The file needs more than 130 MB of memory to be read. Bring fewer rows."
     )
+
+
+def test_a_full_disk_is_one_sentence_and_the_import_can_start_again(tmp_path: Path) -> None:
+    """The system refuses to let a file of the import grow, as on a full disk."""
+    folder = order(tmp_path, jsonl(rows_of(2_000)))
+    kept = sorted(path.name for path in folder.iterdir())
+    full = subprocess.run(
+        [*COMMAND, str(folder)],
+        capture_output=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
+    )
+    assert full.returncode == 1
+    assert progress(folder) == Progress(
+        stage=Stage.FAILED,
+        share=0,
+        message="The disk is full. Free some space, then start the import again; nothing was stored.",
+    )
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*kept, PROGRESS])
+    assert run(str(folder)).stdout == "2,000 rows, 0 problems\n"
 
 
 def test_a_folder_without_an_order_is_a_usage_error(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Pages of an import: bring rows, watch them being read, see what was found, change how they are read, store them."""
 
-import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from playbook.datasets.spec import Order, Report
+from playbook.datasets.spec import DISK_FULL, Order, Report
 from playbook.web.common.permissions import Conflict
 from playbook.web.common.requests import HtmxRequest, wants_fragment
 from playbook.web.datasets import actions, imports, queries
@@ -20,9 +19,6 @@ from playbook.web.datasets.forms import CardForm, MappingForm, OneFileForm, Past
 from playbook.web.datasets.models import DatasetImport
 from playbook.web.datasets.views import whole_number
 from playbook.web.usecases.permissions import get_use_case, require_role, signed_in
-
-#: No space, no quota, or a file that may not grow any more.
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -147,7 +143,7 @@ def _full_disk_told_on(form: BaseForm) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _DISK_FULL:
+        if error.errno not in DISK_FULL:
             raise
         form.add_error(
             None, "The disk of the site is full, so nothing was stored. Ask its administrator to free some space."

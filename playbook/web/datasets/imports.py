@@ -90,7 +90,8 @@ def state_of(pk: int) -> ImportState:
         return ImportState(is_running=False, reason=progress.message)
     return ImportState(
         is_running=False,
-        reason="The import was interrupted before it ended: its process was stopped. Nothing is lost; start it again.",
+        reason="The import was interrupted before it ended: its process was stopped, or the disk is so full that it "
+        "could not say so. Nothing is lost; start it again.",
     )
 
 
