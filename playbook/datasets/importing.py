@@ -91,7 +91,7 @@ class _Import:
     def _read(self, number: int, source: Source, write: Callable[[bytes], int]) -> None:
         """Read one file: write its rows, gather what the checks need, log what is wrong."""
         log, limits = self._log, self._order.limits
-        rows, container, mapping, known = 0, "", self._order.mapping, log.total
+        rows, last_line, container, mapping, known = 0, 0, "", self._order.mapping, log.total
         columns: tuple[str, ...] = ()
         try:
             with RowFile(Path(source.path), source.name, limits) as file:
@@ -107,6 +107,7 @@ class _Import:
                 # No row of the first hundred could be read at all: name what is wrong with the others as chat rows.
                 mapping = mapping or Mapping(format=Format.CHAT, messages="messages")
                 for found in chain(first, _raising(broken) if broken else records):
+                    last_line = found.line
                     if isinstance(found, Problem):
                         self._refuse_row(source, [found])
                     elif self._take(number, source, found, mapping, container, write):
@@ -116,7 +117,7 @@ class _Import:
                         raise UnreadableFile(_too_many(limits.rows))
         except UnreadableFile as error:
             self._is_broken = True
-            log.add(source.name, error.problem)
+            log.add_end(source.name, error.problem, last_line=last_line)
         if rows == 0:
             self._is_broken = True
             if log.total == known:

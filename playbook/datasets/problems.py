@@ -34,17 +34,18 @@ class ProblemLog:
         """Count the problem; keep it, with the beginning of its row, while fewer than 1,000 are kept."""
         self._totals[problem.code.value] += 1
         if len(self._listed) < MAX_LISTED:
-            self._listed.append(
-                Finding(
-                    file=file,
-                    line=problem.line,
-                    field=problem.field[:200],
-                    value=problem.value,
-                    code=problem.code.value,
-                    fix=problem.fix,
-                    row="" if row is None else _excerpt(row),
-                )
-            )
+            self._listed.append(_finding(file, problem, row))
+
+    def add_end(self, file: str, problem: Problem, *, last_line: int) -> None:
+        """Count and keep what ended the file, however many are kept: nothing else says that rows were not read.
+
+        `last_line`: where the last row that was read begins; 0 when none was.
+        """
+        self._totals[problem.code.value] += 1
+        if last_line:
+            told = f"{problem.fix} Rows after line {last_line:,} were not read, so no total counts them."
+            problem = problem.model_copy(update={"fix": told})
+        self._listed.append(_finding(file, problem, None))
 
     def groups(self) -> tuple[FindingGroup, ...]:
         """Return the problems by code, in the order in which the codes first appeared."""
@@ -54,6 +55,18 @@ class ProblemLog:
         return tuple(
             FindingGroup(code=code, total=total, listed=by_code.get(code, ())) for code, total in self._totals.items()
         )
+
+
+def _finding(file: str, problem: Problem, row: object) -> Finding:
+    return Finding(
+        file=file,
+        line=problem.line,
+        field=problem.field[:200],
+        value=problem.value,
+        code=problem.code.value,
+        fix=problem.fix,
+        row="" if row is None else _excerpt(row),
+    )
 
 
 def _excerpt(row: object) -> str:

@@ -216,6 +216,24 @@ def test_a_file_that_breaks_in_the_middle_keeps_the_problems_before_it(importing
     assert codes(report) == {"empty_answer": 1, "not_json": 1}
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "problems", "after"),
+    [
+        ("rows.csv", b'question,answer\na,\n"open,1\n2,\n3,\n', 2, 2),
+        ("rows.json", b'[{"question": "a", "answer": ""},\n{"question": "b" "answer": ""},\n{"question": "c"}]', 2, 1),
+        ("rows.json", b"[" + b'{"question": "a", "answer": ""},\n' * 1_200 + b"oops]", 1_201, 1_200),
+    ],
+)
+def test_what_ends_a_file_is_listed_and_says_from_where_on_rows_were_not_read(
+    importing: Importing, name: str, content: bytes, problems: int, after: int
+) -> None:
+    """The totals would pass for those of the whole file else, also behind a thousand other problems."""
+    report = importing((name, content))
+    assert report.problems == problems
+    (last,) = report.groups[-1].listed
+    assert last.fix.endswith(f" Rows after line {after:,} were not read, so no total counts them.")
+
+
 def test_a_missing_blob_is_an_error_not_an_empty_dataset(importing: Importing, tmp_path: Path) -> None:
     importing(("rows.jsonl", jsonl(rows_of(5))))
     (tmp_path / "rows.jsonl").unlink()
