@@ -1,7 +1,8 @@
 """Login is the default, a view is public only where it says so; and text goes compressed over the wire."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from csp.utils import build_policy
@@ -11,7 +12,11 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.middleware import gzip
 from django.utils.cache import patch_vary_headers
+from django.utils.functional import SimpleLazyObject
 from django_htmx.http import HttpResponseClientRedirect
+
+from playbook.web.accounts.models import User
+from playbook.web.accounts.sessions import person_of
 
 #: The worker protocol authenticates each call by its own bearer token.
 TOKEN_PREFIX = "/api/worker/"  # noqa: S105 - a path
@@ -45,30 +50,38 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         return redirect_to_login(page, self.get_login_url(view_func), self.get_redirect_field_name(view_func))
 
 
-def vary_on_htmx(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Say that htmx gets another answer from the same address: else the back button shows the part for the page."""
+class AuthenticationMiddleware(middleware.AuthenticationMiddleware):
+    """Django's middleware, with the person that was read along with the session."""
 
-    def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
-        patch_vary_headers(response, ["HX-Request"])
-        return response
-
-    return middleware
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        request.user = cast(User, SimpleLazyObject(lambda: person_of(request)))
 
 
-def content_security_policy(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Send the policy of the settings, the same with each answer; Django's own page for debugging needs its styles."""
+def page_headers(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Say what is the same of each answer but static files: the policy, that nobody frames it, that htmx gets another.
+
+    Without the last, the back button shows the part for the page. Django's own page for debugging needs its styles.
+    """
     policy = build_policy()
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
+        headers = response.headers
+        headers["Vary"] = _with_htmx(headers.get("Vary", ""))
+        headers.setdefault("X-Frame-Options", settings.X_FRAME_OPTIONS)
         if not (settings.DEBUG and response.status_code in (404, 500)):
-            response.headers["Content-Security-Policy"] = policy
+            headers["Content-Security-Policy"] = policy
         return response
 
     return middleware
+
+
+@lru_cache(maxsize=100)
+def _with_htmx(vary: str) -> str:
+    answer = HttpResponse(headers={"Vary": vary} if vary else {})
+    patch_vary_headers(answer, ["HX-Request"])
+    return answer.headers["Vary"]
 
 
 class CompressTextMiddleware(gzip.GZipMiddleware):

@@ -3,16 +3,21 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.sessions.backends import db as django_sessions
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from playbook.web.accounts.models import User
 from playbook.web.accounts.sessions import PersonBackend, SessionStore
 
 HOME = "/"
+#: A page that needs nothing from the database but who asks.
+ABOUT = "/library/glossary/"
 
 
 @pytest.fixture
@@ -99,6 +104,61 @@ def test_what_one_request_does_to_its_session_is_not_seen_by_the_next(reader: Cl
     SessionStore(key).load().clear()
 
     assert SessionStore(key).load() == before != {}
+
+
+def test_session_and_person_are_read_at_once(reader: Client, alice: User) -> None:
+    reader.get(ABOUT)
+
+    with CaptureQueriesContext(connection) as asked:
+        answer = reader.get(ABOUT)
+
+    assert answer.wsgi_request.user == alice
+    assert [query["sql"].count("FROM django_session LEFT JOIN accounts_user") for query in asked] == [1]
+
+
+def test_the_person_read_along_with_the_session_is_the_one_that_django_reads(reader: Client, alice: User) -> None:
+    reader.get(ABOUT)  # from now on it is known whose row to read
+    person = SessionStore(reader.cookies["sessionid"].value)
+    assert person.take_person() is None
+    person.load()
+    found = person.take_person()
+
+    assert found == alice
+    names = [field.attname for field in User._meta.concrete_fields]
+    assert [getattr(found, name) for name in names] == [getattr(User.objects.get(), name) for name in names]
+    assert person.take_person() is None
+
+
+def test_a_session_given_to_another_person_is_that_persons_at_once(reader: Client, bob: User) -> None:
+    reader.get(ABOUT)
+    other = Client()
+    other.force_login(bob)
+    data = Session.objects.get(pk=other.session.session_key).session_data
+    Session.objects.filter(pk=reader.cookies["sessionid"].value).update(session_data=data)
+
+    assert [reader.get(ABOUT).wsgi_request.user for _ in range(2)] == [bob, bob]
+
+
+@pytest.mark.parametrize("change", ["closed", "removed", "new password", "no backend", "expired", "session removed"])
+def test_what_ends_a_session_ends_it_while_it_is_in_use(reader: Client, alice: User, change: str) -> None:
+    assert [reader.get(ABOUT).status_code for _ in range(2)] == [200, 200]
+    backends = settings.AUTHENTICATION_BACKENDS
+    if change == "closed":
+        User.objects.update(is_active=False)
+    elif change == "removed":
+        User.objects.all().delete()
+    elif change == "new password":
+        alice.set_password("another horse battery")
+        alice.save()
+    elif change == "no backend":
+        backends = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
+    elif change == "expired":
+        Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
+    else:
+        Session.objects.all().delete()
+
+    with override_settings(AUTHENTICATION_BACKENDS=backends):
+        assert reader.get(ABOUT).status_code == 302
 
 
 def test_the_hash_of_a_person_is_the_one_of_django(alice: User) -> None:

@@ -32,7 +32,7 @@ def test_nothing_new_is_an_empty_answer_of_few_queries(
     client.force_login(alice)
     say(kinds, bob, goal="His")
     since = newest_entry(kinds)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         assert asked(client, kinds, since, "goal") == (204, "")
 
 

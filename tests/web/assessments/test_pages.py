@@ -219,10 +219,10 @@ def test_list_costs_the_same_for_one_and_three(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     client.force_login(alice)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         client.get("/decide/")
     checklist = library().checklists["should-we-fine-tune"]
     for _ in range(2):
         start_assessment(use_case=use_case, checklist=checklist, article="", created_by=alice)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         client.get("/decide/")

@@ -89,3 +89,48 @@ def test_a_page_asked_for_without_a_session_is_the_one_that_follows_the_login(cl
     answer = client.get("/decide/?q=goal", headers={"Referer": PAGE})
 
     assert (answer.status_code, answer.headers["Location"]) == (302, "/account/login/?next=/decide/%3Fq%3Dgoal")
+
+
+#: What every answer of a view says to the browser, whatever it is.
+POLICY = [
+    "base-uri 'none'",
+    "connect-src 'self'",
+    "default-src 'none'",
+    "font-src 'self'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+    "img-src 'self' data:",
+    "manifest-src 'self'",
+    "script-src 'self'",
+    "style-src 'self'",
+]
+ALWAYS = {
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "vary"),
+    [
+        ("/library/", 200, {"Accept-Encoding", "Cookie", "HX-Request"}),
+        ("/library", 301, {"Cookie", "HX-Request"}),
+        ("/library/no-area/no-article/", 404, {"Accept-Encoding", "Cookie", "HX-Request"}),
+        ("/nowhere/", 404, {"Accept-Encoding", "Cookie", "HX-Request"}),
+        ("/library/freshness.json", 200, {"Accept-Encoding", "Cookie", "HX-Request"}),
+        ("/api/worker/v1/claim", 405, {"HX-Request"}),
+        ("/theme/", 405, {"Cookie", "HX-Request"}),
+    ],
+)
+def test_every_answer_has_the_headers_that_protect_it(
+    client: Client, alice: User, path: str, status: int, vary: set[str]
+) -> None:
+    client.force_login(alice)
+    answer = client.get(path)
+
+    assert answer.status_code == status
+    assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
+    assert sorted(part.strip() for part in answer.headers["Content-Security-Policy"].split(";")) == POLICY
+    assert set(answer.headers["Vary"].split(", ")) == vary

@@ -147,9 +147,9 @@ def test_the_list_costs_the_same_for_one_and_three(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     client.force_login(alice)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         client.get("/datasets/")
     for name in ("b", "c"):
         add_document_set(use_case=use_case, name=name, documents=[Document(id="a", text=name)], created_by=alice)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         client.get("/datasets/")

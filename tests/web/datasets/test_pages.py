@@ -71,13 +71,13 @@ def test_list_costs_the_same_for_one_and_three(
     client: Client, use_case: UseCase, dataset: Dataset, alice: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     client.force_login(alice)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(7):
         client.get("/datasets/")
     for name in ("x", "y"):
         contents = {Split.TRAIN: jsonl(name), Split.VALIDATION: jsonl(name + "v"), Split.TEST: jsonl(name + "t")}
         splits = read_three_files(contents)
         create_dataset(use_case=use_case, card=Card(**CARD), splits=splits, created_by=alice)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(7):
         client.get("/datasets/")
 
 

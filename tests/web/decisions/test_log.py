@@ -134,6 +134,6 @@ def test_both_exports_cost_the_same_for_every_number_of_rows(
     client: Client, use_case: UseCase, alice: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for _ in range(2):
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(2):
             client.get("/decisions/export.json")
         decided.proposed(use_case, alice)

@@ -52,7 +52,7 @@ def test_home_asks_the_same_number_of_queries_with_one_and_three_jobs(
     client.force_login(alice)
     claimed_job(use_case, alice)
     client.get("/")  # a process reads the open flags once
-    with django_assert_num_queries(12) as first:
+    with django_assert_num_queries(11) as first:
         client.get("/")
     claimed_job(use_case, alice)
     claimed_job(use_case, alice)

@@ -257,7 +257,7 @@ def test_the_page_asks_the_same_queries_however_many_are_rated(
     for place in range(ratings):
         rate(rated, alice, "equal", place=place)
     client.force_login(alice)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(4):
         client.get(address(rated))
 
 

@@ -111,7 +111,7 @@ def test_comparing_asks_the_same_queries_for_one_and_three_jobs(
 ) -> None:
     chosen = [succeeded_job(use_case, alice) for _ in range(jobs)]
     client.force_login(alice)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(6):
         client.get("/jobs/compare/", {"jobs": ",".join(str(job.pk) for job in chosen)})
 
 

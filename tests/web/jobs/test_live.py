@@ -159,7 +159,7 @@ def test_the_page_asks_the_same_queries_at_one_and_three_attempts_of_few_and_man
         actions.heartbeat(live, Telemetry(memory_used_bytes=1, cpu_percent=1))
 
     send(attempt, 3)
-    with django_assert_num_queries(15 if fragment else 16) as first:
+    with django_assert_num_queries(14 if fragment else 15) as first:
         client.get(f"/jobs/{attempt.job_id}/", headers=headers)
     for _ in range(2):
         actions.release(Attempt.objects.get(ended_at=None))

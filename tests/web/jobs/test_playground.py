@@ -352,7 +352,7 @@ def test_the_page_asks_as_often_for_three_turns_as_for_one(
 
     talk(1)
     client.get(url_of(session), headers=HTMX)
-    with django_assert_num_queries(7) as first:
+    with django_assert_num_queries(6) as first:
         client.get(url_of(session), headers=HTMX)
     talk(2)
     talk(3)

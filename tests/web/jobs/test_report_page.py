@@ -364,5 +364,5 @@ def test_the_page_asks_the_same_queries_however_much_there_is(
     job = rated_job(use_case, alice, raters=[alice, bob, charlie][:raters])
     for _ in range(raters):
         five_arm_job(use_case, alice)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(8):
         reader.get(f"/jobs/{job.pk}/report/")

@@ -227,7 +227,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(
     client.force_login(alice)
     links(client, "tickets")
     # Session, user; then the audit log's news, the user's use cases, the visible jobs and use cases.
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         assert links(client, "tickets")
 
 

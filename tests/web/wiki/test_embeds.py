@@ -135,7 +135,7 @@ def test_an_article_with_every_embed_costs_no_further_query(reader: Client, cont
     with CaptureQueriesContext(connection) as queries:
         _third(reader)
 
-    assert len(queries) == 2  # session, user
+    assert len(queries) == 1  # session and person
 
 
 def test_a_former_name_leads_to_the_article(reader: Client, content: Path) -> None:
