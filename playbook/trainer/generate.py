@@ -80,20 +80,15 @@ def compute_beginning(generator: Generator, prompts: Sequence[tuple[int, ...]]) 
     Each prompt keeps at least its last token, which the first answer token is computed from. None too for models where
     a beginning computed alone is another one, or cannot be cut to size.
     """
-    if len(prompts) < 2:
-        return None
     config = generator.model.config.get_text_config()
-    first, last = min(prompts), max(prompts)
-    # All lie between these two in order, so what these share is shared by all.
-    most = min(map(len, prompts)) - 1
-    tokens = next((at for at in range(min(most, len(last))) if first[at] != last[at]), most)
-    cache = DynamicCache(config=config)
-    if tokens < _LEAST_COMMON or not _keeps_every_key(config, cache):
+    tokens = shared_tokens(config, prompts)
+    if not tokens:
         return None
+    cache = DynamicCache(config=config)
     try:
         with torch.inference_mode():
             generator.model(
-                input_ids=torch.tensor([first[:tokens]], device=generator.device),
+                input_ids=torch.tensor([prompts[0][:tokens]], device=generator.device),
                 past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
@@ -103,6 +98,23 @@ def compute_beginning(generator: Generator, prompts: Sequence[tuple[int, ...]]) 
             raise
         return None
     return Beginning(tokens, tuple((layer.keys, layer.values) for layer in cache.layers))
+
+
+def shared_tokens(config: Any, prompts: Sequence[tuple[int, ...]]) -> int:
+    """Return the length of the beginning that is computed once for all prompts; 0 when none is. `config`: of the text
+    model."""
+    if len(prompts) < 2:
+        return 0
+    first, last = min(prompts), max(prompts)
+    # All lie between these two in order, so what these share is shared by all.
+    most = min(map(len, prompts)) - 1
+    tokens = next((at for at in range(min(most, len(last))) if first[at] != last[at]), most)
+    return tokens if tokens >= _LEAST_COMMON and _keeps_every_key(config, DynamicCache(config=config)) else 0
+
+
+def tokens_to_read(config: Any, prompts: Sequence[tuple[int, ...]]) -> int:
+    """Return the tokens that `answer` computes before the first token of each answer, padding aside."""
+    return sum(map(len, prompts)) - max(0, len(prompts) - 1) * shared_tokens(config, prompts)
 
 
 def _keeps_every_key(config: Any, cache: DynamicCache) -> bool:

@@ -24,6 +24,7 @@ from playbook.trainer.artifacts import Description, describe, device_name, save_
 from playbook.trainer.checkpoint import DamagedCheckpointError, TrainingState, find_checkpoint
 from playbook.trainer.forecast import CPU_GROWTH_BYTES, Foresight
 from playbook.trainer.fused import fuse_adapters
+from playbook.trainer.generate import tokens_to_read
 from playbook.trainer.loss import packs_exactly
 from playbook.trainer.measure import Measured, answer_logits, compare_export, evaluation_stage
 from playbook.trainer.model import (
@@ -197,16 +198,17 @@ def _workload(run: Run, prepared: Prepared) -> Workload:
     lengths = [len(row.encoded.input_ids) for row in prepared.train.rows]
     answer = max(len(row.encoded.input_ids) - row.encoded.prompt_length for row in prepared.held)
     taught = min(answer, evaluation.max_new_tokens)
-    asked = [(arm, found) for arm, found in prepared.questions.items()]
-    asked += [(Arm.FEW_SHOT, found) for found in prepared.repeated]
+    every = [*prepared.questions.items(), *((Arm.FEW_SHOT, found) for found in prepared.repeated)]
+    asked = [(arm, [one.prompt_ids for one in found if one.error is None]) for arm, found in every]
+    config = prepared.config.get_text_config()
     return Workload(
         training_step=_rows_per_step(run) * sum(lengths) / len(lengths),
         validation=sum(len(row.encoded.input_ids) for row in prepared.validation.rows),
         validations=math.ceil(training.max_steps / training.eval_steps),
         generated_tokens=sum(
-            len(found) * (taught if arm.is_tuned else evaluation.max_new_tokens) for arm, found in asked
+            len(prompts) * (taught if arm.is_tuned else evaluation.max_new_tokens) for arm, prompts in asked
         ),
-        prompt_tokens=sum(len(question.prompt_ids) for _, found in asked for question in found) + 2 * _GENERAL_TOKENS,
+        prompt_tokens=sum(tokens_to_read(config, prompts) for _, prompts in asked) + 2 * _GENERAL_TOKENS,
     )
 
 

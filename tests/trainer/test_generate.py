@@ -13,7 +13,7 @@ from playbook.contracts.run_spec import BaseModelRef
 from playbook.contracts.states import EndReason
 from playbook.trainer import generate
 from playbook.trainer.errors import RunError
-from playbook.trainer.generate import Generated, Generator, answer, compute_beginning
+from playbook.trainer.generate import Generated, Generator, answer, compute_beginning, tokens_to_read
 from playbook.trainer.model import load_base, load_tokenizer, read_limits, resolve
 from playbook.trainer.stop import Stop
 from tests.trainer.conftest import TINY_ID
@@ -88,11 +88,13 @@ def test_a_beginning_is_computed_once_for_all_batches(generator: Generator) -> N
     counting = _Counting(generator.model)
     answers(replace(generator, model=counting, max_new_tokens=1), prompts)
     assert counting.tokens == 80 + 9
+    assert tokens_to_read(generator.model.config, prompts) == 80 + 9
 
 
 @pytest.mark.parametrize("prompts", [[], SHARED[:1], PROMPTS, [(1, 2, 3)] * 3])
 def test_a_short_beginning_is_not_worth_it(generator: Generator, prompts: list[tuple[int, ...]]) -> None:
     assert compute_beginning(generator, prompts) is None
+    assert tokens_to_read(generator.model.config, prompts) == sum(map(len, prompts))
 
 
 def test_the_same_prompt_twice_keeps_its_last_token(generator: Generator) -> None:
