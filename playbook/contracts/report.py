@@ -2,14 +2,23 @@
 
 import hashlib
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from playbook.contracts.dataset import Message
 from playbook.contracts.metrics import Metric
 from playbook.contracts.model import Frozen, Sha256
 from playbook.contracts.run_spec import Arm, RunSpec
+
+#: A number that pages can show and exports can write.
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+#: A mean of thousands of rows, summed in another order.
+_ROUNDING = 1e-6
+#: Up to what a database column holds.
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class ReportAltered(ValueError):
@@ -23,14 +32,14 @@ class ItemResult(Frozen):
     version 1; what follows from older fields is filled in from them.
     """
 
-    index: int = Field(ge=0, description="0-based line of the test split")
+    index: Count = Field(description="0-based line of the test split")
     prompt: tuple[Message, ...]
     expected: str
     output: str
     correct: bool = Field(description="the score by the run's metric reaches its pass mark, and the row did not fail")
     json_valid: bool
-    prompt_tokens: int
-    output_tokens: int
+    prompt_tokens: Count
+    output_tokens: Count
     natural_stop: bool = Field(description="the model ended its turn itself, before max_new_tokens")
     error: str | None = Field(default=None, description="why the row failed; a failed row counts as wrong")
     score: float = Field(
@@ -39,14 +48,13 @@ class ItemResult(Frozen):
         le=1,
         description="by the run's metric; by perplexity: 1 / perplexity of the row, the typical token's probability",
     )
-    scores: dict[Metric, float] = Field(default_factory=dict, description="by each secondary metric")
+    scores: dict[Metric, Share] = Field(default_factory=dict, description="by each secondary metric")
     cut: bool = Field(
         default_factory=lambda row: not row["natural_stop"] and row["error"] is None,
         description="the answer reached max_new_tokens before the model ended its turn",
     )
-    latency_seconds: float | None = Field(
+    latency_seconds: Amount | None = Field(
         default=None,
-        ge=0,
         description="amortised: wall time of the row's batch / rows of the batch, without what all prompts of the arm "
         "begin with, which is computed once. Alone, a row takes nearly as long as "
         "its batch",
@@ -54,10 +62,10 @@ class ItemResult(Frozen):
     group: str | None = Field(
         default=None, description="rows of one group (a conversation, a template) vary together; none: alone"
     )
-    expected_nats: float | None = Field(
-        default=None, ge=0, description="negative log-likelihood of the expected answer, summed over its tokens"
+    expected_nats: Amount | None = Field(
+        default=None, description="negative log-likelihood of the expected answer, summed over its tokens"
     )
-    expected_tokens: int | None = Field(default=None, ge=1, description="tokens of the expected answer in that sum")
+    expected_tokens: Count | None = Field(default=None, ge=1, description="tokens of the expected answer in that sum")
 
     @model_validator(mode="after")
     def _a_failed_row_is_wrong(self) -> Self:
@@ -75,13 +83,21 @@ class Score(Frozen):
     model_config = ConfigDict(ser_json_inf_nan="strings")
 
     metric: Metric
-    successes: int = Field(ge=0, description="rows that are right: that reach the pass mark and did not fail")
-    n: int = Field(ge=1, description="rows measured, failed ones too")
+    successes: Count = Field(description="rows that are right: that reach the pass mark and did not fail")
+    n: Count = Field(ge=1, description="rows measured, failed ones too")
     value: float = Field(ge=0, description="a share from 0 to 1; perplexity: 1 or more, lower is better")
     low: float = Field(ge=0)
     high: float = Field(ge=0, description="infinite when rows are too few to bound a perplexity")
     interval: Literal["wilson", "bca"] = "wilson"
-    groups: int | None = Field(default=None, ge=1, description="groups that the interval treats as units; none: rows")
+    groups: Count | None = Field(default=None, ge=1, description="groups that the interval treats as units; none: rows")
+
+    @model_validator(mode="after")
+    def _is_an_interval(self) -> Self:
+        if self.successes > self.n:
+            raise ValueError(f"{self.metric}: {self.successes} rows of {self.n} cannot be right")
+        if not self.low - _ROUNDING <= self.value <= self.high + _ROUNDING:
+            raise ValueError(f"{self.metric}: {self.value} lies outside of its interval, {self.low} to {self.high}")
+        return self
 
     @model_validator(mode="after")
     def _share_stays_below_one(self) -> Self:
@@ -94,18 +110,18 @@ class Repeat(Frozen):
     """An arm measured once more, on the same rows, to see what chance alone does. Scores in the order of its items."""
 
     seed: int = Field(ge=0, description="what was different: the seed of this measurement")
-    scores: tuple[float, ...]
-    seconds: float = Field(ge=0)
+    scores: tuple[Share, ...]
+    seconds: Amount
 
 
 class Retrieval(Frozen):
     """Where the passages in an arm's prompts came from."""
 
     documents_sha256: Sha256
-    documents: int = Field(ge=0)
-    passages: int = Field(ge=0, description="pieces that the documents were cut into")
+    documents: Count
+    passages: Count = Field(description="pieces that the documents were cut into")
     retriever: str = Field(description="bm25, or the name of an embedding model")
-    top_k: int = Field(ge=1, description="passages put into a prompt, at most")
+    top_k: Count = Field(ge=1, description="passages put into a prompt, at most")
 
 
 class ArmReport(Frozen):
@@ -114,15 +130,27 @@ class ArmReport(Frozen):
     arm: Arm
     items: tuple[ItemResult, ...]
     scores: tuple[Score, ...]
-    seconds: float = Field(ge=0, description="wall time of this arm's generation")
+    seconds: Amount = Field(description="wall time of this arm's generation")
     partial: bool = False
-    batch_size: int | None = Field(default=None, ge=1, description="rows generated at a time")
+    batch_size: Count | None = Field(default=None, ge=1, description="rows generated at a time")
     prompt_version: str | None = Field(default=None, description="name of the versioned prompt; none: that of the rows")
     prompt_sha256: Sha256 | None = Field(default=None, description="of the versioned prompt")
-    shots: int | None = Field(default=None, ge=0, description="solved examples in the prompt")
+    shots: Count | None = Field(default=None, description="solved examples in the prompt")
     shot_selection: str | None = Field(default=None, description="how they were chosen: seed or nearest")
     retrieval: Retrieval | None = None
     repeats: tuple[Repeat, ...] = ()
+
+    @model_validator(mode="after")
+    def _scores_are_of_its_rows(self) -> Self:
+        if len({item.index for item in self.items}) < len(self.items):
+            raise ValueError(f"{self.arm} answered a row twice")
+        if len({score.metric for score in self.scores}) < len(self.scores):
+            raise ValueError(f"{self.arm} has two scores by one metric")
+        if odd := [score for score in self.scores if score.n != len(self.items)]:
+            raise ValueError(
+                f"{self.arm}: {odd[0].metric} is a score of {odd[0].n} rows, and {len(self.items)} answered"
+            )
+        return self
 
     @model_validator(mode="after")
     def _repeats_answer_the_same_rows(self) -> Self:
@@ -151,9 +179,9 @@ class ArmReport(Frozen):
 class Estimate(Frozen):
     """A value with its 95 % interval."""
 
-    value: float
-    low: float
-    high: float
+    value: Finite
+    low: Finite
+    high: Finite
 
 
 class Comparison(Frozen):
@@ -165,8 +193,8 @@ class Comparison(Frozen):
 
     baseline: Arm
     arm: Arm
-    gained: int = Field(ge=0, description="rows wrong in the baseline and right in the arm")
-    lost: int = Field(ge=0, description="rows right in the baseline and wrong in the arm")
+    gained: Count = Field(description="rows wrong in the baseline and right in the arm")
+    lost: Count = Field(description="rows right in the baseline and wrong in the arm")
     p_value: float = Field(ge=0, le=1)
     test: Literal["mcnemar", "permutation"] = "mcnemar"
     difference: Estimate | None = Field(default=None, description="None in reports of version 1")
@@ -175,10 +203,10 @@ class Comparison(Frozen):
 class RetentionItem(Frozen):
     """One row of the general set, before and after. Nats are summed over the tokens of the expected answer."""
 
-    index: int = Field(ge=0)
-    tokens: int = Field(ge=1)
-    nats_before: float = Field(ge=0)
-    nats_after: float = Field(ge=0)
+    index: Count
+    tokens: Count = Field(ge=1)
+    nats_before: Amount
+    nats_after: Amount
     correct_before: bool
     correct_after: bool
 
@@ -191,13 +219,13 @@ class RetentionSummary(Frozen):
 
     set_sha256: Sha256
     items: tuple[RetentionItem, ...] = Field(min_length=1)
-    loss_before: float = Field(ge=0)
-    loss_after: float = Field(ge=0)
+    loss_before: Amount
+    loss_after: Amount
     loss_change: Estimate
-    accuracy_before: float = Field(ge=0, le=1)
-    accuracy_after: float = Field(ge=0, le=1)
+    accuracy_before: Share
+    accuracy_after: Share
     accuracy_change: Estimate
-    loss_limit: float = Field(gt=0, description="the loss may rise by so much, in nats per token")
+    loss_limit: Finite = Field(gt=0, description="the loss may rise by so much, in nats per token")
     accuracy_limit: float = Field(gt=0, le=1, description="the accuracy may fall by so much")
     warning: str | None = None
 
@@ -207,12 +235,12 @@ class Forecast(Frozen):
     training, of the GPU or of the process on a CPU. `estimated_peak_memory_bytes` is from before training, the
     predicted values from after `after_steps` steps."""
 
-    after_steps: int = Field(ge=1)
-    estimated_peak_memory_bytes: int = Field(ge=0)
-    predicted_seconds: float = Field(ge=0)
-    seconds: float = Field(ge=0)
-    predicted_peak_memory_bytes: int = Field(ge=0)
-    peak_memory_bytes: int = Field(ge=0)
+    after_steps: Count = Field(ge=1)
+    estimated_peak_memory_bytes: Count
+    predicted_seconds: Amount
+    seconds: Amount
+    predicted_peak_memory_bytes: Count
+    peak_memory_bytes: Count
 
 
 class ExportCheck(Frozen):
@@ -222,36 +250,38 @@ class ExportCheck(Frozen):
     anywhere along the answer; `largest_logit_difference` is over those places and the whole vocabulary.
     """
 
-    rows: int = Field(ge=1)
-    rows_differing: int = Field(ge=0)
-    largest_logit_difference: float = Field(ge=0)
+    rows: Count = Field(ge=1)
+    rows_differing: Count
+    largest_logit_difference: Amount
 
 
 class TrainingSummary(Frozen):
-    steps: int
-    seconds: float
-    seconds_to_first_step: float = Field(description="from the start of the trainer process")
-    supervised_tokens: int
-    tokens: int
-    final_train_loss: float
-    final_validation_loss: float | None
-    trainable_parameters: int
-    total_parameters: int
-    peak_memory_bytes: int = Field(description="up to the end of training: of the GPU, or of the process on a CPU")
+    steps: Count
+    seconds: Amount
+    seconds_to_first_step: Amount = Field(description="from the start of the trainer process")
+    supervised_tokens: Count
+    tokens: Count
+    final_train_loss: Finite
+    final_validation_loss: Finite | None
+    trainable_parameters: Count
+    total_parameters: Count
+    peak_memory_bytes: Count = Field(description="up to the end of training: of the GPU, or of the process on a CPU")
     stopped_early: bool = Field(default=False, description="early_stopping_patience was used up before max_steps")
-    best_step: int | None = Field(default=None, description="the step whose weights were handed over, if not the last")
+    best_step: Count | None = Field(
+        default=None, description="the step whose weights were handed over, if not the last"
+    )
     forecast: Forecast | None = Field(default=None, description="None when too few steps were left to predict from")
     export: ExportCheck | None = Field(default=None, description="None in reports from before it was measured")
-    event_seconds: float | None = Field(default=None, description="spent on writing events, in the last process")
-    save_seconds: float | None = Field(default=None, description="spent on saving checkpoints and the tuned weights")
+    event_seconds: Amount | None = Field(default=None, description="spent on writing events, in the last process")
+    save_seconds: Amount | None = Field(default=None, description="spent on saving checkpoints and the tuned weights")
 
 
 class Overlap(Frozen):
     """What train and test share. Shared rows are refused at upload; shared templates are reported."""
 
-    shared_rows: int
-    shared_templates: int | None = Field(description="None when the rows name no template in their metadata")
-    test_templates: int | None
+    shared_rows: Count
+    shared_templates: Count | None = Field(description="None when the rows name no template in their metadata")
+    test_templates: Count | None
 
 
 class Report(Frozen):
@@ -274,6 +304,26 @@ class Report(Frozen):
     finished_at: datetime
     partial: bool = False
     retention: RetentionSummary | None = Field(default=None, description="None when nothing was trained")
+
+    @model_validator(mode="after")
+    def _figures_follow_from_the_rows(self) -> Self:
+        metric = self.spec.evaluation.metric
+        if len({arm.arm for arm in self.arms}) < len(self.arms):
+            raise ValueError("an arm is there twice")
+        for arm in self.arms:
+            if not arm.items:
+                continue
+            if not arm.scores or arm.scores[0].metric is not metric:
+                raise ValueError(f"{arm.arm} has no score by {metric}, the metric of the run, before its others")
+            found = arm.scores[0]
+            right = sum(item.correct for item in arm.items)
+            mean = sum(item.score for item in arm.items) / len(arm.items)
+            if found.successes != right or (metric.is_share and abs(found.value - mean) > _ROUNDING):
+                raise ValueError(
+                    f"{arm.arm} is said to be right on {found.successes} rows, {found.value:.4g} by {metric}; its rows "
+                    f"give {right} and {mean:.4g}"
+                )
+        return self
 
     @property
     def test_set_sha256(self) -> str:
@@ -304,3 +354,10 @@ def check_digest(content: bytes, *, sha256: str) -> None:
             f"The report was altered on disk: its digest is {found[:12]}…, the recorded one {sha256[:12]}…. "
             "Restore the file from a backup; its figures are not shown."
         )
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return where the first of what is wrong with a report stands, what it is, and how much is wrong."""
+    first, many = error.errors(include_url=False, include_input=False)[0], error.error_count()
+    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    return f"{where}: {first['msg']} ({many} problem{'' if many == 1 else 's'})"

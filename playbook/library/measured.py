@@ -52,7 +52,7 @@ def is_report_path(path: str) -> bool:
 
 def read_measured(path: str, text: str) -> Measured:
     """Return what `text`, the file at `reports/<slug>/report.json`, says. Raises ContentError when it is no report, or
-    when an arm was not measured by the metric of the run."""
+    when an arm answered nothing."""
     try:
         report = Report.model_validate_json(text)
     except ValidationError as error:
@@ -60,8 +60,8 @@ def read_measured(path: str, text: str) -> Measured:
         message = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}" for one in found)
         raise ContentError((1, f"no report: {message}")) from error
     metric = report.spec.evaluation.metric
-    if lacking := [arm.arm for arm in report.arms if metric not in {score.metric for score in arm.scores}]:
-        raise ContentError((1, f"arm {lacking[0]} has no score by {metric}; ship the report of a finished job"))
+    if empty := [arm.arm for arm in report.arms if not arm.items]:
+        raise ContentError((1, f"arm {empty[0]} answered no row; ship the report of a finished job"))
     test = report.spec.input(Split.TEST)
     return Measured(
         slug=path.split("/")[1],

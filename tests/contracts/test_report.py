@@ -82,11 +82,13 @@ def test_a_failed_row_of_version_1_was_not_cut() -> None:
 
 def test_a_report_comes_back_from_its_file_as_it_was() -> None:
     report = Report.model_validate(VERSION_1 | {"schema_version": 2})
-    unbounded = Score(metric=Metric.PERPLEXITY, successes=0, n=1, value=7.5, low=1, high=math.inf, interval="bca")
+    unbounded = Score(metric=Metric.PERPLEXITY, successes=1, n=2, value=7.5, low=1, high=math.inf, interval="bca")
     arm = report.arms[0].model_copy(
         update={"scores": (unbounded,), "repeats": (Repeat(seed=1, scores=(0, 1), seconds=1),)}
     )
-    report = report.model_copy(update={"arms": (arm,)})
+    evaluation = report.spec.evaluation.model_copy(update={"metric": Metric.PERPLEXITY})
+    spec = report.spec.model_copy(update={"evaluation": evaluation})
+    report = report.model_copy(update={"arms": (arm,), "spec": spec})
 
     assert Report.model_validate_json(report.model_dump_json()) == report
 
@@ -108,6 +110,81 @@ def test_a_score_outside_its_scale_is_refused(metric: str, value: float, high: f
 def test_a_repeat_of_other_rows_is_refused() -> None:
     with pytest.raises(ValidationError, match="has 1 scores for 2 rows"):
         ArmReport.model_validate(VERSION_1["arms"][0] | {"repeats": [{"seed": 1, "scores": [0], "seconds": 1}]})
+
+
+TRAINING: dict[str, Any] = {
+    "steps": 5,
+    "seconds": 3.0,
+    "seconds_to_first_step": 1.0,
+    "supervised_tokens": 40,
+    "tokens": 90,
+    "final_train_loss": 0.5,
+    "final_validation_loss": None,
+    "trainable_parameters": 10,
+    "total_parameters": 100,
+    "peak_memory_bytes": 1000,
+}
+
+
+def changed(path: str, literal: str) -> str:
+    """The report as JSON text with another number, word for word, at a path like arms.0.seconds."""
+    document = json.loads(json.dumps(VERSION_1 | {"training": TRAINING}))
+    *parents, last = (int(key) if key.isdigit() else key for key in path.split("."))
+    place = document
+    for key in parents:
+        place = place[key]
+    place[last] = "@"
+    return json.dumps(document).replace('"@"', literal)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "-1", f"1{'0' * 400}"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "arms.0.seconds",
+        "arms.0.items.0.index",
+        "arms.0.items.0.prompt_tokens",
+        "arms.0.items.0.output_tokens",
+        "arms.0.items.0.latency_seconds",
+        "arms.0.items.0.score",
+        "arms.0.scores.0.successes",
+        "arms.0.scores.0.n",
+        "comparisons.0.gained",
+        "comparisons.0.p_value",
+        "training.seconds",
+        "training.tokens",
+        "training.peak_memory_bytes",
+        "overlap.shared_rows",
+    ],
+)
+def test_a_number_that_no_run_gives_is_refused(path: str, number: str) -> None:
+    with pytest.raises(ValidationError, match=path.replace(".", r"\.")):
+        Report.model_validate_json(changed(path, number))
+
+
+@pytest.mark.parametrize(
+    ("arm", "reason"),
+    [
+        ({"scores": []}, "zero_shot has no score by exact_match, the metric of the run"),
+        ({"successes": 2}, r"said to be right on 2 rows, 0.5 by exact_match; its rows give 1 and 0.5"),
+        ({"value": 0.9}, r"said to be right on 1 rows, 0.9 by exact_match; its rows give 1 and 0.5"),
+        ({"value": 0.95}, r"0.95 lies outside of its interval, 0.1 to 0.9"),
+        ({"successes": 3}, r"3 rows of 2 cannot be right"),
+        ({"n": 3}, r"exact_match is a score of 3 rows, and 2 answered"),
+        ({"items": [ITEM, ITEM | {"correct": True}]}, "zero_shot answered a row twice"),
+    ],
+)
+def test_figures_that_do_not_follow_from_the_rows_are_refused(arm: dict[str, Any], reason: str) -> None:
+    first = VERSION_1["arms"][0]
+    whole = {key: value for key, value in arm.items() if key in first}
+    scores = [score | {key: value for key, value in arm.items() if key not in first} for score in first["scores"]]
+    with pytest.raises(ValidationError, match=reason):
+        Report.model_validate(VERSION_1 | {"arms": [first | {"scores": scores} | whole]})
+
+
+def test_an_arm_that_is_there_twice_is_refused() -> None:
+    with pytest.raises(ValidationError, match="an arm is there twice"):
+        Report.model_validate(VERSION_1 | {"arms": VERSION_1["arms"] * 2})
 
 
 def test_a_report_altered_on_disk_is_noticed() -> None:

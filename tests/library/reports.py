@@ -11,8 +11,8 @@ TEST_SHA256 = "7" * 64
 AT = datetime(2026, 11, 25, 9, tzinfo=UTC)
 
 
-def make_report(right: dict[Arm, int], *, rows: int = 4, metric: Metric = Metric.EXACT_MATCH) -> Report:
-    """`right`: arm → how many of the rows it got right by `metric`."""
+def make_report(right: dict[Arm, int], *, rows: int = 4) -> Report:
+    """`right`: arm → how many of the rows it got right."""
     spec = RunSpec(
         base_model=BaseModelRef(id="tiny <model>"),
         inputs=tuple(
@@ -23,7 +23,9 @@ def make_report(right: dict[Arm, int], *, rows: int = 4, metric: Metric = Metric
     return Report(
         spec=spec,
         arms=tuple(
-            ArmReport(arm=arm, items=_items(count, rows), scores=(score_of(metric, count, rows),), seconds=1.0)
+            ArmReport(
+                arm=arm, items=_items(count, rows), scores=(score_of(Metric.EXACT_MATCH, count, rows),), seconds=1.0
+            )
             for arm, count in right.items()
         ),
         comparisons=(),

@@ -50,6 +50,12 @@ def arm_of(
     return ArmReport.model_validate(values | more)
 
 
+def answered_by(arm: Arm, items: Sequence[ItemResult]) -> ArmReport:
+    """An arm of these very rows, judged by exact match."""
+    scores = scores_of(items, MetricSettings())
+    return ArmReport(arm=arm, items=tuple(items), scores=scores, seconds=float(len(items)))
+
+
 def report_of(
     *arms: ArmReport,
     settings: dict[str, object] | None = None,

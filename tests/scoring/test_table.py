@@ -9,7 +9,7 @@ from playbook.contracts.run_spec import Arm
 from playbook.scoring.compare import DifferentRows
 from playbook.scoring.statistics import holm, mcnemar_exact
 from playbook.scoring.table import NotComparable, percentile, table_across, table_of
-from tests.scoring.factories import arm_of, item, report_of
+from tests.scoring.factories import answered_by, arm_of, item, report_of
 
 ZERO, FEW = arm_of(Arm.ZERO_SHOT, [0] * 60), arm_of(Arm.FEW_SHOT, [1] * 20 + [0] * 40)
 LORA = arm_of(Arm.LORA, [1] * 50 + [0] * 10)
@@ -47,7 +47,7 @@ def test_without_a_prompt_nothing_is_compared() -> None:
 
 def test_tokens_and_latencies_are_those_of_a_request() -> None:
     items = tuple(item(at, 1, latency_seconds=at / 10, prompt_tokens=100 + at, output_tokens=at) for at in range(60))
-    line = table_of(report_of(LORA.model_copy(update={"items": items}), ZERO)).lines[0]
+    line = table_of(report_of(answered_by(Arm.LORA, items), ZERO)).lines[0]
 
     latencies = [at / 10 for at in range(60)]
     assert (line.prompt_tokens, line.output_tokens, line.tokens) == (129.5, 29.5, 159.0)
@@ -80,7 +80,7 @@ def test_training_that_makes_no_request_cheaper_never_pays_by_cost() -> None:
 
 def test_failed_and_cut_rows_are_counted() -> None:
     items = (item(0, 0, error="too long"), item(1, 0, cut=True), *(item(at, 1) for at in range(2, 60)))
-    line = table_of(report_of(LORA.model_copy(update={"items": items}))).lines[0]
+    line = table_of(report_of(answered_by(Arm.LORA, items))).lines[0]
 
     assert (line.failed, line.cut) == (1, 1)
 

@@ -10,7 +10,7 @@ from playbook.contracts.run_spec import Arm
 from playbook.scoring.compare import scores_of
 from playbook.scoring.table import table_of
 from playbook.scoring.verdict import Advice, Verdict, verdict_of
-from tests.scoring.factories import arm_of, item, report_of
+from tests.scoring.factories import answered_by, arm_of, item, report_of
 
 
 def right(count: int, rows: int) -> list[int]:
@@ -185,7 +185,7 @@ def test_a_cancelled_job_says_what_is_missing() -> None:
 def test_failed_and_cut_rows_are_told() -> None:
     zero = arm_of(Arm.ZERO_SHOT, right(20, 100))
     items = (item(0, 0, error="too long"), item(1, 0, cut=True), *zero.items[2:])
-    found = verdict(zero.model_copy(update={"items": items}))
+    found = verdict(answered_by(Arm.ZERO_SHOT, items))
 
     assert found.notes == (
         "Zero-shot: 1 of 100 rows failed; they count as wrong.",

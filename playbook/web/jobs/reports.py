@@ -9,7 +9,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from playbook.contracts.report import Report, ReportAltered, check_digest
+from pydantic import ValidationError
+
+from playbook.contracts.report import Report, ReportAltered, check_digest, first_problem
 from playbook.scoring.table import Table, table_of
 from playbook.scoring.verdict import Verdict, verdict_of
 from playbook.web.common import blobs
@@ -82,11 +84,20 @@ def _load(sha256: str) -> Read:
         content = blobs.path_of(sha256).read_bytes()
     except FileNotFoundError:
         raise ReportDamaged(f"The file {sha256[:12]}… is gone from the site's data folder; restore it.") from None
+    except OSError as error:
+        raise ReportDamaged(f"The file {sha256[:12]}… cannot be read: {error.strerror}.") from None
     try:
         check_digest(content, sha256=sha256)
     except ReportAltered as altered:
         raise ReportDamaged(str(altered)) from None
-    return _parsed.get(sha256, lambda: Read(sha256, Report.model_validate_json(content), len(content)))
+    return _parsed.get(sha256, lambda: Read(sha256, _sound(content), len(content)))
+
+
+def _sound(content: bytes) -> Report:
+    try:
+        return Report.model_validate_json(content)
+    except ValidationError as error:
+        raise ReportDamaged(f"The report is not sound: {first_problem(error)}. Its figures are not shown.") from None
 
 
 class _Parsed:

@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from pydantic import ValidationError
 
 from playbook.contracts.protocol import ARTIFACT_NAMES, MAX_ARTIFACT_BYTES, MAX_REPORT_BYTES, ZIP_SUFFIXES
-from playbook.contracts.report import Report
+from playbook.contracts.report import Report, first_problem
 from playbook.web.common import blobs
 from playbook.web.common.models import record
 from playbook.web.jobs.errors import Refused, StaleAttempt, TooLarge, WrongOffset
@@ -106,11 +106,7 @@ def read_report(attempt: Attempt) -> Report:
         try:
             report = Report.model_validate_json(file.read())
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise Refused(
-                f"{REPORT} is not a valid report: {where}: {first['msg']} ({error.error_count()} problems)"
-            ) from error
+            raise Refused(f"{REPORT} is not a valid report: {first_problem(error)}") from error
     if report.spec != attempt.job.run_spec:
         raise Refused(f"{REPORT} is about another run: its spec is not the one of job {attempt.job_id}")
     return report

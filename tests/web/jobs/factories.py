@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from playbook.contracts.dataset import Message, Split
 from playbook.contracts.protocol import Capabilities
 from playbook.contracts.report import ArmReport, ItemResult, Overlap, Report, Score
-from playbook.contracts.run_spec import Arm, BaseModelRef, EvaluationSettings, InputFile, Metric, RunSpec
+from playbook.contracts.run_spec import Arm, BaseModelRef, EvaluationSettings, InputFile, RunSpec
 from playbook.web.accounts.models import User
 from playbook.web.common import blobs
 from playbook.web.jobs.actions import launch_job
@@ -66,7 +66,7 @@ def make_report(spec: RunSpec) -> Report:
         output_tokens=1,
         natural_stop=True,
     )
-    score = Score(metric=Metric.EXACT_MATCH, successes=0, n=1, value=0.0, low=0.0, high=0.79)
+    score = Score(metric=spec.evaluation.metric, successes=0, n=1, value=0.0, low=0.0, high=0.79)
     return Report(
         spec=spec,
         arms=(ArmReport(arm=Arm.ZERO_SHOT, items=(item,), scores=(score,), seconds=0.1),),
