@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping as Fields
 
 from playbook.contracts.dataset import ROW_KEYS, Example, Problem, ProblemCode, check_row, shown
+from playbook.contracts.json_text import decode_strictly
 from playbook.datasets.spec import Format, Mapping
 
 #: Roles as other formats call them.
@@ -25,6 +26,8 @@ _ROLES = {
     "observation": "tool",
     "function_response": "tool",
 }
+#: Turns of ShareGPT exports in which the assistant calls a function: the value is the call as JSON.
+_CALL_TURNS = ("function_call", "tool_call")
 #: Pairs of fields that people use for a question and its answer, for a first guess that a person confirms.
 _PAIRS = (
     ("question", "answer"),
@@ -145,11 +148,36 @@ def _turn(turn: object) -> object:
         found["role"] = found.pop("from")
     if "value" in found and "content" not in found:
         found["content"] = found.pop("value")
+    if found.get("role") in _CALL_TURNS and (calls := _calls_in(found.get("content"))):
+        found |= {"role": "assistant", "content": "", "tool_calls": calls}
     if isinstance(role := found.get("role"), str):
         found["role"] = _ROLES.get(role, role)
     if isinstance(content := found.get("content"), list):
         found["content"] = _joined_parts(content)
     return found
+
+
+def _calls_in(content: object) -> list[dict[str, object]]:
+    """Return the calls that a text holds as JSON, one or a list of them, as OpenAI writes them; none when it is not so.
+
+    >>> _calls_in('{"name": "weather", "arguments": {"city": "Rome"}}')
+    [{'type': 'function', 'function': {'name': 'weather', 'arguments': {'city': 'Rome'}}}]
+    """
+    if not isinstance(content, str):
+        return []
+    text = content.strip()
+    try:
+        value, end, wrong = decode_strictly(text)
+    except (ValueError, RecursionError):
+        return []
+    calls = value if isinstance(value, list) else [value]
+    named = [call for call in calls if isinstance(call, dict) and isinstance(call.get("name"), str)]
+    if wrong or end < len(text) or len(named) < len(calls):
+        return []
+    return [
+        {"type": "function", "function": {"name": call["name"], "arguments": call.get("arguments", {})}}
+        for call in named
+    ]
 
 
 def _joined_parts(parts: list[object]) -> object:
@@ -227,6 +255,9 @@ def _keep_rest(row: dict[str, object], value: dict[str, object], mapping: Mappin
 def _in_words_of_the_file(problem: Problem, mapping: Mapping) -> Problem:
     """Name the field that the file has, rather than the one of the chat row made from it."""
     field = problem.field
+    if problem.code is ProblemCode.UNRECOGNIZED_ROLE and problem.value in _CALL_TURNS:
+        fix = 'Write the call as JSON in the value of the turn: {"name": "…", "arguments": {…}}.'
+        problem = problem.model_copy(update={"fix": fix})
     if mapping.messages:
         field = field.replace("messages", mapping.messages, 1)
         if mapping.format is Format.SHAREGPT:

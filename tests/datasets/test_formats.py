@@ -118,6 +118,37 @@ def test_openai_parts_weights_and_tools_are_kept(importing: Importing) -> None:
     assert [message.get("weight") for message in row["messages"]] == [None, None, 0, None, 1]
 
 
+def _calling(value: str, number: int = 0) -> dict[str, object]:
+    turns = [("human", f"Weather {number}?"), ("function_call", value), ("observation", "sun"), ("gpt", "Sunny.")]
+    return {"conversations": [{"from": who, "value": text} for who, text in turns]}
+
+
+def test_calls_of_sharegpt_become_tool_calls(importing: Importing) -> None:
+    call = '{"name": "weather", "arguments": {"city": "Rome"}}'
+    rows = [_calling(call), _calling(f" [{call}] ", 1), _calling(call, 2)]
+    assert not importing(("rows.jsonl", jsonl(rows))).refused
+    calls = [{"type": "function", "function": {"name": "weather", "arguments": {"city": "Rome"}}}]
+    assert [row["messages"][1:] for row in importing.all_rows()] == [
+        [
+            {"role": "assistant", "content": "", "tool_calls": calls},
+            {"role": "tool", "content": "sun"},
+            {"role": "assistant", "content": "Sunny."},
+        ]
+    ] * 3
+
+
+def test_a_call_of_sharegpt_that_is_no_call_is_named(importing: Importing) -> None:
+    values = ["weather(Rome)", '{"city": "Rome"}', '{"name": "f"} {}', '{"name": "f", "arguments": {"n": NaN}}']
+    report = importing(("rows.jsonl", jsonl([_calling(value) for value in values])))
+    (group,) = report.groups
+    assert [(found.line, found.field, found.code) for found in group.listed] == [
+        (line, "conversations[1].from", "unrecognized_role") for line in (1, 2, 3, 4)
+    ]
+    assert {found.fix for found in group.listed} == {
+        'Write the call as JSON in the value of the turn: {"name": "…", "arguments": {…}}.'
+    }
+
+
 def test_other_fields_become_metadata_as_text(importing: Importing) -> None:
     rows = [row | {"source": "help desk", "score": 3, "tags": ["a"], "none": None} for row in WANTED]
     report = importing(("rows.jsonl", jsonl(rows)))
