@@ -6,9 +6,9 @@ Fields of `LoraSettings` and `TrainingSettings` carry their upstream names (peft
 
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from playbook.contracts.dataset import Split
 
@@ -68,7 +68,18 @@ class Method(StrEnum):
     FULL = "full"
 
 
-class LoraSettings(Frozen):
+#: What pydantic says of NaN and infinity; the launch form says the same.
+NOT_FINITE = "Input should be a finite number"
+_WARMUP_STEPS = 3
+
+
+class Settings(Frozen):
+    """Numbers that people type: NaN and infinity are none."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class LoraSettings(Settings):
     """peft `LoraConfig`. The update of a weight W (out, in) is (lora_alpha / r) · B A, with A (r, in), B (out, r)
     (Hu et al. 2021, section 4.1). Unused by `method: full`."""
 
@@ -102,7 +113,7 @@ class OverLength(StrEnum):
     TRUNCATE = "truncate"
 
 
-class TrainingSettings(Frozen):
+class TrainingSettings(Settings):
     """transformers `TrainingArguments`, the part that a small run needs. `early_stopping_patience` is named as in its
     `EarlyStoppingCallback`, `max_length` and `packing` as in TRL's `SFTConfig`."""
 
@@ -125,7 +136,10 @@ class TrainingSettings(Frozen):
         default=30, ge=1, le=1_000_000, description="optimizer steps; the data repeats as needed; 30 takes a minute"
     )
     warmup_steps: int = Field(
-        default=3, ge=0, description="linear warm-up, in optimizer steps; a tenth of the run (smol-course)"
+        default=_WARMUP_STEPS,
+        ge=0,
+        le=1_000_000,
+        description="linear warm-up, in optimizer steps, not beyond max_steps; a tenth of the run (smol-course)",
     )
     lr_scheduler_type: Literal["linear", "cosine", "constant"] = Field(
         default="linear", description="how the learning rate falls after the warm-up; transformers' default"
@@ -143,10 +157,16 @@ class TrainingSettings(Frozen):
         default=OverLength.REFUSE, description="what happens to a longer row; refused, so that no token goes unnoticed"
     )
     eval_steps: int = Field(
-        default=10, ge=1, description="optimizer steps between two validation losses; three in a short run"
+        default=10,
+        ge=1,
+        le=1_000_000,
+        description="optimizer steps between two validation losses; three in a short run",
     )
     save_steps: int = Field(
-        default=10, ge=1, description="optimizer steps between two checkpoints; what a killed run has to repeat at most"
+        default=10,
+        ge=1,
+        le=1_000_000,
+        description="optimizer steps between two checkpoints; what a killed run has to repeat at most",
     )
     early_stopping_patience: int | None = Field(
         default=None,
@@ -175,6 +195,22 @@ class TrainingSettings(Frozen):
         description="compile the layers on CUDA if the rest of the run repays the wait; off is transformers' default",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _default_warm_up_fits(cls, data: Any) -> Any:
+        steps = data.get("max_steps") if isinstance(data, dict) and "warmup_steps" not in data else None
+        return data | {"warmup_steps": steps} if isinstance(steps, int) and 0 < steps < _WARMUP_STEPS else data
+
+    @property
+    def warmup_problem(self) -> str | None:
+        """Why nothing should be trained so, None when it may. Asked before a run; stored runs stay readable."""
+        if self.warmup_steps <= self.max_steps:
+            return None
+        return (
+            f"warmup_steps is {self.warmup_steps}, beyond max_steps {self.max_steps}: the learning rate would never "
+            f"reach {self.learning_rate:g}. Set warmup_steps to {self.max_steps} at most, or raise max_steps."
+        )
+
 
 class ExampleChoice(StrEnum):
     """Which train rows the few-shot arm shows. `seed`: drawn once, the same for every question. `nearest`: for each
@@ -186,6 +222,8 @@ class ExampleChoice(StrEnum):
 
 class EvaluationSettings(MetricSettings):
     """What is measured on the held-out split, and how answers are generated: greedily, in batches."""
+
+    model_config = Settings.model_config
 
     arms: tuple[Arm, ...] = Field(default=(Arm.ZERO_SHOT, Arm.LORA), description="approaches, in the report's order")
     max_new_tokens: int = Field(default=64, ge=1, le=4096, description="an answer is cut after so many tokens")

@@ -17,7 +17,7 @@ from playbook.trainer.emit import Emitter  # noqa: E402
 from playbook.trainer.errors import ending_of  # noqa: E402
 from playbook.trainer.folder import RunFolder, default_models_dir  # noqa: E402
 from playbook.trainer.preflight import check  # noqa: E402
-from playbook.trainer.prepare import Run, prepare, read_spec  # noqa: E402
+from playbook.trainer.prepare import Run, prepare, read_spec, require_trainable  # noqa: E402
 from playbook.trainer.stop import Stop  # noqa: E402
 from playbook.trainer.terminal import ProgressBar  # noqa: E402
 from playbook.trainer.threads import choose_waiting  # noqa: E402
@@ -128,6 +128,7 @@ def _execute(folder: RunFolder, emitter: Emitter, stop: Stop, *, models_dir: Pat
         stop=stop,
         process_start=PROCESS_START,
     )
+    require_trainable(run.spec)
     with emitter.stage(Stage.DATA):
         prepared = prepare(run)
         checked = check(run, prepared)

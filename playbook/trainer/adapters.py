@@ -93,4 +93,23 @@ def _targets(base: Any, lora: LoraSettings) -> str | list[str]:
             f"lora.target_modules names {unknown or 'nothing'}, which this base model does not have. "
             f"Use all-linear, or names from: {', '.join(known)}.",
         )
+    _refuse_tied_head(base, wanted)
     return wanted
+
+
+def _refuse_tied_head(base: Any, wanted: list[str]) -> None:
+    """Raise RunError(invalid_spec) when the layer of the logits is to be adapted but shares the embeddings' weights.
+
+    Merged into those, its update would change the embeddings as well: another model than the one that was trained.
+    """
+    head = base.get_output_embeddings()
+    if head is None or head.weight is not base.get_input_embeddings().weight:
+        return
+    path = next(name for name, module in base.named_modules() if module is head)
+    if path.rsplit(".", 1)[-1] in {name.rsplit(".", 1)[-1] for name in wanted}:
+        raise RunError(
+            EndReason.INVALID_SPEC,
+            f"lora.target_modules names {path!r}, whose weights this base model shares with its embeddings "
+            "(tie_word_embeddings): the update would change both when it is merged. Leave it out, or use all-linear, "
+            "which does.",
+        )

@@ -202,7 +202,9 @@ def _link(source: Path, target: Path) -> None:
 
 def _names(folder: Path) -> list[str]:
     """Return the names of finished checkpoints, newest first."""
-    return sorted((path.name for path in folder.glob("step-*") if path.is_dir()), reverse=True)
+    found = (path.name for path in folder.glob("step-*") if path.is_dir())
+    # Six digits, and seven for step 1,000,000.
+    return sorted(found, key=lambda name: (len(name), name), reverse=True)
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -80,7 +80,10 @@ class Shape:
         """Return r (in + out) summed over the adapted modules, and with DoRA a magnitude for each output."""
         wanted = (lora.target_modules,) if isinstance(lora.target_modules, str) else lora.target_modules
         chosen = self.linear.values() if wanted == ("all-linear",) else [self.linear.get(n, (0, 0)) for n in wanted]
-        return self.layers * sum(lora.r * (wide + out) + (out if lora.use_dora else 0) for wide, out in chosen)
+        modules = [*chosen] * self.layers
+        if "lm_head" in wanted:
+            modules.append((self.hidden, self.vocabulary))
+        return sum(lora.r * (wide + out) + (out if lora.use_dora else 0) for wide, out in modules)
 
 
 @dataclass(frozen=True)

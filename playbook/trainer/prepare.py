@@ -92,6 +92,12 @@ def read_spec(folder: RunFolder) -> RunSpec:
         raise RunError(EndReason.INVALID_SPEC, f"spec.json: {problems}") from error
 
 
+def require_trainable(spec: RunSpec) -> None:
+    """Raise RunError(invalid_spec) for settings that can be read but should not be trained with."""
+    if spec.trains and (problem := spec.training.warmup_problem):
+        raise RunError(EndReason.INVALID_SPEC, f"spec.json: training.{problem}")
+
+
 def settings_digest(spec: RunSpec) -> str:
     """Return a digest of what training depends on; a checkpoint of other settings is never resumed."""
     parts = spec.model_dump(mode="json", include={"base_model", "seed", "method", "lora", "training", "inputs"})

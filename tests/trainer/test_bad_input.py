@@ -4,6 +4,7 @@ Rows, specs and base models that are wrong in other ways are in `test_run`; file
 """
 
 import json
+import math
 import os
 import resource
 import signal
@@ -17,8 +18,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
+from transformers import AutoConfig, LlamaForCausalLM
 
 from playbook.contracts.events import CheckpointSaved, MetricPoint
+from playbook.contracts.run_spec import TrainingSettings
 from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError
 from playbook.trainer.train import train as train_loop
@@ -58,6 +62,11 @@ def with_setting(folder: Path, part: str, name: str, value: object) -> Path:
     [
         ("training", "learning_rate", 1e3, "training.learning_rate: Input should be less than or equal to 1"),
         ("lora", "r", 0, "lora.r: Input should be greater than or equal to 1"),
+        ("training", "learning_rate", math.nan, "training.learning_rate: Input should be a finite number"),
+        ("training", "max_grad_norm", math.inf, "training.max_grad_norm: Input should be a finite number"),
+        ("training", "warmup_steps", 10**30, "training.warmup_steps: Input should be less than or equal to 1000000"),
+        ("training", "eval_steps", 10**7, "training.eval_steps: Input should be less than or equal to 1000000"),
+        ("training", "save_steps", 10**7, "training.save_steps: Input should be less than or equal to 1000000"),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name_value_and_range(
@@ -70,6 +79,60 @@ def test_a_setting_out_of_range_is_refused_by_name_value_and_range(
     assert ended(folder).reason is EndReason.INVALID_SPEC
     assert words in ended(folder).message
     assert f"(got '{value}')" in ended(folder).message
+
+
+def test_a_warm_up_beyond_the_last_step_is_refused(make_run: MakeRun, train: Train) -> None:
+    folder = make_run(training={"warmup_steps": 5, "max_steps": 4, "learning_rate": 1e-3})
+
+    assert train(folder) == 1
+
+    assert ended(folder).reason is EndReason.INVALID_SPEC
+    assert ended(folder).message == (
+        "spec.json: training.warmup_steps is 5, beyond max_steps 4: the learning rate would never reach 0.001. Set "
+        "warmup_steps to 4 at most, or raise max_steps."
+    )
+
+
+def test_a_warm_up_that_nobody_chose_is_no_longer_than_the_run() -> None:
+    assert [TrainingSettings.model_validate({"max_steps": steps}).warmup_steps for steps in (1, 2, 3, 100)] == [
+        1,
+        2,
+        3,
+        3,
+    ]
+
+
+def _tie(models_dir: Path) -> None:
+    """Have logits made of the embeddings' own weights, as most small models do."""
+    config = AutoConfig.from_pretrained(models_dir / TINY_ID)
+    config.tie_word_embeddings = True
+    LlamaForCausalLM(config).save_pretrained(models_dir / TINY_ID)
+
+
+def test_the_layer_of_the_logits_is_adapted_where_its_weights_are_its_own(make_run: MakeRun, train: Train) -> None:
+    folder = make_run(lora={"target_modules": ["q_proj", "lm_head"]})
+
+    assert train(folder) == 0
+
+    training = report_of(folder).training
+    assert training is not None
+    assert training.export is not None
+    assert training.export.rows_differing == 0
+    assert training.export.largest_logit_difference < 0.05
+    tensors = load_file(folder / "artifacts" / "adapter" / "adapter_model.safetensors")
+    assert tensors["base_model.model.lm_head.lora_B.weight"].abs().max() > 0
+
+
+def test_the_layer_of_the_logits_is_refused_where_it_shares_the_embeddings(
+    make_run: MakeRun, train: Train, own_models_dir: Path
+) -> None:
+    _tie(own_models_dir)
+    folder = make_run(lora={"target_modules": ["q_proj", "lm_head"]})
+
+    assert train(folder, models_dir=own_models_dir) == 1
+
+    assert ended(folder).reason is EndReason.INVALID_SPEC
+    assert "names 'lm_head', whose weights this base model shares with its embeddings" in ended(folder).message
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])

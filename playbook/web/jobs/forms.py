@@ -211,6 +211,8 @@ class LaunchForm(forms.Form):
         except ValidationError as error:
             self._add_problems(error)
             return cleaned
+        if spec.trains and (problem := spec.training.warmup_problem):
+            self.add_error("warmup_steps", problem)
         if problem := launch_checks.unknown_base_model(spec):
             self.add_error("base_model", problem)
         if found := launch_checks.gpu_problem(spec, list(Worker.objects.filter(disabled_at=None))):

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from playbook.contracts.metrics import MetricSettings
-from playbook.contracts.run_spec import RunSettings
+from playbook.contracts.run_spec import NOT_FINITE, RunSettings
 
 TITLES = {
     "lora": "Adapter",
@@ -142,7 +142,9 @@ def form_field(setting: RunSetting) -> forms.Field:
     if kind is int:
         return forms.IntegerField(**shared)
     if kind is float:
-        return forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **shared)
+        field = forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **shared)
+        field.error_messages["invalid"] = f"{setting.name}: {NOT_FINITE}."
+        return field
     if choices := _choices(kind):
         return forms.ChoiceField(choices=choices, **shared)
     if get_origin(kind) is tuple and (choices := _choices(get_args(kind)[0])):

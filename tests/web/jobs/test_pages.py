@@ -80,7 +80,10 @@ def test_the_estimate_changes_with_the_form_through_htmx(
     [
         ("max_steps", "0", "max_steps is 0; it must be from 1 to 1,000,000."),
         ("learning_rate", "1000", "learning_rate is 1000; it must be above 0, at most 1."),
-        ("learning_rate", "nan", "Enter a number."),
+        ("learning_rate", "nan", "learning_rate: Input should be a finite number."),
+        ("max_grad_norm", "inf", "max_grad_norm: Input should be a finite number."),
+        ("warmup_steps", str(10**30), f"warmup_steps is {10**30}; it must be from 0 to 1,000,000."),
+        ("warmup_steps", "5000", "warmup_steps is 5000, beyond max_steps "),
         ("r", "0", "r is 0; it must be from 1 to 1,024."),
         ("base_model", "gpt-5", "Base model “gpt-5” is unknown: it is neither in the site&#x27;s list nor in the"),
         ("base_model", "../../etc", "must not contain &#x27;..&#x27;"),
