@@ -52,7 +52,9 @@ def apply_liger(base: Any, device: torch.device) -> bool:
     if device.type != "cuda" or importlib.util.find_spec("liger_kernel") is None:
         return False
     # An optional package, not installed where it cannot run.
-    liger = importlib.import_module("liger_kernel.transformers")
+    liger = importlib.import_module("liger_kernel.transformers.monkey_patch")
+    if base.config.model_type not in liger.MODEL_TYPE_TO_APPLY_LIGER_FN:
+        return False  # it would only log that it does nothing
     liger._apply_liger_kernel_to_instance(model=base, cross_entropy=False, fused_linear_cross_entropy=False)
     return True
 

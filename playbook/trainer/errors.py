@@ -7,7 +7,15 @@ import errno
 
 from playbook.contracts.states import EndReason
 
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory")
+_NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "cannot allocate memory",
+    # What cuBLAS and cuDNN say when their own workspace does not fit beside the tensors.
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+)
 #: A file may also grow over what the system lets one process write.
 _NO_SPACE = ("no space left on device", "file too large", "disk quota exceeded")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from playbook.contracts.run_spec import BaseModelRef, LoraSettings, Method
 from playbook.contracts.states import EndReason
-from playbook.trainer.errors import RunError
+from playbook.trainer.errors import RunError, is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -242,9 +242,9 @@ def load_base(
             output_loading_info=True,
             **({} if quantization_config is None else {"quantization_config": quantization_config}),
         )
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         raise _unreadable(source, "weights", error) from error
     if info["missing_keys"]:
         raise RunError(
@@ -297,7 +297,8 @@ def faster_dtype(device: "torch.device") -> str:
     import torch
 
     if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        # GPUs before Ampere emulate bfloat16, without their tensor cores.
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     probed = probe_products()
     return max(probed, key=lambda name: probed[name])
 

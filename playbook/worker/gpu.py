@@ -1,5 +1,6 @@
 """What this machine offers, and how it does: GPUs as nvidia-smi lists them, memory, base models, telemetry."""
 
+import math
 import os
 import shutil
 import socket
@@ -7,11 +8,14 @@ import subprocess
 from pathlib import Path
 
 import psutil
+from pydantic import ValidationError
 
 from playbook.contracts.protocol import Capabilities, Gpu, GpuTelemetry, Telemetry
 
 #: nvidia-smi answers in a fraction of a second; one that hangs must not hold up the heartbeat for long.
 TELEMETRY_TIMEOUT_SECONDS = 3
+#: One slow answer says little: without its persistence mode the driver is started by the question.
+_TRIES = 3
 _TELEMETRY_FIELDS = "index,memory.used,utilization.gpu,temperature.gpu"
 
 
@@ -25,12 +29,20 @@ def list_gpus() -> tuple[Gpu, ...]:
         done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return ()  # a driver that does not answer gives the trainer no GPU either
-    found = []
-    for line in done.stdout.splitlines():
-        name, _, mebibytes = line.rpartition(",")
-        if mebibytes.strip().isdigit():
-            found.append(Gpu(name=name.strip(), memory_bytes=int(mebibytes) * 1024**2))
-    return tuple(found)
+    return tuple(found for line in done.stdout.splitlines() if (found := _gpu(line)) is not None)
+
+
+def _gpu(line: str) -> Gpu | None:
+    """Return the GPU that a line names, `NVIDIA L4, 23034`; None for a line of another kind.
+
+    A GPU without memory of its own says `[N/A]`: it works in that of the machine.
+    """
+    name, comma, mebibytes = line.rpartition(",")
+    size = _number(mebibytes)
+    if not comma or not name.strip() or (size is None and not mebibytes.strip().startswith("[")):
+        return None
+    shared = psutil.virtual_memory().total
+    return Gpu(name=name.strip(), memory_bytes=shared if size is None else int(size) * 1024**2)
 
 
 def list_base_models(models_dir: Path) -> tuple[str, ...]:
@@ -51,10 +63,11 @@ def capabilities(gpus: tuple[Gpu, ...], models_dir: Path) -> Capabilities:
 
 
 class Sensors:
-    """Reads telemetry. A driver that once fails to answer is not asked again."""
+    """Reads telemetry. A driver that fails three times in a row is not asked again."""
 
     def __init__(self) -> None:
         self._command = shutil.which("nvidia-smi")
+        self._failures = 0
         psutil.cpu_percent()  # the first call only begins to count
 
     def read(self) -> Telemetry:
@@ -70,8 +83,11 @@ class Sensors:
         try:
             done = subprocess.run(query, capture_output=True, text=True, timeout=TELEMETRY_TIMEOUT_SECONDS, check=True)
         except (OSError, subprocess.SubprocessError):
-            self._command = None
+            self._failures += 1
+            if self._failures == _TRIES:
+                self._command = None
             return ()
+        self._failures = 0
         return tuple(found for line in done.stdout.splitlines() if (found := _gpu_telemetry(line)) is not None)[:16]
 
 
@@ -80,16 +96,18 @@ def _gpu_telemetry(line: str) -> GpuTelemetry | None:
     values = [_number(word) for word in line.split(",")]
     if len(values) != 4 or values[0] is None or values[1] is None:
         return None
-    return GpuTelemetry(
-        index=int(values[0]),
-        memory_used_bytes=int(values[1]) * 1024**2,
-        utilisation_percent=values[2],
-        temperature_celsius=values[3],
-    )
+    used = int(values[1]) * 1024**2
+    try:
+        return GpuTelemetry(
+            index=int(values[0]), memory_used_bytes=used, utilisation_percent=values[2], temperature_celsius=values[3]
+        )
+    except ValidationError:
+        return None  # a value that no GPU has must not end the heartbeat
 
 
 def _number(word: str) -> float | None:
     try:
-        return float(word)
+        number = float(word)
     except ValueError:
         return None  # "[N/A]", "[Not Supported]"
+    return number if math.isfinite(number) else None

@@ -9,6 +9,19 @@ from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError, ending_of
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.",
+    ],
+)
+def test_what_torch_and_its_libraries_say_without_memory_is_out_of_memory(text: str) -> None:
+    assert ending_of(RuntimeError(text)).reason is EndReason.OUT_OF_MEMORY
+
+
 def test_a_tensor_that_fits_no_memory_is_out_of_memory() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**55)

@@ -30,7 +30,9 @@ def test_a_run_on_cuda_uses_bfloat16_and_sdpa_or_flash_attention(make_run: MakeR
     assert train(folder) == 0
 
     used = effective(folder)
-    assert used["compute_dtype"] == ("bfloat16" if torch.cuda.is_bf16_supported() else "float32")
+    assert used["compute_dtype"] == (
+        "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    )
     assert used["attention"] in ("sdpa", "flash_attention_2")
     training = report_of(folder).training
     assert training is not None

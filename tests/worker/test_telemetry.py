@@ -4,11 +4,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
-from playbook.contracts.protocol import GpuTelemetry, HeartbeatRequest, Telemetry
+from playbook.contracts.protocol import Gpu, GpuTelemetry, HeartbeatRequest, Telemetry
 from playbook.web.jobs.models import Curve, Job
-from playbook.worker.gpu import Sensors
+from playbook.worker.gpu import Sensors, list_gpus
 from tests.waiting import wait_for
 from tests.worker.stack import WorkerProcess
 
@@ -45,11 +46,31 @@ def test_the_driver_is_asked_for_the_fields_in_the_order_that_is_read(nvidia_smi
     assert [gpu.index for gpu in Sensors().read().gpus] == [3]
 
 
-def test_a_driver_that_fails_is_not_asked_again(nvidia_smi: Path, tmp_path: Path) -> None:
+def test_a_value_that_no_gpu_has_leaves_the_others(nvidia_smi: Path) -> None:
+    write(nvidia_smi, "echo '0, 1024, 3000, 54'; echo '1, 2048, nan, 50'; echo '2, inf, 1, 1'; echo 'Unable to read'")
+    assert Sensors().read().gpus == (GpuTelemetry(index=1, memory_used_bytes=2048 * MIB, temperature_celsius=50),)
+
+
+def test_a_gpu_without_memory_of_its_own_works_in_that_of_the_machine(nvidia_smi: Path) -> None:
+    write(nvidia_smi, "echo 'NVIDIA L4, 23034'; echo 'NVIDIA GB10, [N/A]'; echo 'No devices were found'")
+    assert list_gpus() == (
+        Gpu(name="NVIDIA L4", memory_bytes=23034 * MIB),
+        Gpu(name="NVIDIA GB10", memory_bytes=psutil.virtual_memory().total),
+    )
+
+
+def test_a_driver_that_is_late_once_is_asked_again(nvidia_smi: Path, tmp_path: Path) -> None:
+    write(nvidia_smi, f"if test -e {tmp_path}/asked; then echo '0, 1, 2, 3'; else touch {tmp_path}/asked; exit 9; fi")
+    sensors = Sensors()
+    assert sensors.read().gpus == ()
+    assert [gpu.index for gpu in sensors.read().gpus] == [0]
+
+
+def test_a_driver_that_fails_three_times_is_not_asked_again(nvidia_smi: Path, tmp_path: Path) -> None:
     write(nvidia_smi, f"echo x >> {tmp_path}/asked; exit 9")
     sensors = Sensors()
-    assert (sensors.read().gpus, sensors.read().gpus) == ((), ())
-    assert (tmp_path / "asked").read_text() == "x\n"
+    assert [sensors.read().gpus for _ in range(5)] == [()] * 5
+    assert (tmp_path / "asked").read_text() == "x\n" * 3
 
 
 def test_values_are_named_by_device() -> None:
