@@ -8,6 +8,7 @@ from django.urls import reverse
 from playbook.library.checklist import Evaluation, evaluate, fitting
 from playbook.library.definition import Checklist
 from playbook.web.assessments.models import Answer, Assessment
+from playbook.web.common.content import library
 
 #: Definitions by digest.
 _definitions: dict[str, Checklist] = {}
@@ -56,6 +57,12 @@ def values_of(assessment: Assessment) -> dict[str, str]:
 def evaluation_of(assessment: Assessment) -> Evaluation:
     """Return what the current answers amount to."""
     return evaluate(checklist_of(assessment), values_of(assessment))
+
+
+def article_title(ref: str) -> str:
+    """`decide/when#cost` → the title of the article; the reference itself when the library has it no more."""
+    article = library().articles.get(ref.partition("#")[0])
+    return article.title if article else ref
 
 
 def article_url(ref: str) -> str:

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
-from playbook.web.assessments.queries import article_url, checklist_of
+from playbook.web.assessments.queries import article_title, article_url, checklist_of
 from playbook.web.common.panels import panels_for
 from playbook.web.decisions.forms import ReasonForm, SignForm, SupersedeForm
 from playbook.web.decisions.history import Happening, entries_of, timeline, void_signatures
@@ -44,6 +44,7 @@ def detail(
         "chosen": checklist.outcome(decision.chosen_outcome),
         "checklist": checklist,
         "article_url": article_url(assessment.article) if assessment.article else "",
+        "article_title": article_title(assessment.article),
         "sign_off": sign_off,
         "void": void_signatures(sign_off, entries),
         "sign_form": sign_form if capacities else None,

@@ -70,7 +70,7 @@ class LaunchForm(forms.Form):
         queryset=DocumentSet.objects.none(),
         required=False,
         empty_label="None",
-        help_text="What the arms rag and rag_lora search.",
+        help_text="What the arms with retrieval, rag and rag_lora, search for passages.",
     )
     prompt_version = forms.ModelChoiceField(
         queryset=PromptVersion.objects.none(),

@@ -45,7 +45,9 @@ class UseCaseForm(forms.Form):
 
 
 class MemberForm(forms.Form):
-    user = forms.ModelChoiceField(queryset=User.objects.filter(is_active=True), label="Person")
+    user = forms.ModelChoiceField(
+        queryset=User.objects.filter(is_active=True), label="Person", empty_label="Choose a person"
+    )
     role = forms.ChoiceField(choices=ROLE_CHOICES)
 
 
@@ -61,5 +63,8 @@ class DelegationForm(forms.Form):
         self.fields["role"] = forms.ChoiceField(label="Your role", choices=[(role.value, role.label) for role in roles])
         members = User.objects.filter(is_active=True, memberships__use_case=use_case).exclude(pk=giver.pk).distinct()
         self.fields["delegate"] = forms.ModelChoiceField(
-            queryset=members, label="Who signs for you", help_text="Somebody of this team; viewers may be asked too."
+            queryset=members,
+            label="Who signs for you",
+            empty_label="Choose a person",
+            help_text="Somebody in this team; viewers may be asked too.",
         )

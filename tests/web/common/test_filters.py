@@ -28,3 +28,19 @@ def test_bytesize(size: int | None, text: str) -> None:
 @pytest.mark.parametrize("state", list(JobState))
 def test_every_job_state_has_a_tone(state: JobState) -> None:
     assert state in filters.TONES
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("One.", "<p>One.</p>"),
+        ("One.\r\nTwo.\r\n\r\nThree.", "<p>One.<br>Two.</p>\n<p>Three.</p>"),
+        (
+            "Found:\n- a < b\n- c\nEnd.",
+            '<p>Found:</p>\n<ul class="bullets"><li>a &lt; b</li><li>c</li></ul>\n<p>End.</p>',
+        ),
+        ("<script>\n- x\n", '<p>&lt;script&gt;</p>\n<ul class="bullets"><li>x</li></ul>'),
+    ],
+)
+def test_paragraphs(text: str, html: str) -> None:
+    assert filters.paragraphs(text) == html

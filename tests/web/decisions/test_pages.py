@@ -75,7 +75,8 @@ def test_the_record_reads_in_the_order_of_madr(client: Client, draft: Decision, 
     places = [page.index(heading, page.index('class="card record"')) for heading in headings]
     assert places == sorted(places)
     assert "Exact match of LoRA on the test set ≥ 0.80" in page
-    assert '<a href="/library/decide/when-fine-tuning-pays-off/">' in page
+    assert '<a href="/library/decide/when-fine-tuning-pays-off/">When fine-tuning pays off</a>' in page
+    assert '<ul class="bullets"><li>' in page
 
 
 @BOTH

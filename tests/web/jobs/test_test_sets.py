@@ -99,7 +99,7 @@ def test_the_page_of_the_dataset_and_the_launch_form_show_the_counter(
     query = {"use_case": use_case.slug, "dataset": str(dataset.pk), "title": "x", "recipe": "support-tickets-lora"}
     page = client.get("/jobs/new/", query).content.decode()
     assert "Test set looked at 1 time<" in page
-    assert "This job will be look 2." in page
+    assert "This job will be the 2nd look." in page
 
 
 def test_nobody_has_looked_yet(client: Client, alice: User, dataset: Dataset) -> None:

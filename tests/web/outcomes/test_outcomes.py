@@ -37,7 +37,9 @@ def test_the_outcome_is_judged_by_the_interval(
 ) -> None:
     job = succeeded_job(decision.use_case, alice, decision=decision, tuned=[True] * right + [False] * (40 - right))
     client.force_login(alice)
-    assert verdict in client.get(f"/outcomes/new/{job.pk}/").content.decode()
+    form = client.get(f"/outcomes/new/{job.pk}/").content.decode()
+    assert verdict in form
+    assert '<div role="group" aria-labelledby="confirmation_legend">' in form
     answer = client.post(f"/outcomes/new/{job.pk}/", RECORD)
     assert answer.headers["Location"] == f"/decisions/{decision.number}/#outcomes"
     outcome = OutcomeReview.objects.get()

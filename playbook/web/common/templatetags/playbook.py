@@ -1,8 +1,13 @@
 """Template filters: how numbers, times and states read on every page. A builtin of all templates."""
 
+import re
 from datetime import timedelta
+from itertools import groupby
 
 from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import normalize_newlines
 
 register = template.Library()
 
@@ -42,6 +47,20 @@ def tone(word: str) -> str:
 def words(identifier: str) -> str:
     """`validating_files` → `validating files`."""
     return str(identifier).replace("_", " ")
+
+
+@register.filter
+def paragraphs(text: str) -> SafeString:
+    """Return plain text as HTML: empty lines part paragraphs, lines that begin with `- ` become a list."""
+    parts = []
+    for block in re.split(r"\n\s*\n", normalize_newlines(text).strip()):
+        for is_list, lines in groupby(block.split("\n"), key=lambda line: line.startswith("- ")):
+            if is_list:
+                items = format_html_join("", "<li>{}</li>", ((line.removeprefix("- "),) for line in lines))
+                parts.append(format_html('<ul class="bullets">{}</ul>', items))
+            else:
+                parts.append(format_html("<p>{}</p>", format_html_join(mark_safe("<br>"), "{}", ((x,) for x in lines))))
+    return format_html_join("\n", "{}", ((part,) for part in parts))
 
 
 @register.filter
