@@ -1,6 +1,6 @@
 """Whether the settings of a metric can be used: asked when they are chosen, and again before a run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from playbook.contracts.metrics import Metric, MetricSettings
 from playbook.scoring.metrics import label_of, plain_label
@@ -29,7 +29,19 @@ def problems_of(settings: MetricSettings) -> tuple[str, ...]:
                 BoundedPattern(pattern)
             except PatternError as error:
                 problems.append(f"Rule {rule.name!r}: {error}.")
-    return tuple(problems)
+    return (*problems, *_label_problems(settings))
+
+
+def _label_problems(settings: MetricSettings) -> Iterator[str]:
+    """Yield the labels that no answer can say: those left empty by the settings, and those that become another one."""
+    seen: dict[str, str] = {}
+    for label in settings.labels:
+        plain = plain_label(label, settings)
+        if not plain:
+            yield f"Label {label!r} is empty once it is compared; remove it, or count its marks."
+        elif plain in seen:
+            yield f"Labels {seen[plain]!r} and {label!r} are both compared as {plain!r}; remove one, or rename it."
+        seen.setdefault(plain, label)
 
 
 def misfits_of(settings: MetricSettings, answers: Sequence[str]) -> tuple[str, ...]:

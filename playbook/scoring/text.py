@@ -39,6 +39,7 @@ def rouge_l(*, output: str, reference: str) -> float:
 
     got, wanted = (_WORD.findall(text.casefold()) for text in (output, reference))
     if not got or not wanted:
-        return float(got == wanted)
+        # Marks alone have no words to share: "!" is no answer to "?".
+        return float(output.strip() == reference.strip())
     common = LCSseq.similarity(got, wanted)
     return 2 * common / (len(got) + len(wanted))

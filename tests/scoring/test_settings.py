@@ -73,3 +73,25 @@ def test_a_pattern_that_is_too_slow_on_an_expected_answer_is_named() -> None:
 
     assert misfits_of(settings, ["a"]) == ()
     assert "was stopped after 0.5 s" in misfits_of(settings, ["a" * 80 + "!"])[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        ({"labels": ["Bug", "bug"]}, ()),
+        (
+            {"labels": ["Bug", "bug"], "ignore_case": True},
+            ("Labels 'Bug' and 'bug' are both compared as 'bug'; remove one, or rename it.",),
+        ),
+        (
+            {"labels": ["Caf\u00e9", "Cafe\u0301"]},
+            ("Labels 'Caf\u00e9' and 'Cafe\u0301' are both compared as 'Caf\u00e9'; remove one, or rename it.",),
+        ),
+        (
+            {"labels": ["yes", "?"], "ignore_punctuation": True},
+            ("Label '?' is empty once it is compared; remove it, or count its marks.",),
+        ),
+    ],
+)
+def test_labels_that_cannot_be_told_apart_are_named(given: dict[str, object], problems: tuple[str, ...]) -> None:
+    assert problems_of(MetricSettings.model_validate({"metric": "label_accuracy"} | given)) == problems

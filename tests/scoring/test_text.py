@@ -64,3 +64,8 @@ def test_chrf_is_that_of_its_definition(output: str, reference: str) -> None:
 @pytest.mark.parametrize(("output", "reference", "score"), [("", "a", 0.0), ("a", " ", 0.0), ("", "", 1.0)])
 def test_an_empty_text_is_like_an_empty_text_alone(output: str, reference: str, score: float) -> None:
     assert (chrf(output=output, reference=reference), rouge_l(output=output, reference=reference)) == (score, score)
+
+
+@pytest.mark.parametrize(("output", "score"), [("?", 1.0), (" ?\n", 1.0), ("!", 0.0), ("", 0.0), ("a", 0.0)])
+def test_texts_without_a_word_are_alike_when_they_are_the_same(output: str, score: float) -> None:
+    assert rouge_l(output=output, reference="?") == score
