@@ -170,8 +170,9 @@ class _Import:
         self._say(Stage.COMPARING, _READING)
         may_deal = len(rows) and (not self._log.total or self._order.leave_out_bad_rows or self._is_split_already)
         assignment = self._assign(rows) if may_deal else None
+        names = tuple(name for name, _ in rows.metadata.most_common(_MAX_COLUMNS))
         if assignment is None or self._is_broken or (self._log.total and not self._order.leave_out_bad_rows):
-            return self._outcome(len(rows))
+            return self._outcome(len(rows)).model_copy(update={"group_fields": names})
         found = checks.run_checks(rows, assignment)
         self._say(Stage.SPLITTING, _COMPARING)
         shared, of_test = checks.template_counts(rows, assignment)
@@ -182,7 +183,7 @@ class _Import:
                 "checks": found,
                 "histograms": checks.histograms(rows, assignment),
                 "balances": checks.balances(rows, assignment),
-                "group_fields": tuple(name for name, _ in rows.metadata.most_common(_MAX_COLUMNS)),
+                "group_fields": names,
                 "shared_templates": shared,
                 "test_templates": of_test,
             }
@@ -203,7 +204,13 @@ class _Import:
 
     def _assign(self, rows: Gathered) -> splits.Assignment | None:
         if not self._is_split_already:
-            dealt = splits.deal(rows.columns["prompt"], rows.columns["group"], self._order.plan)
+            field = self._order.plan.group_field
+            is_absent = field and not rows.columns["group"].any()
+            dealt = (
+                _no_groups(field)
+                if is_absent
+                else splits.deal(rows.columns["prompt"], rows.columns["group"], self._order.plan)
+            )
             if isinstance(dealt, Problem):
                 self._log.add(self._order.sources[0].name, dealt)
                 self._is_broken = True
@@ -300,6 +307,16 @@ def _unknown_format(columns: tuple[str, ...]) -> Problem:
         value=f"fields {', '.join(columns) or 'none'}"[:80],
         code=ProblemCode.UNKNOWN_FORMAT,
         fix="No known format has these fields. Choose below which field is the prompt and which the answer.",
+    )
+
+
+def _no_groups(field: str) -> Problem:
+    return Problem(
+        line=1,
+        field=field,
+        value="in no row",
+        code=ProblemCode.MISSING_FIELD,
+        fix="No row has the field that rows are kept together by. Choose another field, or none, and split again.",
     )
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import gzip
+import json
 import os
 import resource
 import signal
@@ -85,6 +86,21 @@ def test_one_file_is_split_and_the_split_can_be_changed(client: Client, use_case
     version = store(client, made).versions.get()
     assert [file.rows for file in version.files.all()] == [10, 4, 6]
     assert version.made_from == "One file of 20 rows, split by seed 5."
+
+
+@pytest.mark.parametrize(("field", "why"), [("team", "2 different groups"), ("nowhere", "in no row")])
+def test_a_group_field_that_allows_no_split_can_be_changed_back(
+    client: Client, use_case: UseCase, alice: User, field: str, why: str
+) -> None:
+    client.force_login(alice)
+    rows = [{"prompt": f"question {n}", "completion": "yes", "team": "ab"[n % 2]} for n in range(20)]
+    made = bring(client, one_file(b"".join(json.dumps(row).encode() + b"\n" for row in rows)))
+    plan = {"what": "plan", "validation_percent": "20", "test_percent": "30", "group_field": field, "seed": "5"}
+    refused = change(client, made, **plan)
+    assert why in refused
+    assert "Store the dataset" not in refused
+    assert '<option value="team"' in refused
+    assert "locked by" in change(client, made, **plan | {"group_field": ""})
 
 
 def test_pasted_rows_are_the_same_as_a_file(client: Client, use_case: UseCase, alice: User) -> None:
