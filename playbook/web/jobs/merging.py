@@ -126,4 +126,8 @@ def settle(attempt: Attempt, check: MergeCheck) -> None:
     """Keep how the merged model compared, and remove the oldest beyond `KEPT`. Within the caller's transaction."""
     Merge.objects.filter(job=attempt.job_id).update(compared=check.model_dump(mode="json"))
     kept = Artifact.objects.filter(name=MERGED).order_by("-pk").values_list("pk", flat=True)[:KEPT]
-    uploads.remove(Artifact.objects.filter(name=MERGED).exclude(pk__in=list(kept)))
+    oldest = Artifact.objects.filter(name=MERGED).exclude(pk__in=list(kept))
+    removed = list(oldest.select_related("job"))
+    uploads.remove(oldest)
+    for artifact in removed:
+        record("removed merged model", artifact.job, actor=None, name=artifact.name, sha256=artifact.sha256)

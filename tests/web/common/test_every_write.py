@@ -42,11 +42,12 @@ UNRECORDED = {
     "jobs/ingest:_keep_log": _MACHINE,
     "jobs/ingest:_keep_announcements": _MACHINE,
     "jobs/ingest:_note_first_step": _MACHINE,
+    "jobs/playground:_stop_answers": _CALLER,
     "jobs/playground:keep_answers": _MACHINE,
     "jobs/predictions:keep": _MACHINE,
     "jobs/predictions:settle": _CALLER,
-    "jobs/uploads:discard_checkpoints": _CALLER,
     "jobs/uploads:drop_unsound_report": _CALLER,
+    "jobs/uploads:remove": _CALLER,
     "search/actions:record_missed": "counts words that were looked for, and by design not who did",
 }
 

@@ -14,6 +14,7 @@ from playbook.contracts.roles import Role
 from playbook.contracts.states import EndReason, JobState
 from playbook.web.accounts.models import User
 from playbook.web.common import blobs
+from playbook.web.common.models import AuditEntry
 from playbook.web.common.permissions import Conflict
 from playbook.web.jobs import actions, merging
 from playbook.web.jobs.models import Artifact, Job, Merge
@@ -149,6 +150,8 @@ def test_the_oldest_merged_models_make_room(
 
     kept = Artifact.objects.filter(name="merged.zip")
     assert set(kept.values_list("job", flat=True)) == {merge.job_id for merge in made[1:]}
+    removed = AuditEntry.objects.filter(action="removed merged model")
+    assert [entry.subject_id for entry in removed] == [made[0].job_id]
     page = alice_client.get(f"/jobs/{runs[0].pk}/").content.decode()
     assert "It was removed to make room for newer ones: the site keeps 2." in page
     assert "Make the merged model" in page
