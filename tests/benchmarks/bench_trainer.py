@@ -27,7 +27,7 @@ from playbook.contracts.run_spec import Arm, InputFile, Metric, Recipe, RunSpec
 from playbook.trainer.folder import RunFolder, default_models_dir
 from playbook.trainer.memory import Shape
 from playbook.trainer.model import read_config, resolve
-from tests.benchmarks.ceiling import measured_ceiling, training_flops
+from tests.benchmarks.ceiling import measured_ceiling, measured_ceiling_of, training_flops
 from tests.benchmarks.cuda_models import BILLION, BILLION_ID, for_billion, write_random_llama
 from tests.benchmarks.learned_loss import difference, held_out_loss
 from tests.benchmarks.table import Row
@@ -136,11 +136,14 @@ def _share_rows(
     mean_length = training.tokens / (rows_made * report.spec.training.gradient_accumulation_steps)
     shape = Shape.of(read_config(source))
     per_second = training_flops(shape, report.spec, training, mean_length=mean_length) / training.seconds
-    best = max(ceiling.values())
+    dtype = max(ceiling, key=lambda name: ceiling[name])
+    best, of_these = ceiling[dtype], measured_ceiling_of(shape, report.spec, training, dtype)
     return [
         Row(f"{name}, operations", per_second / 1e9, "GFLOP/s"),
         Row(f"{name}, best matrix product of the machine", best / 1e9, "GFLOP/s"),
         Row(f"{name}, share of that", per_second / best, "", at_least=at_least),
+        Row(f"{name}, bare products of its own shapes", of_these / 1e9, "GFLOP/s"),
+        Row(f"{name}, share of those", per_second / of_these, ""),
     ]
 
 

@@ -1,13 +1,17 @@
 """How quick this machine multiplies matrices at best, and how many such operations a training step takes.
 
-`python -m tests.benchmarks.ceiling` measures in a process of its own and prints operations a second by number format.
+`python -m tests.benchmarks.ceiling` measures in a process of its own and prints operations a second by number format,
+or with a number format and products as JSON, those of a training pass, what they reach one after the other.
 """
 
 import json
+import math
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,14 +26,46 @@ _SHAPES = {
     "cuda": ((4096, 4096, 4096), (8192, 8192, 8192), (16384, 4096, 8192)),
 }
 _SECONDS_EACH = 1.0
+#: Of the many small products of a pass.
+_SECONDS_OF_A_PASS = 0.2
+#: Rows, inner and outer size of a matrix product.
+Product = tuple[int, int, int]
 
 
 def measured_ceiling() -> dict[str, float]:
     """Return the most floating-point operations a second of any product, for "bfloat16" and "float32"."""
-    command = [sys.executable, "-m", "tests.benchmarks.ceiling"]
-    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, float] = json.loads(done.stdout)
+    found: dict[str, float] = _in_a_process()
     return found
+
+
+def measured_ceiling_of(shape: Shape, spec: RunSpec, training: TrainingSummary, dtype: str) -> float:
+    """Return the floating-point operations a second of the bare products of a mean training pass, each at its best."""
+    passes = training.steps * spec.training.gradient_accumulation_steps
+    products = products_of(shape, spec, rows=training.tokens // passes, learned=training.supervised_tokens // passes)
+    return float(_in_a_process(dtype, json.dumps(products)))
+
+
+def products_of(shape: Shape, spec: RunSpec, *, rows: int, learned: int) -> list[Product]:
+    """Return the products of a forward and backward pass over `rows` tokens, `learned` of which get logits.
+
+    Those of `training_flops` without attention: x W and its adapter's x A B; back to the inputs through both; and the
+    gradients of what is trained, A and B or W itself.
+    """
+    found = []
+    for wide, out in [*shape.linear.values()] * shape.layers:
+        found += [(rows, wide, out), (rows, out, wide)]
+        if spec.method is Method.FULL:
+            found.append((out, rows, wide))
+        else:
+            r = spec.lora.r
+            found += [(rows, wide, r), (rows, r, out), (rows, out, r), (rows, r, wide), (r, rows, wide), (out, rows, r)]
+    head = [(learned, shape.hidden, shape.vocabulary), (learned, shape.vocabulary, shape.hidden)]
+    return [*found, *head, *([(shape.vocabulary, learned, shape.hidden)] if spec.method is Method.FULL else [])]
+
+
+def _in_a_process(*arguments: str) -> Any:
+    command = [sys.executable, "-m", "tests.benchmarks.ceiling", *arguments]
+    return json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def training_flops(shape: Shape, spec: RunSpec, training: TrainingSummary, *, mean_length: float) -> float:
@@ -52,18 +88,30 @@ def training_flops(shape: Shape, spec: RunSpec, training: TrainingSummary, *, me
 def _measure_here() -> dict[str, float]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return {
-        name: max(_operations_per_second(device, name, *sizes) for sizes in _SHAPES[device])
+        name: max(_operations(sizes) / _seconds(device, name, sizes, during=_SECONDS_EACH) for sizes in _SHAPES[device])
         for name in ("bfloat16", "float32")
     }
 
 
-def _operations_per_second(device: str, dtype: str, rows: int, inner: int, outer: int) -> float:
-    """Return the best of repeated products within a second: what no other process disturbed."""
+def _measure_pass(dtype: str, products: list[Product]) -> float:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    times = Counter(products)
+    seconds = sum(many * _seconds(device, dtype, one, during=_SECONDS_OF_A_PASS) for one, many in times.items())
+    return sum(many * _operations(one) for one, many in times.items()) / seconds
+
+
+def _operations(product: Product) -> int:
+    return 2 * math.prod(product)
+
+
+def _seconds(device: str, dtype: str, product: Product, *, during: float) -> float:
+    """Return the best time of a product repeated for so many seconds: what no other process disturbed."""
+    rows, inner, outer = product
     left = torch.randn(rows, inner, device=device).to(getattr(torch, dtype))
     right = torch.randn(inner, outer, device=device).to(getattr(torch, dtype))
     left @ right
     best = float("inf")
-    until = time.perf_counter() + _SECONDS_EACH
+    until = time.perf_counter() + during
     while time.perf_counter() < until:
         if device == "cuda":
             torch.cuda.synchronize()
@@ -72,8 +120,10 @@ def _operations_per_second(device: str, dtype: str, rows: int, inner: int, outer
         if device == "cuda":
             torch.cuda.synchronize()
         best = min(best, time.perf_counter() - start)
-    return 2 * rows * inner * outer / best
+    return best
 
 
 if __name__ == "__main__":
-    print(json.dumps(_measure_here()))
+    _, *given = sys.argv
+    found = _measure_pass(given[0], [tuple(one) for one in json.loads(given[1])]) if given else _measure_here()
+    print(json.dumps(found))
