@@ -6,6 +6,10 @@ const PAUSE = 1500; // milliseconds without a key after which what is typed is s
 const timers = new WeakMap();
 const sent = new Map(); // id of a card → what stood in its fields when it was sent
 
+let underWay = 0; // requests of the cards
+let ended = 0;
+let endedBefore = 0; // of them, when the site was last asked what others did
+
 const cardOf = (element) => (element instanceof Element && element.matches("article.question") ? element : null);
 const textsOf = (card) => [...card.querySelectorAll("textarea[id], input[type='text'][id]")];
 const isTyped = (field) => field.value !== field.defaultValue;
@@ -62,6 +66,24 @@ function guard(event) {
   if (shown) shown.textContent = fresh.textContent;
 }
 
+function follow(event) {
+  if (event.detail.elt.id === "changes") {
+    endedBefore = ended;
+    return;
+  }
+  underWay += 1;
+  event.detail.xhr.addEventListener("loadend", () => {
+    underWay -= 1;
+    ended += 1;
+  });
+}
+
+// What was asked beside an answer does not know which cards the answer brings, and would bring them again: it is
+// dropped, and asked once more a moment later.
+function dropOvertaken(event) {
+  if (event.detail.elt.id === "changes" && (underWay || ended !== endedBefore)) event.detail.shouldSwap = false;
+}
+
 function sayUnsaved(event) {
   const card = event.detail.elt.closest("article.question");
   const state = card && card.querySelector(".save-state");
@@ -73,7 +95,9 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.elt.id === "changes" && document.hidden) event.preventDefault();
   else remember(event);
 });
+document.addEventListener("htmx:beforeSend", follow);
 document.addEventListener("htmx:beforeSwap", keepTyping);
+document.addEventListener("htmx:beforeSwap", dropOvertaken);
 document.addEventListener("htmx:oobBeforeSwap", guard);
 document.addEventListener("htmx:responseError", sayUnsaved);
 document.addEventListener("htmx:sendError", sayUnsaved);
