@@ -110,8 +110,9 @@ def _press(page: Page, name: str) -> None:
 def _enter(page: Page, name: str, value: str) -> None:
     """Answer the question, or fill in or choose in the field, of this name."""
     question = page.get_by_role("group", name=name, exact=True)
-    field = page.get_by_label(name, exact=True)
-    found = _first_visible(page, name, question, field, page.get_by_label(f"{name} (optional)", exact=True))
+    fields = page.locator("input, select, textarea")  # the figure of the flow has links of the same name
+    labelled = (page.get_by_label(label, exact=True).and_(fields) for label in (name, f"{name} (optional)"))
+    found = _first_visible(page, name, question, *labelled)
     match found.evaluate("element => element.tagName"):
         case "FIELDSET":
             found.get_by_label(value, exact=True).check()
