@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 #: A cell that begins like this is a formula to a spreadsheet (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 CHUNK = 500
+#: An export is sent in pieces of about so many characters.
+PIECE_CHARACTERS = 65_536
 
 #: A month of the timeline: its label, the address of its decisions, and their count by status.
 Month = tuple[str, str, dict[str, int]]
@@ -125,6 +128,18 @@ class CountedPaginator(Paginator):  # type: ignore[type-arg]  # generic for the 
         return self._total
 
 
+def json_of(decisions: QuerySet[Decision]) -> Iterator[str]:
+    """Yield `{"decisions": [...]}` piece by piece, so that no log is ever held whole."""
+    buffer = io.StringIO()
+    buffer.write('{"decisions": [')
+    for place, row in enumerate(rows_of(decisions)):
+        buffer.write(f"{', ' if place else ''}{json.dumps(row)}")
+        if buffer.tell() > PIECE_CHARACTERS:
+            yield _taken(buffer)
+    buffer.write("]}")
+    yield _taken(buffer)
+
+
 def csv_of(decisions: QuerySet[Decision]) -> Iterator[str]:
     """Yield the rows as CSV, the header first. No cell is a formula to a spreadsheet: such a one begins with '."""
     buffer = io.StringIO()
@@ -134,13 +149,19 @@ def csv_of(decisions: QuerySet[Decision]) -> Iterator[str]:
             writer = csv.DictWriter(buffer, fieldnames=list(row))
             writer.writeheader()
         writer.writerow({name: _cell(value) for name, value in row.items()})
-        if buffer.tell() > 65_536:
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
+        if buffer.tell() > PIECE_CHARACTERS:
+            yield _taken(buffer)
     if writer is None:
         csv.writer(buffer).writerow(COLUMNS)
-    yield buffer.getvalue()
+    yield _taken(buffer)
+
+
+def _taken(buffer: io.StringIO) -> str:
+    """Return what the buffer holds, and empty it."""
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text
 
 
 COLUMNS = (

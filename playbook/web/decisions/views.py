@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -22,7 +22,7 @@ from playbook.web.decisions.log import (
     LogFilter,
     csv_of,
     decision_log,
-    rows_of,
+    json_of,
     timeline_of,
     use_cases_of,
 )
@@ -63,10 +63,10 @@ def export_csv(request: HttpRequest) -> StreamingHttpResponse:
 
 
 @require_safe
-def export_json(request: HttpRequest) -> JsonResponse:
+def export_json(request: HttpRequest) -> StreamingHttpResponse:
     """The log as the filters choose it, for a program."""
-    rows = rows_of(decision_log(signed_in(request), LogFilter.of(request.GET.dict())))
-    return JsonResponse({"decisions": list(rows)})
+    rows = json_of(decision_log(signed_in(request), LogFilter.of(request.GET.dict())))
+    return StreamingHttpResponse(rows, content_type="application/json")
 
 
 @require_POST

@@ -2,16 +2,19 @@
 
 import csv
 import io
+import json
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db.models import QuerySet
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from playbook.web.accounts.models import User
 from playbook.web.common.plots_columns import columns_plot
-from playbook.web.decisions.log import COLUMNS, LogFilter, decision_log, timeline_of
+from playbook.web.decisions.log import COLUMNS, LogFilter, csv_of, decision_log, json_of, timeline_of
 from playbook.web.decisions.models import Decision, Status
 from playbook.web.usecases.models import UseCase
 from tests.web import decided
@@ -96,6 +99,23 @@ def read_csv(client: Client, query: str = "") -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content)))
 
 
+def read_json(client: Client, query: str = "") -> Any:
+    answer = client.get(f"/decisions/export.json{query}")
+    return json.loads(b"".join(answer.streaming_content))  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("log")
+@pytest.mark.parametrize("export", [csv_of, json_of])
+def test_an_export_begins_before_the_last_row_is_read(
+    monkeypatch: pytest.MonkeyPatch, alice: User, export: Callable[[QuerySet[Decision]], Iterator[str]]
+) -> None:
+    monkeypatch.setattr("playbook.web.decisions.log.PIECE_CHARACTERS", 1)
+    pieces = list(export(decision_log(alice, LogFilter())))
+    assert len(pieces) > 3
+    assert "Summarise meetings" not in pieces[0]
+    assert "Summarise meetings" in pieces[1]
+
+
 @pytest.mark.usefixtures("log")
 def test_the_csv_holds_what_the_filters_choose_and_no_formula(client: Client) -> None:
     rows = read_csv(client)
@@ -116,7 +136,7 @@ def test_no_cell_begins_like_a_formula(client: Client, first: str) -> None:
 
 @pytest.mark.usefixtures("log")
 def test_the_json_is_the_same_rows(client: Client) -> None:
-    found: list[dict[str, Any]] = client.get("/decisions/export.json?owner=me").json()["decisions"]
+    found: list[dict[str, Any]] = read_json(client, "?owner=me")["decisions"]
     assert [row["number"] for row in found] == [2, 1]
     assert (found[1]["status"], found[1]["owner"], found[1]["forecast_value"]) == ("accepted", "alice", 0.82)
     assert list(found[0]) == list(COLUMNS)
@@ -126,7 +146,7 @@ def test_the_json_is_the_same_rows(client: Client) -> None:
 def test_a_stranger_exports_nothing(client: Client, mallory: User) -> None:
     client.force_login(mallory)
     assert read_csv(client) == []
-    assert client.get("/decisions/export.json").json() == {"decisions": []}
+    assert read_json(client) == {"decisions": []}
 
 
 @pytest.mark.usefixtures("log")
@@ -135,5 +155,5 @@ def test_both_exports_cost_the_same_for_every_number_of_rows(
 ) -> None:
     for _ in range(2):
         with django_assert_num_queries(2):
-            client.get("/decisions/export.json")
+            read_json(client)
         decided.proposed(use_case, alice)
