@@ -38,8 +38,10 @@ def trials_of_prompt(prompt: Prompt, user: User) -> Panel:
 @panel("home", order=20)
 def jobs_on_home(_subject: object, user: User) -> Panel | None:
     mine = Job.objects.for_member(user).select_related("use_case").with_attempts()
-    running = [*mine.active(), *mine.queued()]
-    return Panel("jobs/_home_panel.html", {"jobs": running}) if running else None
+    running = [*mine.active()[: SHOWN + 1], *mine.queued()[: SHOWN + 1]]
+    if not running:
+        return None
+    return Panel("jobs/_home_panel.html", {"jobs": running[:SHOWN], "more": len(running) > SHOWN})
 
 
 @panel("dataset", order=10)

@@ -33,6 +33,7 @@ from playbook.web.usecases.models import UseCase
 from playbook.web.usecases.permissions import get_use_case, get_visible, require_role, signed_in
 
 ROWS_PER_PAGE = 20
+JOBS_PER_PAGE = 30
 #: Accepted decisions to choose from; an older one is launched from its own page.
 DECISIONS_OFFERED = 30
 TARGETS = ("decision", "use_case", "clone")
@@ -45,9 +46,9 @@ def index(request: HttpRequest) -> HttpResponse:
     actions.reap_expired_leases()
     jobs = Job.objects.for_member(signed_in(request)).select_related("use_case", "decision", "created_by")
     context = {
-        "active": jobs.active().with_attempts(),
-        "queued": jobs.queued().with_position(),
-        "ended": Paginator(jobs.ended(), 30).get_page(request.GET.get("page")),
+        "active": Paginator(jobs.active().with_attempts(), JOBS_PER_PAGE).get_page(request.GET.get("active")),
+        "queued": Paginator(jobs.queued().with_position(), JOBS_PER_PAGE).get_page(request.GET.get("queued")),
+        "ended": Paginator(jobs.ended(), JOBS_PER_PAGE).get_page(request.GET.get("page")),
         "online_workers": Worker.objects.online().count(),
     }
     return render(request, "jobs/job_list.html", context)
