@@ -22,8 +22,11 @@ from playbook.web.decisions.covered import digest_of
 from playbook.web.decisions.models import Decision, Signature, Status
 from playbook.web.decisions.signing import SignOff, for_signing
 from playbook.web.decisions.template import draft_fields
+from playbook.web.decisions.vouched import signature_sha256
+from playbook.web.jobs.models import Job
 from playbook.web.usecases.models import Membership, UseCase
-from tests.web.decided import TUNE
+from tests.benchmarks.jobs_world import launch
+from tests.web.decided import FORECAST, TUNE
 
 USE_CASES = 100
 ANSWERS_EACH = 10
@@ -83,21 +86,25 @@ def fill(count: int) -> None:
                 proposed_by=author,
                 proposed_at=now,
                 decided_at=now,
-                **{**fields, "title": f"{each.use_case.name}: tune number {number}"},
+                **{**fields, **FORECAST, "title": f"{each.use_case.name}: tune number {number}"},
             )
             for number, each in zip(numbers, assessments, strict=True)
         )
         for number, decision in zip(numbers, decisions, strict=True):
             decision.created_at = now - timedelta(days=number % 700)
         Decision.objects.bulk_update(decisions, ["created_at"], batch_size=BATCH)
-        _sign(decisions)
-        _chain(decisions, author)
+        _chain(decisions, _sign(decisions), author)
+        launch([each for each in decisions if each.status == Status.ACCEPTED], author)
 
 
 def pages() -> dict[str, list[str]]:
     """Return the addresses to ask for, by the page that they show."""
     decisions = list(Decision.objects.filter(status=Status.ACCEPTED).order_by("number")[:: max(1, _some())][:20])
     proposed = list(Decision.objects.filter(status=Status.PROPOSED).order_by("number")[:20])
+    jobs = list(Job.objects.ended().filter(state="succeeded").order_by("pk")[:20])
+    running = Job.objects.active().values_list("pk", flat=True)[:20]
+    to_record = Job.objects.filter(state="succeeded", outcome__isnull=True).values_list("pk", flat=True)[:20]
+    compared = ",".join(str(job.pk) for job in jobs[:6])
     draft = list(Decision.objects.filter(status=Status.DRAFT).order_by("number")[:20])
     return {
         "home": ["/"],
@@ -115,12 +122,19 @@ def pages() -> dict[str, list[str]]:
         "assessment": [each.assessment.get_absolute_url() for each in decisions],
         "use case": [f"/use-cases/use-case-{number}/" for number in range(10)],
         "use cases": ["/use-cases/"],
-        "outcomes": ["/outcomes/"],
-        "forecasts": ["/outcomes/calibration/"],
-        "jobs": ["/jobs/"],
+        "outcomes": ["/outcomes/", "/outcomes/?page=20"],
+        "outcome to record": [f"/outcomes/new/{pk}/" for pk in to_record],
+        "forecasts": ["/outcomes/calibration/", "/outcomes/calibration/?page=5"],
+        "jobs": ["/jobs/", "/jobs/?queued=5", "/jobs/?page=40"],
+        "job with its report": [job.get_absolute_url() for job in jobs],
+        "running job": [f"/jobs/{pk}/" for pk in running],
+        "report": [f"{job.get_absolute_url()}report/" for job in jobs],
+        "every answer": [f"{job.get_absolute_url()}rows/" for job in jobs],
+        "predictions": ["/jobs/predictions/"],
         "choice of a decision to launch": ["/jobs/choose/"],
         "launch": [f"/jobs/new/?decision={each.number}" for each in decisions],
-        "comparison": ["/jobs/compare/"],
+        "choice of jobs to compare": ["/jobs/compare/"],
+        "comparison of six jobs": [f"/jobs/compare/?jobs={compared}"],
         "checklist": [f"/decide/{CHECKLIST}/"],
         "question": [f"{each.assessment.get_absolute_url()}questions/prompting/" for each in decisions],
     }
@@ -148,8 +162,8 @@ def _fields(assessment: Assessment) -> dict[str, Any]:
     return draft_fields(fresh, evaluation_of(fresh), today=timezone.localdate())
 
 
-def _sign(decisions: list[Decision]) -> None:
-    """Sign what was accepted, in both roles."""
+def _sign(decisions: list[Decision]) -> dict[int, list[Signature]]:
+    """Sign what was accepted, in both roles; return the signatures by decision."""
     accepted = for_signing(Decision.objects.filter(pk__in=[row.pk for row in decisions], status=Status.ACCEPTED))
     signatures = []
     for decision in accepted:
@@ -170,11 +184,26 @@ def _sign(decisions: list[Decision]) -> None:
                         digest=digest,
                     )
                 )
-    Signature.objects.bulk_create(signatures)
+    found: dict[int, list[Signature]] = {}
+    for signature in Signature.objects.bulk_create(signatures):
+        found.setdefault(signature.decision_id, []).append(signature)
+    return found
 
 
-def _chain(decisions: list[Decision], author: User) -> None:
-    """Append an audit entry for each answer and three for each decision, chained as `record` would."""
+def _signed(signature: Signature) -> dict[str, Any]:
+    """Return what the audit log says of a signature, as `sign_decision` does."""
+    return {
+        "role": str(signature.role),
+        "verdict": str(signature.verdict),
+        "reason": "",
+        "digest": signature.digest,
+        "signature": signature.pk,
+        "signature_sha256": signature_sha256(signature),
+    }
+
+
+def _chain(decisions: list[Decision], signatures: dict[int, list[Signature]], author: User) -> None:
+    """Append an audit entry for each answer and signature and three for each decision, chained as `record` would."""
     head = AuditHead.objects.get()
     number, last, entries, now = head.number, head.hash, [], timezone.now()
     for decision in decisions:
@@ -182,6 +211,8 @@ def _chain(decisions: list[Decision], author: User) -> None:
             ("assessments.assessment", decision.assessment_id, "answered", {"question": "prompting", "after": "yes"})
         ] * ANSWERS_EACH
         rows += [("decisions.decision", decision.pk, action, {}) for action in ("drafted", "proposed", "accepted")]
+        signed = signatures.get(decision.pk, ())
+        rows[-1:-1] = [("decisions.decision", decision.pk, "signed", _signed(signature)) for signature in signed]
         for subject, subject_id, action, detail in rows:
             number += 1
             entry = AuditEntry(
