@@ -196,6 +196,7 @@ class _Import:
             left_out=self._left_out,
             problems=self._log.total,
             groups=self._log.groups(),
+            is_broken=self._is_broken,
         )
 
     @property

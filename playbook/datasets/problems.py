@@ -25,6 +25,7 @@ class ProblemLog:
     def __init__(self) -> None:
         self._totals: Counter[str] = Counter()
         self._listed: list[Finding] = []
+        self._ending: set[str] = set()
 
     @property
     def total(self) -> int:
@@ -42,19 +43,19 @@ class ProblemLog:
         `last_line`: where the last row that was read begins; 0 when none was.
         """
         self._totals[problem.code.value] += 1
+        self._ending.add(problem.code.value)
         if last_line:
             told = f"{problem.fix} Rows after line {last_line:,} were not read, so no total counts them."
             problem = problem.model_copy(update={"fix": told})
         self._listed.append(_finding(file, problem, None))
 
     def groups(self) -> tuple[FindingGroup, ...]:
-        """Return the problems by code, in the order in which the codes first appeared."""
-        order = {code: position for position, code in enumerate(self._totals)}
+        """Return the problems by code: first what ended a file, then in the order in which the codes first appeared."""
+        codes = sorted(self._totals, key=lambda code: code not in self._ending)
+        order = {code: position for position, code in enumerate(codes)}
         listed = sorted(self._listed, key=lambda finding: order[finding.code])
         by_code = {code: tuple(found) for code, found in groupby(listed, key=lambda finding: finding.code)}
-        return tuple(
-            FindingGroup(code=code, total=total, listed=by_code.get(code, ())) for code, total in self._totals.items()
-        )
+        return tuple(FindingGroup(code=code, total=self._totals[code], listed=by_code.get(code, ())) for code in codes)
 
 
 def _finding(file: str, problem: Problem, row: object) -> Finding:

@@ -186,7 +186,8 @@ class SplitResult(Frozen):
 
 
 class Report(Frozen):
-    """Everything that an import found. `splits` is empty when the rows were refused."""
+    """Everything that an import found. `splits` is empty when the rows were refused. `is_broken`: a file could not be
+    read to its end, so leaving rows out would not help."""
 
     version: Literal[1] = 1
     sources: tuple[ReadSource, ...]
@@ -202,6 +203,7 @@ class Report(Frozen):
     group_fields: tuple[str, ...] = ()
     shared_templates: int | None = None
     test_templates: int | None = None
+    is_broken: bool = False
 
     @property
     def refused(self) -> bool:

@@ -169,7 +169,7 @@ def _found(made: DatasetImport, report: Report | None) -> Mapping[str, Any]:
     if report is None:
         return {}
     order = Order.model_validate(made.order)
-    may_leave_out = report.refused and report.left_out > 0 and report.rows > 0 and not order.leave_out_bad_rows
+    leaving_helps = report.refused and not report.is_broken and report.left_out > 0 and report.rows > 0
     # Refused rows may be refused because of the field that they are grouped by, which has to be changed then.
     may_split = not order.sources[0].split and (not report.refused or bool(order.plan.group_field))
     return {
@@ -177,7 +177,7 @@ def _found(made: DatasetImport, report: Report | None) -> Mapping[str, Any]:
         "check_url": "datasets:import_check",
         "mapping_form": MappingForm(report) if any(source.columns for source in report.sources) else None,
         "plan_form": PlanForm(order.plan, report.group_fields) if may_split else None,
-        "may_leave_out": may_leave_out,
+        "may_leave_out": leaving_helps and not order.leave_out_bad_rows,
     }
 
 

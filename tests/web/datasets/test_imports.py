@@ -166,6 +166,16 @@ def test_bad_rows_are_listed_escaped_and_can_be_left_out(client: Client, use_cas
     assert version.made_from == "One file of 20 rows, split by seed 0. 1 rows with problems left out."
 
 
+def test_a_file_that_could_not_be_read_to_its_end_is_not_stored_without_its_bad_rows(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    client.force_login(alice)
+    rows = b"question,answer\n" + b"a,b\n" * 20 + b'a,\n"open,1\n'
+    page = page_of(client, bring(client, one_file(rows, name="rows.csv")))
+    assert "2 problems: nothing can be stored yet" in page
+    assert "Leave them out" not in page
+
+
 def test_a_row_in_train_and_test_is_refused(client: Client, use_case: UseCase, alice: User) -> None:
     client.force_login(alice)
     made = bring(client, three_files(**{**GOOD, "test": jsonl("b")}))
