@@ -21,8 +21,9 @@ print("up", flush=True)
 time.sleep(600)
 """
 SUPERVISOR = """
-import pathlib, sys
+import pathlib, signal, sys
 from playbook.demo import processes
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which a test run under nohup hands down as ignored
 processes.GRACE_SECONDS = 1.0
 folder = pathlib.Path(sys.argv[1])
 try:

@@ -24,6 +24,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 300  # the first start of a fresh machine fetches and converts the sample base model
 
 
+def _begin_as_in_a_terminal() -> None:
+    """A killed test run takes its demo with it; and one under nohup does not hand down that SIGHUP is ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    end_with_parent()
+
+
 class Demo:
     """One run of `python -m playbook.demo`, ready to be used once it is made."""
 
@@ -42,7 +48,7 @@ class Demo:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=end_with_parent,  # a killed test run takes its demo with it
+                preexec_fn=_begin_as_in_a_terminal,
             )
         deadline = time.monotonic() + START_SECONDS
         while "Playbook is ready" not in self.output:

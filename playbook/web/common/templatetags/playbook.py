@@ -5,8 +5,9 @@ from datetime import timedelta
 from itertools import groupby
 
 from django import template
+from django.template.defaultfilters import linebreaksbr
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.text import normalize_newlines
 
 register = template.Library()
@@ -59,7 +60,7 @@ def paragraphs(text: str) -> SafeString:
                 items = format_html_join("", "<li>{}</li>", ((line.removeprefix("- "),) for line in lines))
                 parts.append(format_html('<ul class="bullets">{}</ul>', items))
             else:
-                parts.append(format_html("<p>{}</p>", format_html_join(mark_safe("<br>"), "{}", ((x,) for x in lines))))
+                parts.append(format_html("<p>{}</p>", linebreaksbr("\n".join(lines))))
     return format_html_join("\n", "{}", ((part,) for part in parts))
 
 
