@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from playbook.contracts.report import Estimate
 from playbook.contracts.run_spec import Arm
@@ -33,13 +32,6 @@ class Preference:
     rows: int
     share: Estimate | None
     p_value: float
-
-    @property
-    def leader(self) -> Literal["arm", "baseline", "neither"]:
-        """Whom the interval leaves no doubt about."""
-        if self.share is None or self.share.low <= 0.5 <= self.share.high:
-            return "neither"
-        return "arm" if self.share.low > 0.5 else "baseline"
 
 
 def preference_of(ratings: Sequence[Rating], *, baseline: Arm, arm: Arm) -> Preference:

@@ -9,8 +9,10 @@ import io
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from playbook.contracts.dataset import Example, read_examples
+from playbook.contracts.prompting import DocumentsFile
 from playbook.contracts.run_spec import InputFile, OverLength
 from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError
@@ -52,9 +54,8 @@ class PreparedRows:
     unshown_lines: tuple[int, ...] = ()
 
 
-def read_split(folder: RunFolder, file: InputFile) -> tuple[NumberedExample, ...]:
-    """Return the examples of one split. Raises RunError: input_mismatch, invalid_dataset."""
-    path = folder.input(file)
+def read_input(path: Path, file: InputFile | DocumentsFile) -> bytes:
+    """Return the bytes at `path`, which are those that the spec names. Raises RunError: input_mismatch."""
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -68,6 +69,12 @@ def read_split(folder: RunFolder, file: InputFile) -> tuple[NumberedExample, ...
             f"inputs/{file.name} has SHA-256 {digest} ({len(data):,} bytes), the spec names {file.sha256} "
             f"({file.size_bytes:,} bytes); launch the job again.",
         )
+    return data
+
+
+def read_split(folder: RunFolder, file: InputFile) -> tuple[NumberedExample, ...]:
+    """Return the examples of one split. Raises RunError: input_mismatch, invalid_dataset."""
+    data = read_input(folder.input(file), file)
     lines = list(io.BytesIO(data))
     result = read_examples(lines)
     if result.problems:

@@ -3,7 +3,6 @@
 Documents are cut into passages at sentence ends. No torch here; `embed` searches by meaning.
 """
 
-import hashlib
 import logging
 import re
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from playbook.contracts.prompting import DocumentsFile, Retriever
 from playbook.contracts.report import Retrieval
 from playbook.contracts.run_spec import Arm, RunSpec
 from playbook.contracts.states import EndReason, Stage
+from playbook.trainer.data import read_input
 from playbook.trainer.emit import Emitter
 from playbook.trainer.errors import RunError
 from playbook.trainer.folder import RunFolder
@@ -170,19 +170,7 @@ def _is_dense(text: str) -> bool:
 
 def load_documents(folder: RunFolder, file: DocumentsFile) -> tuple[Document, ...]:
     """Return the documents of the run. Raises RunError: input_mismatch, invalid_dataset."""
-    path = folder.documents
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise RunError(
-            EndReason.INPUT_MISMATCH, f"inputs/{file.name} is not in the run folder; launch the job again."
-        ) from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != file.sha256:
-        raise RunError(
-            EndReason.INPUT_MISMATCH,
-            f"inputs/{file.name} has sha256 {digest}, the spec says {file.sha256}; launch the job again.",
-        )
+    data = read_input(folder.documents, file)
     try:
         return read_documents(data.splitlines())
     except BadDocuments as error:

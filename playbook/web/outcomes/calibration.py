@@ -90,7 +90,11 @@ def _said_plot(scored: Sequence[tuple[float, int]]) -> IntervalPlot | None:
             low, high = wilson_interval(sum(inside), len(inside))
             label = f"{100 * place // BINS}–{100 * (place + 1) // BINS} % ({len(inside)})"
             rows.append((label, sum(inside) / len(inside), low, high))
-    return interval_plot(rows)
+    return interval_plot(
+        rows,
+        caption="Share of the promises that were met, with the 95 % interval; in brackets, how many promises. A "
+        "forecast was good where its own range, on the left, lies within the interval.",
+    )
 
 
 def _values_plot(rows: Sequence[Forecast]) -> IntervalPlot | None:
