@@ -3,48 +3,88 @@ a check digit (cards, IBAN) are verified, so that an order number is not called 
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-_SECRETS = {
-    "private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
-    "AWS access key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
-    "GitHub token": r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})",
-    "GitLab token": r"\bglpat-[A-Za-z0-9_-]{20,}",
-    "Slack token": r"\bxox[abprs]-[A-Za-z0-9-]{10,}",
-    "Google API key": r"\bAIza[0-9A-Za-z_-]{35}\b",
-    "Hugging Face token": r"\bhf_[A-Za-z0-9]{30,}\b",
-    "API key": r"\bsk-[A-Za-z0-9_-]{20,}",
-    "web token": r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
-    "password": r"(?i:\b(?:password|passwd|pwd|secret|api[_-]?key)\s*[=:]\s*[\"']?[^\s\"',;]{6,})",
-}
-_PERSONAL = {
-    "email address": r"\b[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z]{2,24}\b",
-    "phone number": r"(?<![\w+])\+[1-9]\d{0,2}[ ./-]?(?:\(0\)[ ]?)?(?:\d[ ./-]?){6,11}\d(?!\w)",
-    "card number": r"(?<![\d-])(?:\d[ -]?){12,18}\d(?![\d-])",
-    "IBAN": r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b",
-}
-_NAMES = {f"p{number}": name for number, name in enumerate((*_SECRETS, *_PERSONAL))}
-_PATTERN = re.compile(
-    "|".join(f"(?P<p{number}>{pattern})" for number, pattern in enumerate((*_SECRETS.values(), *_PERSONAL.values())))
+
+@dataclass(frozen=True)
+class _Kind:
+    """`hints`: a text without any of them holds none, and looking is quicker than matching."""
+
+    name: str
+    pattern: re.Pattern[str]
+    hints: tuple[str, ...]
+
+
+def _kind(name: str, pattern: str, *hints: str) -> _Kind:
+    return _Kind(name, re.compile(pattern), hints)
+
+
+_SECRETS = (
+    _kind("private key", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----", "PRIVATE KEY"),
+    _kind("AWS access key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", "AKIA", "ASIA"),
+    _kind("GitHub token", r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})", "gh", "github_pat_"),
+    _kind("GitLab token", r"\bglpat-[A-Za-z0-9_-]{20,}", "glpat-"),
+    _kind("Slack token", r"\bxox[abprs]-[A-Za-z0-9-]{10,}", "xox"),
+    _kind("Slack webhook", r"\bhooks\.slack\.com/services/T\w+/B\w+/\w+", "hooks.slack.com"),
+    _kind("Google API key", r"\bAIza[0-9A-Za-z_-]{35}\b", "AIza"),
+    _kind("Hugging Face token", r"\bhf_[A-Za-z0-9]{30,}\b", "hf_"),
+    _kind("API key", r"\bsk-(?=[A-Za-z_-]{0,40}\d)[A-Za-z0-9_-]{20,}", "sk-"),
+    _kind("Stripe key", r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}", "k_live_", "k_test_"),
+    _kind("npm token", r"\bnpm_[A-Za-z0-9]{36}\b", "npm_"),
+    _kind("PyPI token", r"\bpypi-[A-Za-z0-9_-]{50,}", "pypi-"),
+    _kind("SendGrid key", r"\bSG\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{30,}", "SG."),
+    _kind("web token", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", "eyJ"),
+    _kind("bearer token", r"\b[Bb]earer [A-Za-z0-9._~+/-]{20,}", "earer "),
+    _kind("password in an address", r"\b[a-z][a-z0-9+]{1,20}://[^\s:/@]{1,100}:[^\s:/@]{3,100}@", "://"),
 )
-#: A text without any of these holds nothing that the patterns could find; looking is quicker than matching.
-_HINT = re.compile(
-    r"[@+]|\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d|PRIVATE|[_-][A-Za-z0-9]{10}|AKIA|ASIA|AIza|eyJ|[=:]"
+#: A digit or a mark among six characters or more: “password: string” is a sentence, or a type.
+_PASSWORD = _kind(
+    "password",
+    r"(?i:(?:password|passwd|passwort|kennwort|pwd|secret|(?:api|access|account)[_-]?key)[\w-]{0,20}[\"']?\s{0,4}[=:]"
+    r"\s{0,4}[\"']?(?=[^\s\"',;]{0,100}[\d!@#$%^&*+/~])[^\s\"',;]{6,})",
+    *("passw", "kennwort", "pwd", "secret", "key"),
 )
+_EMAIL = _kind("email address", r"\b[A-Za-z0-9._%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})*\.[^\W\d_]{2,24}\b", "@")
+_NUMBERS = (
+    _kind("phone number", r"(?<![\w+])\+[1-9]\d{0,2}[ ./-]?(?:\(\d{1,3}\)[ ]?)?(?:\d[ ./-]?){6,11}\d(?!\w)", "+"),
+    # North America, then numbers with a trunk prefix as in Germany.
+    _kind(
+        "phone number",
+        r"(?<![\w-])(?<!\+1 )(?:\(\d{3}\) ?|\d{3}[-.])\d{3}[-.]\d{4}(?![\w-])"
+        r"|(?<![\w./-])0[1-9]\d{1,3}(?: ?[/-] ?| )\d{5,8}(?![\w/-])",
+        *("-", ".", "/", " "),
+    ),
+    _kind("social security number", r"(?<![\d-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])", "-"),
+    _kind("card number", r"(?<![\d-])(?:\d[ -]?){12,18}\d(?![\d-])", ""),
+    _kind("IBAN", r"(?i:\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b)", ""),
+)
+_SEVEN_DIGITS = re.compile(r"\d(?:[ ./()-]{0,3}\d){6}")
 
 
 def find_private(text: str) -> Iterator[tuple[bool, str]]:
-    """Yield (is a secret, "kind: value made unreadable") for each find.
+    """Yield (is a secret, "kind: value made unreadable") for each find, kind by kind.
 
     >>> list(find_private("write to ada@example.org"))
     [(False, 'email address: ad…')]
     """
-    if not _HINT.search(text):
+    for kind in _SECRETS:
+        yield from _matches(kind, text, text, is_secret=True)
+    if "=" in text or ":" in text:
+        yield from _matches(_PASSWORD, text, text.lower(), is_secret=True)
+    yield from _matches(_EMAIL, text, text, is_secret=False)
+    if _SEVEN_DIGITS.search(text):
+        for kind in _NUMBERS:
+            yield from _matches(kind, text, text, is_secret=False)
+
+
+def _matches(kind: _Kind, text: str, hinted: str, *, is_secret: bool) -> Iterator[tuple[bool, str]]:
+    if not any(hint in hinted for hint in kind.hints):
         return
-    for match in _PATTERN.finditer(text):
-        name, value = _NAMES[str(match.lastgroup)], match.group()
-        if (name == "card number" and not _is_card(value)) or (name == "IBAN" and not _is_iban(value)):
+    for match in kind.pattern.finditer(text):
+        value = match.group()
+        if (kind.name == "card number" and not _is_card(value)) or (kind.name == "IBAN" and not _is_iban(value)):
             continue
-        yield name in _SECRETS, f"{name}: {value[:2]}…"
+        yield is_secret, f"{kind.name}: {value[:2]}…"
 
 
 def _is_card(text: str) -> bool:
