@@ -38,7 +38,8 @@ class Message(Frozen):
 
 
 class Example(Frozen):
-    """One conversation; the last message is the assistant's answer, the only part that is learned.
+    """One conversation; the last message is the assistant's answer. It is learned, and so is every earlier message of
+    the assistant whose weight is not 0.
 
     `tools`: the functions that the assistant may call, as OpenAI writes them.
     """
@@ -81,6 +82,7 @@ class ProblemCode(StrEnum):
     # Of whole files and of formats other than chat; found before a row reaches this contract.
     MISSING_FIELD = "missing_field"
     WRONG_CELL_COUNT = "wrong_cell_count"
+    BROKEN_QUOTES = "broken_quotes"
     UNKNOWN_FORMAT = "unknown_format"
     UNREADABLE_FILE = "unreadable_file"
     UNPACKS_TOO_LARGE = "unpacks_too_large"
@@ -174,6 +176,8 @@ def parse_line(number: int, line: bytes) -> object | Problem:
             raise json.JSONDecodeError("Extra data", text, end)
     except (ValueError, RecursionError) as error:
         fix = f"Write one complete JSON object per line ({why_no_json(error)})."
+        if isinstance(error, json.JSONDecodeError) and text[error.pos :].strip(_JSON_SPACE) == ",":
+            fix = "Remove the comma at the end of the line: JSONL has none between its rows."
         return problem("line", text.strip(), ProblemCode.NOT_JSON, fix)
     if wrong and (where := half_character(value)) is not None:
         return problem(where or "line", "half a character", ProblemCode.NOT_UTF8, f"Remove it: {wrong}.")
@@ -201,7 +205,9 @@ def check_row(number: int, row: object) -> Example | list[Problem]:
                 "messages",
                 "missing" if "messages" not in row else messages,
                 ProblemCode.MISSING_MESSAGES_LIST,
-                'Add "messages": a list of {"role": ..., "content": ...} objects.',
+                "Write the list as JSON, with double quotes: this is text."
+                if isinstance(messages, str)
+                else 'Add "messages": a list of {"role": ..., "content": ...} objects.',
             )
         ]
     problems = [
@@ -244,27 +250,38 @@ def _example(
                 "Give the last assistant message weight 1, or end the row at the message to learn.",
             )
         ]
-    if not str(last["content"] or "").strip() and not last.get("tool_calls"):
+    silent = [at for at, message in enumerate(messages) if _is_learned(message) and _says_nothing(message)]
+    if silent:
         return [
             problem(
-                f"{field}.content",
-                last["content"],
+                f"messages[{at}].content",
+                messages[at]["content"],
                 ProblemCode.EMPTY_ANSWER,
                 "Write the answer, or remove the row: an empty answer teaches the model to say nothing.",
             )
+            for at in silent
         ]
-    read = [message | {"content": message["content"] or ""} for message in messages]
+    read = [message | {"content": message.get("content") or ""} for message in messages]
     return Example.model_validate({"messages": read, "metadata": metadata, "tools": tools})
+
+
+def _is_learned(message: dict[str, object]) -> bool:
+    return message["role"] == "assistant" and message.get("weight") != 0
+
+
+def _says_nothing(message: dict[str, object]) -> bool:
+    return not str(message.get("content") or "").strip() and not message.get("tool_calls")
 
 
 def _message_problems(problem: _MakeProblem, index: int, message: object) -> list[Problem]:
     field = f"messages[{index}]"
     if not isinstance(message, dict):
         return [problem(field, message, ProblemCode.DATA_TYPE, 'Write {"role": ..., "content": ...}.')]
+    # As in OpenAI's API, a message that calls tools needs no content.
     found = [
         problem(f"{field}.{key}", "missing", ProblemCode.MESSAGE_MISSING_KEY, f'Add "{key}" to the message.')
         for key in ("role", "content")
-        if key not in message
+        if key not in message and not (key == "content" and message.get("tool_calls"))
     ]
     found += [
         problem(
@@ -289,9 +306,14 @@ def _message_problems(problem: _MakeProblem, index: int, message: object) -> lis
                 f"{field}.content",
                 content,
                 ProblemCode.MISSING_CONTENT,
-                "Write the content as text; an answer that is JSON goes in as a string.",
+                "Only text is read: leave out parts that are no text, such as images."
+                if content and _are_objects(content)
+                else "Write the content as text; an answer that is JSON goes in as a string.",
             )
         )
+    elif message.get("role") == "user" and "content" in message and _says_nothing(message):
+        fix = "Write what the user says, or remove the message."
+        found.append(problem(f"{field}.content", content, ProblemCode.MISSING_CONTENT, fix))
     elif isinstance(content, str) and not _is_unicode(content):
         found.append(
             problem(
@@ -328,7 +350,15 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
+def as_text(value: object) -> str:
+    """Return what is no text as JSON writes it; what JSON does not know, such as a date, as Python does."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return str(value)
+
+
 def shown(value: object, *, limit: int = 80) -> str:
     """Return `value` as it stands in the file, shortened so that one bad line cannot fill a page."""
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else as_text(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Mapping as Fields
 
-from playbook.contracts.dataset import ROW_KEYS, Example, Problem, ProblemCode, check_row, shown
+from playbook.contracts.dataset import ROW_KEYS, Example, Problem, ProblemCode, as_text, check_row, shown
 from playbook.contracts.json_text import decode_strictly
 from playbook.datasets.spec import Format, Mapping
 
@@ -25,6 +25,7 @@ _ROLES = {
     "developer": "system",
     "observation": "tool",
     "function_response": "tool",
+    "function": "tool",
 }
 #: Turns of ShareGPT exports in which the assistant calls a function: the value is the call as JSON.
 _CALL_TURNS = ("function_call", "tool_call")
@@ -40,6 +41,8 @@ _PAIRS = (
     ("source", "target"),
     ("text", "label"),
 )
+#: Fields of a mapping that a row may lack.
+_OPTIONAL = ("system", "input")
 _TITLES = {
     Format.CHAT: "Chat messages (OpenAI)",
     Format.PROMPT_COMPLETION: "Prompt and completion (TRL)",
@@ -61,26 +64,44 @@ def detect(rows: Iterable[object]) -> Mapping | None:
     Mapping(format=<Format.COLUMNS: 'columns'>, messages='', system='', prompt='question', input='', answer='answer')
     """
     fitting = Counter(mapping for row in rows if isinstance(row, dict) and (mapping := _mapping_of(row)))
-    return fitting.most_common(1)[0][0] if fitting else None
+    if not fitting:
+        return None
+    best = fitting.most_common(1)[0][0]
+    # A field that only some rows have must not be left out for the others' sake.
+    alike = [found for found in fitting if _plain(found) == _plain(best)]
+    return best.model_copy(
+        update={name: next(filter(None, (getattr(found, name) for found in alike)), "") for name in _OPTIONAL}
+    )
+
+
+def _plain(mapping: Mapping) -> Mapping:
+    return mapping.model_copy(update=dict.fromkeys(_OPTIONAL, ""))
 
 
 def _mapping_of(row: Fields[str, object]) -> Mapping | None:
+    name_of = {name.lower(): name for name in row} | {name: name for name in row}
+    system = name_of.get("system", "")
     for field in ("messages", "conversations", "conversation"):
-        if field in row:
-            turns = _as_list(row[field])
+        if name := name_of.get(field):
+            turns = _as_messages(row[name])
             sharegpt = isinstance(turns, list) and any(isinstance(turn, dict) and "from" in turn for turn in turns)
-            return Mapping(format=Format.SHAREGPT if sharegpt else Format.CHAT, messages=field)
-    system = "system" if "system" in row else ""
-    if "prompt" in row and "completion" in row:
-        return Mapping(format=Format.PROMPT_COMPLETION, system=system, prompt="prompt", answer="completion")
-    if "instruction" in row and "output" in row:
-        extra = "input" if "input" in row else ""
-        return Mapping(format=Format.ALPACA, system=system, prompt="instruction", input=extra, answer="output")
-    lower = {name.lower(): name for name in row}
+            return Mapping(format=Format.SHAREGPT if sharegpt else Format.CHAT, messages=name, system=system)
+    if "prompt" in name_of and "completion" in name_of:
+        return Mapping(
+            format=Format.PROMPT_COMPLETION, system=system, prompt=name_of["prompt"], answer=name_of["completion"]
+        )
+    if "instruction" in name_of and "output" in name_of:
+        return Mapping(
+            format=Format.ALPACA,
+            system=system,
+            prompt=name_of["instruction"],
+            input=name_of.get("input", ""),
+            answer=name_of["output"],
+        )
     for prompt, answer in _PAIRS:
-        if prompt in lower and answer in lower:
-            return Mapping(format=Format.COLUMNS, system=system, prompt=lower[prompt], answer=lower[answer])
-    return Mapping(format=Format.TEXT, answer="text") if "text" in row else None
+        if prompt in name_of and answer in name_of:
+            return Mapping(format=Format.COLUMNS, system=system, prompt=name_of[prompt], answer=name_of[answer])
+    return Mapping(format=Format.TEXT, answer=name_of["text"]) if "text" in name_of else None
 
 
 def convert(line: int, value: object, mapping: Mapping) -> tuple[dict[str, object], Example] | list[Problem]:
@@ -99,15 +120,13 @@ def convert(line: int, value: object, mapping: Mapping) -> tuple[dict[str, objec
         if problems:
             return problems
         row = {"messages": _of_fields(value, mapping)}
+        if "tools" in used_fields(mapping) and (tools := _as_list(value.get("tools"))) is not None:
+            row["tools"] = tools
     _keep_rest(row, value, mapping)
     read = check_row(line, row)
     if isinstance(read, Example):
         return row, read
-    return (
-        read
-        if mapping.messages == "messages" and mapping.format is Format.CHAT
-        else [_in_words_of_the_file(found, mapping) for found in read]
-    )
+    return [_in_words_of_the_file(found, mapping, value) for found in read]
 
 
 def is_plain(value: object) -> bool:
@@ -117,8 +136,10 @@ def is_plain(value: object) -> bool:
 
 def used_fields(mapping: Mapping) -> frozenset[str]:
     """Return the fields of the file that the mapping reads; the others become metadata."""
-    named = {mapping.messages, mapping.system, mapping.prompt, mapping.input, mapping.answer}
-    return frozenset(named - {""}) | ({"tools", "metadata"} if mapping.messages else set())
+    named = frozenset({mapping.messages, mapping.system, mapping.prompt, mapping.input, mapping.answer} - {""})
+    if mapping.messages:
+        return named | {"tools", "functions", "metadata"}
+    return named | {"tools"} if mapping.format is Format.PROMPT_COMPLETION else named
 
 
 def _of_messages(value: dict[str, object], mapping: Mapping) -> dict[str, object]:
@@ -126,14 +147,17 @@ def _of_messages(value: dict[str, object], mapping: Mapping) -> dict[str, object
     turns = _as_list(value.get(mapping.messages))
     if isinstance(turns, list):
         row["messages"] = [_turn(turn) for turn in turns]
-        if isinstance(value.get(mapping.system), str) and str(value[mapping.system]).strip():
+        if mapping.system and not _is_blank(value.get(mapping.system)):
             row["messages"] = [{"role": "system", "content": value[mapping.system]}, *row["messages"]]  # type: ignore[misc]
     elif mapping.messages in value:
         row["messages"] = value[mapping.messages]
     else:
         del row["messages"]
+    functions = _as_list(value.get("functions"))
     if (tools := _as_list(value.get("tools"))) is not None:
         row["tools"] = tools
+    elif isinstance(functions, list):  # as OpenAI named tools before
+        row["tools"] = [{"type": "function", "function": function} for function in functions]
     if "metadata" in value and value["metadata"] is not None:
         row["metadata"] = value["metadata"]
     return row
@@ -143,11 +167,14 @@ def _turn(turn: object) -> object:
     """Return a message with our keys and roles. Keys without a value, as Parquet fills them in, are dropped."""
     if not isinstance(turn, dict):
         return turn
-    found = {key: content for key, content in turn.items() if content is not None or key == "content"}
+    found = {key: content for key, content in turn.items() if content is not None or key in ("content", "value")}
     if "from" in found and "role" not in found:
         found["role"] = found.pop("from")
     if "value" in found and "content" not in found:
         found["content"] = found.pop("value")
+    if isinstance(call := found.get("function_call"), dict):  # as OpenAI wrote the one call of a message before
+        found["tool_calls"] = [{"type": "function", "function": call}]
+        del found["function_call"]
     if found.get("role") in _CALL_TURNS and (calls := _calls_in(found.get("content"))):
         found |= {"role": "assistant", "content": "", "tool_calls": calls}
     if isinstance(role := found.get("role"), str):
@@ -183,7 +210,8 @@ def _calls_in(content: object) -> list[dict[str, object]]:
 def _joined_parts(parts: list[object]) -> object:
     """OpenAI's content parts: text parts are joined; anything else is left for the validation to name."""
     texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
-    return "".join(map(str, texts)) if parts and len(texts) == len(parts) else parts
+    told = [text for text in texts if isinstance(text, str)]
+    return "".join(told) if parts and len(told) == len(parts) else parts
 
 
 def _field_problems(line: int, value: dict[str, object], mapping: Mapping) -> list[Problem]:
@@ -197,11 +225,15 @@ def _field_problems(line: int, value: dict[str, object], mapping: Mapping) -> li
         if field and not isinstance(value.get(field), str | None):
             found.append(_problem(line, field, value[field], ProblemCode.MISSING_CONTENT, "Write it as text."))
     for field in (mapping.prompt, mapping.answer):
-        content = _as_list(value.get(field)) if field else ""
+        content = _as_messages(value.get(field)) if field else ""
         if content is not None and not isinstance(content, str | int | float | list):
             fix = "Write it as text, or as a list of messages."
             found.append(_problem(line, field, content, ProblemCode.MISSING_CONTENT, fix))
-    if not found and mapping.answer and (value[mapping.answer] == [] or not str(value[mapping.answer]).strip()):
+    asked = [field for field in (mapping.prompt, mapping.input) if field]
+    if mapping.prompt and value.get(mapping.prompt) is not None and all(_is_blank(value.get(field)) for field in asked):
+        fix = "Write the prompt, or remove the row. If no row has one, choose “none” as the prompt."
+        found.append(_problem(line, mapping.prompt, value[mapping.prompt], ProblemCode.MISSING_CONTENT, fix))
+    if value.get(mapping.answer) is not None and _is_blank(value[mapping.answer]):
         fix = "Write the answer, or remove the row: an empty answer teaches the model to say nothing."
         found.append(_problem(line, mapping.answer, value[mapping.answer], ProblemCode.EMPTY_ANSWER, fix))
     return found
@@ -211,14 +243,14 @@ def _of_fields(value: dict[str, object], mapping: Mapping) -> list[object]:
     messages: list[object] = []
     if mapping.system and str(value.get(mapping.system) or "").strip():
         messages.append({"role": "system", "content": value[mapping.system]})
-    prompt = _as_list(value[mapping.prompt]) if mapping.prompt else ""
+    prompt = _as_messages(value[mapping.prompt]) if mapping.prompt else ""
     if isinstance(prompt, list):
         messages += [_turn(turn) for turn in prompt]
     else:
         parts = [_text(prompt), _text(value.get(mapping.input) or "") if mapping.input else ""]
         if text := "\n\n".join(part for part in parts if part.strip()):
             messages.append({"role": "user", "content": text})
-    answer = _as_list(value[mapping.answer])
+    answer = _as_messages(value[mapping.answer])
     if isinstance(answer, list):
         return messages + [_turn(turn) for turn in answer]
     return [*messages, {"role": "assistant", "content": _text(answer)}]
@@ -240,10 +272,30 @@ def _as_list(value: object) -> object:
     return value
 
 
+def _as_messages(value: object) -> object:
+    """Return the messages that a text holds as JSON; anything else unchanged, such as an answer that is a JSON list.
+
+    >>> _as_messages('[{"item": "lamp"}]')
+    '[{"item": "lamp"}]'
+    """
+    found = _as_list(value)
+    if found is value or not isinstance(found, list) or not found:
+        return value
+    return found if all(isinstance(turn, dict) and _is_turn(turn) for turn in found) else value
+
+
+def _is_turn(found: Fields[str, object]) -> bool:
+    return {"from", "value"} <= found.keys() or ("role" in found and bool({"content", "tool_calls"} & found.keys()))
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
 def _keep_rest(row: dict[str, object], value: dict[str, object], mapping: Mapping) -> None:
     used = used_fields(mapping)
     rest = {
-        key[:200]: content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, default=str)
+        key[:200]: content if isinstance(content, str) else as_text(content)
         for key, content in value.items()
         if key not in used and content is not None and content != ""
     }
@@ -252,19 +304,46 @@ def _keep_rest(row: dict[str, object], value: dict[str, object], mapping: Mappin
         row["metadata"] = rest | given if isinstance(given, dict) else given
 
 
-def _in_words_of_the_file(problem: Problem, mapping: Mapping) -> Problem:
+def _in_words_of_the_file(problem: Problem, mapping: Mapping, value: Fields[str, object]) -> Problem:
     """Name the field that the file has, rather than the one of the chat row made from it."""
-    field = problem.field
+    field, fix = problem.field, problem.fix
     if problem.code is ProblemCode.UNRECOGNIZED_ROLE and problem.value in _CALL_TURNS:
         fix = 'Write the call as JSON in the value of the turn: {"name": "…", "arguments": {…}}.'
-        problem = problem.model_copy(update={"fix": fix})
+    if field.startswith("messages["):
+        field = _field_behind(field, mapping, value)
+    elif field == "messages":
+        field = mapping.messages or mapping.answer
+    if mapping.format is Format.SHAREGPT:
+        field = field.replace(".role", ".from").replace(".content", ".value")
+        fix = fix.replace('"role"', '"from"').replace('"content"', '"value"')
+    return problem.model_copy(update={"field": field, "fix": fix})
+
+
+def _field_behind(field: str, mapping: Mapping, value: Fields[str, object]) -> str:
+    """Return where in the file the message lies that `messages[n]` of a row made from single fields is.
+
+    >>> mapping = Mapping(format=Format.PROMPT_COMPLETION, prompt="prompt", answer="completion")
+    >>> _field_behind("messages[1].role", mapping, {"prompt": "a", "completion": [{"role": "user"}]})
+    'completion[0].role'
+    """
+    at, _, rest = field.removeprefix("messages[").partition("]")
+    place = int(at)
+    if mapping.system and not _is_blank(value.get(mapping.system)):
+        if place == 0:
+            return mapping.system
+        place -= 1
     if mapping.messages:
-        field = field.replace("messages", mapping.messages, 1)
-        if mapping.format is Format.SHAREGPT:
-            field = field.replace(".role", ".from").replace(".content", ".value")
-    elif field.startswith("messages"):
-        field = f"{mapping.prompt} or {mapping.answer}" if mapping.prompt else mapping.answer
-    return problem.model_copy(update={"field": field})
+        return f"{mapping.messages}[{place}]{rest}"
+    for name in filter(None, (mapping.prompt, mapping.answer)):
+        content = _as_messages(value.get(name))
+        if not isinstance(content, list):
+            content, where = [content] * (not _is_blank(content)), name
+        else:
+            where = f"{name}[{place}]{rest}"
+        if place < len(content):
+            return where
+        place -= len(content)
+    return mapping.answer
 
 
 def _problem(line: int, field: str, value: object, code: ProblemCode, fix: str) -> Problem:

@@ -36,11 +36,14 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 #: Words that stand for a missing answer; “none” is not among them, for it is a class of many tasks.
-_SAYS_NOTHING = re.compile(
-    r"[\s().…?*\"'\[\]{}–—-]*(?:(?:n\s*/\s*a|nan|null|nil|undefined|todo|tbd|empty)[\s().…?*\"'\[\]{}–—-]*)?",
+#: Marks that say nothing by themselves; the last four are white space of no width.
+_MARKS = r"[\s().…?*\"'\[\]{}–—\u200b\u200c\u2060\ufeff-]*"
+_SAYS_NOTHING = re.compile(rf"{_MARKS}(?:(?:n\s*/\s*a|nan|null|nil|undefined|todo|tbd|empty){_MARKS})?", re.IGNORECASE)
+#: A call of a function or another program, a cell, a sum, a text that goes on: what a spreadsheet would compute.
+_FORMULA = re.compile(
+    r"\s*(?:[=@][a-z_.]+[!(|]|=[-+(]*(?:\$?[a-z]{1,3}\$?\d|\d+\s*[-+*/^&(]|\"[^\"]*\"\s*&)|[-+=@][^\n]{0,60}\bcmd\|)",
     re.IGNORECASE,
 )
-_FORMULA = re.compile(r"^[=@][A-Za-z_]+[!(|]|^=[A-Z]{1,3}\d+|^[=+-]cmd\|", re.IGNORECASE)
 
 
 class Finds:

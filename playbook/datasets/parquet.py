@@ -1,5 +1,6 @@
 """Rows of a Parquet file, a few at a time. What its metadata promises is checked before anything is unpacked."""
 
+import os
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
@@ -30,7 +31,9 @@ def read_parquet(path: Path, limits: Limits) -> Iterator[tuple[int, dict[str, An
 
     try:
         with pq.ParquetFile(path, thrift_string_size_limit=8_000_000, thrift_container_size_limit=200_000) as plain:
+            _refuse_encrypted(path, plain.metadata)
             _check_metadata(plain.metadata, path.stat().st_size, limits)
+            _refuse_equal_names(plain.schema_arrow.names)
             text = {field.name for field in plain.schema_arrow if pa.types.is_string(field.type)}
             encoded = _small_columns(plain.metadata, text)
         with pq.ParquetFile(path, read_dictionary=encoded, buffer_size=1 << 20, pre_buffer=False) as file:
@@ -59,6 +62,23 @@ def _small_columns(metadata: Any, names: set[str]) -> list[str]:
     by_size = sorted(largest, key=lambda name: largest[name])
     room = accumulate(largest[name] for name in by_size)
     return [name for name, needed in zip(by_size, room, strict=True) if needed <= _DICTIONARY_BYTES]
+
+
+def _refuse_encrypted(path: Path, metadata: Any) -> None:
+    """Raise UnreadableFile for encrypted columns behind a footer in plain text. Arrow ends the process when asked for
+    their sizes. Such a footer is followed by a signature, so it is longer than its metadata (Parquet format,
+    Encryption.md, 5.5)."""
+    with path.open("rb") as file:
+        file.seek(-8, os.SEEK_END)
+        length = int.from_bytes(file.read(4), "little")
+    if length != metadata.serialized_size:
+        raise refuse_file("an encrypted Parquet file", "Write it without encryption, or export the rows as JSONL.")
+
+
+def _refuse_equal_names(names: list[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice is not None:
+        raise refuse_file(f"two columns named {twice}", "Give each column a name of its own.")
 
 
 def _check_metadata(metadata: Any, size_bytes: int, limits: Limits) -> None:

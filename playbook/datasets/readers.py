@@ -6,6 +6,7 @@ A row that cannot be read is yielded as its problem and reading goes on; Unreada
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ from playbook.datasets.unpack import PARQUET, Unpacked, refuse_file, refuse_fore
 
 _HEAD_BYTES = 65_536
 _BLOCK_BYTES = 1 << 18
+_BAD_QUOTES = "Close every quote and double the quotes inside a cell."
 _DELIMITERS = ",;\t|"
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,14 @@ class RowFile:
 def _kind(head: bytes, name: str) -> str:
     if head.startswith(PARQUET):
         return "Parquet"
-    if name.endswith((".csv", ".tsv")):
-        return "CSV"
     text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     first, _, rest = text.partition(b"\n")
     whole_line = not isinstance(parse_line(0, first), Problem)
+    if name.endswith((".csv", ".tsv")) and not (whole_line and first[:1] in (b"[", b"{")):
+        return "CSV"
     if text.startswith(b"["):
-        return "JSONL" if name.endswith((".jsonl", ".ndjson")) and whole_line else "JSON"
+        # A list alone on the first line: rows that are lists, which can be named one by one, or one array of rows.
+        return "JSONL" if name.endswith((".jsonl", ".ndjson")) and whole_line and rest.strip() else "JSON"
     if text.startswith(b"{"):
         is_document = not whole_line and (name.endswith(".json") or first.strip() == b"{")
         return "JSON" if is_document and bool(rest) else "JSONL"
@@ -117,7 +121,7 @@ def _read_jsonl(stream: io.BufferedReader) -> Iterator[Record | Problem]:
         if length > MAX_LINE_BYTES + 1:
             yield _too_long(number, length, MAX_LINE_BYTES)
             continue
-        if not line.strip():
+        if not line.removeprefix(codecs.BOM_UTF8).strip():
             continue
         value = parse_line(number, line.rstrip(b"\r\n"))
         if isinstance(value, Problem):
@@ -127,10 +131,11 @@ def _read_jsonl(stream: io.BufferedReader) -> Iterator[Record | Problem]:
 
 
 def _too_long(line: int, length: int, limit: int) -> Problem:
+    """Return the problem of a line; of a row in an array that is only known to be longer, `length` is 0."""
     return Problem(
         line=line,
-        field="line",
-        value=f"{length:,} bytes",
+        field="line" if length else "row",
+        value=f"{length:,} bytes" if length else f"more than {limit:,} bytes",
         code=ProblemCode.LINE_TOO_LONG,
         fix=f"Keep a row under {limit:,} bytes; no small model reads that much.",
     )
@@ -192,7 +197,7 @@ class _Text:
                 value, end, wrong = decode_strictly(self._text, self._at)
             except (ValueError, RecursionError) as error:
                 if len(self._text) - self._at > self._row_bytes:
-                    raise UnreadableFile(_too_long(line, len(self._text) - self._at, self._row_bytes)) from error
+                    raise UnreadableFile(_too_long(line, 0, self._row_bytes)) from error
                 if not self._fill(wanted):
                     raise self.broken(why_no_json(error)) from error
                 wanted *= 2  # so that a long row is not parsed from its start again and again
@@ -239,7 +244,7 @@ def _read_csv(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | Pr
     """Yield rows as {column: text}. A cell is text and nothing else: a formula in it is never computed."""
     csv.field_size_limit(limits.row_bytes)
     lines = _CsvLines(stream, limits.row_bytes)
-    head = stream.peek(_HEAD_BYTES).split(b"\n", 1)[0].decode(errors="replace")
+    head = _QUOTED.sub("", stream.peek(_HEAD_BYTES).split(b"\n", 1)[0].decode(errors="replace"))
     cells = csv.reader(lines, delimiter=max(_DELIMITERS, key=head.count), strict=True)
     names: list[str] = []
     begins = 1
@@ -249,13 +254,18 @@ def _read_csv(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | Pr
         except csv.Error as error:
             if "field limit" in str(error):
                 raise UnreadableFile(_cell_too_long(begins, limits.row_bytes)) from error
-            raise refuse_file(
-                f"broken CSV: {error}", "Close every quote and double the quotes inside a cell.", line=begins
-            ) from error
+            if not names or "unexpected end" in str(error):
+                raise refuse_file(f"broken CSV: {error}", _BAD_QUOTES, line=begins) from error
+            yield Problem(line=begins, field="row", value=str(error), code=ProblemCode.BROKEN_QUOTES, fix=_BAD_QUOTES)
+            begins = cells.line_num + 1
+            lines.take_undecodable()
+            continue
         if row is None:
             return
         line, begins = begins, cells.line_num + 1
         if bad := lines.take_undecodable():
+            if not names:
+                raise UnreadableFile(bad)
             yield bad
         elif not names:
             names = _column_names(row)

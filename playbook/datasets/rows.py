@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from playbook.contracts.dataset import Example, check_row
+from playbook.contracts.dataset import Example
 from playbook.datasets.text import Hashes, fold, hash64
 
 #: A search reads at most this much at once; the page then offers to go on.
@@ -182,7 +182,6 @@ def _numbered(lines: Iterable[bytes], *, start: int) -> Iterator[NumberedRow]:
 
 def _example(line: bytes) -> Example:
     # Not by `read_line`: what was stored stays readable when what may be stored becomes stricter.
-    found = check_row(1, json.loads(line))
-    if not isinstance(found, Example):
-        raise ValueError(f"a stored row is not valid: {found[0]}")
-    return found
+    row = json.loads(line)
+    messages = [message | {"content": message.get("content") or ""} for message in row["messages"]]
+    return Example.model_validate(row | {"messages": messages})

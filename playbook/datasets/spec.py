@@ -9,9 +9,9 @@ import os
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from playbook.contracts.dataset import Split
 from playbook.contracts.model import Frozen
@@ -42,6 +42,12 @@ class Mapping(Frozen):
     prompt: str = Field(default="", max_length=200)
     input: str = Field(default="", max_length=200)
     answer: str = Field(default="", max_length=200)
+
+    @model_validator(mode="after")
+    def _says_what_is_learned(self) -> Self:
+        if not (self.messages or self.answer):
+            raise ValueError("name the field of the messages, or that of the answer")
+        return self
 
 
 class Source(Frozen):

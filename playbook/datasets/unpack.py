@@ -15,11 +15,17 @@ PARQUET = b"PAR1"
 _FOREIGN = {
     GZIP: ("gzip within gzip", "Pack the file once."),
     b"PK\x03\x04": ("a ZIP or Excel file", "Unpack it, or save the sheet as CSV, UTF-8."),
+    b"\xff\xfe\0\0": ("UTF-32 text", "Save the file as UTF-8."),
     b"\xff\xfe": ("UTF-16 text", "Save the file as UTF-8."),
     b"\xfe\xff": ("UTF-16 text", "Save the file as UTF-8."),
     b"BZh": ("a bzip2 file", "Unpack it, or pack it with gzip."),
     b"\xfd7zXZ": ("an xz file", "Unpack it, or pack it with gzip."),
     b"\x28\xb5\x2f\xfd": ("a zstd file", "Unpack it, or pack it with gzip."),
+    b"PARE": ("an encrypted Parquet file", "Write it without encryption, or export the rows as JSONL."),
+    b"ARROW1": ("an Arrow file", "Write it as Parquet, or export the rows as JSONL."),
+    b"%PDF": ("a PDF", "Bring the rows themselves, as JSONL or CSV; a document has none."),
+    b"\x89PNG": ("a picture", "Bring the rows themselves, as JSONL or CSV."),
+    b"\xff\xd8\xff": ("a picture", "Bring the rows themselves, as JSONL or CSV."),
     b"SQLite format 3": ("a SQLite database", "Export the table as CSV."),
     b"\x80\x02": ("a pickle", "Save the rows as JSONL; a pickle can run code and is never opened."),
     b"\x80\x04": ("a pickle", "Save the rows as JSONL; a pickle can run code and is never opened."),
@@ -94,6 +100,10 @@ def refuse_foreign(head: bytes) -> None:
     for magic, (kind, fix) in _FOREIGN.items():
         if head.startswith(magic):
             raise refuse_file(kind, fix)
+    if head[257:262] == b"ustar":
+        raise refuse_file("a tar archive", "Unpack it, and bring one file of rows.")
+    if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
+        raise refuse_file("a web page", "Bring the rows themselves; a download may have ended at a page to log in.")
     beginning = head[:256]
     if not head.startswith(PARQUET) and beginning.count(0) * 4 >= len(beginning) > 0:
         raise refuse_file("UTF-16 text, or no text at all", "Save the file as UTF-8.")

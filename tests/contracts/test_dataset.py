@@ -63,12 +63,50 @@ def test_a_call_of_a_tool_is_an_answer() -> None:
         ({"role": "user", "content": "x"}, [("messages[1].role", "example_missing_assistant_message")]),
         ({"role": "assistant"}, [("messages[1].content", "message_missing_key")]),
         ({"role": "assistant", "content": "x", "x": 1}, [("messages[1].x", "message_unrecognized_key")]),
+        ({"role": "assistant", "tool_calls": []}, [("messages[1].content", "message_missing_key")]),
     ],
 )
 def test_a_last_message_that_cannot_be_learned_is_refused(
     last: dict[str, object], expected: list[tuple[str, str]]
 ) -> None:
     assert problems(line(USER, last)) == expected
+
+
+def test_a_message_that_calls_tools_needs_no_content() -> None:
+    calls = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    (example,) = read_examples([line(USER, {"role": "assistant", "tool_calls": calls})]).examples
+    assert example.messages[1].content == ""
+    assert example.messages[1].tool_calls == tuple(calls)
+
+
+def test_an_earlier_answer_that_is_learned_must_not_be_empty() -> None:
+    silent, last = {"role": "assistant", "content": ""}, {"role": "assistant", "content": "x"}
+    assert problems(line(USER, silent, USER, last)) == [("messages[1].content", "empty_answer")]
+    assert isinstance(read_line(1, line(USER, silent | {"weight": 0}, USER, last)), Example)
+
+
+def test_a_user_who_says_nothing_is_named() -> None:
+    said = [{"role": "user", "content": " "}, {"role": "assistant", "content": "x"}]
+    assert problems(line(*said)) == [("messages[0].content", "missing_content")]
+
+
+@pytest.mark.parametrize(
+    ("content", "value", "fix"),
+    [
+        (None, "null", "Write the content as text"),
+        ({"a": True}, '{"a": true}', "Write the content as text"),
+        ([{"type": "image_url", "image_url": {}}], '[{"type": "image_url", "image_url": {}}]', "Only text is read"),
+    ],
+)
+def test_a_value_is_shown_as_it_stands_in_the_file(content: object, value: str, fix: str) -> None:
+    (problem,) = read_examples([line(USER, {"role": "assistant", "content": content})]).problems
+    assert problem.value == value
+    assert problem.fix.startswith(fix)
+
+
+def test_a_comma_after_a_row_is_what_has_to_go() -> None:
+    (problem,) = read_examples([line(USER, {"role": "assistant", "content": "x"}) + b" ,\n"]).problems
+    assert problem.fix == "Remove the comma at the end of the line: JSONL has none between its rows."
 
 
 def test_tools_must_be_objects() -> None:

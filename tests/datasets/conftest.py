@@ -1,12 +1,15 @@
 """Files to import, and the import of them in this process."""
 
 import gzip
+import io
 import json
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from playbook.contracts.dataset import Split
@@ -21,6 +24,12 @@ def chat(prompt: str, answer: str, **more: object) -> dict[str, object]:
 
 def jsonl(rows: Sequence[object]) -> bytes:
     return b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
+
+
+def parquet(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(table, out, compression="zstd")
+    return out.getvalue()
 
 
 def rows_of(count: int, *, word: str = "ticket") -> list[dict[str, object]]:

@@ -1,19 +1,17 @@
 """Bad input: each file is refused with a line, a field, the value and what to do; nothing is written for a job."""
 
 import gzip
-import io
 import json
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from playbook.contracts.dataset import Split
 from playbook.datasets.importing import run_import
 from playbook.datasets.problems import MAX_LISTED
 from playbook.datasets.spec import Format, Limits, Mapping, Report
-from tests.datasets.conftest import Importing, chat, codes, found, jsonl, rows_of, three
+from tests.datasets.conftest import Importing, chat, codes, found, jsonl, parquet, rows_of, three
 
 
 def only(report: Report) -> tuple[str, int, str, str]:
@@ -121,23 +119,17 @@ def test_a_gzip_in_a_gzip_and_a_broken_gzip_are_refused(importing: Importing) ->
     assert only(importing(("rows.jsonl.gz", packed[:-20])))[3].startswith("broken gzip")
 
 
-def _parquet(table: pa.Table) -> bytes:
-    out = io.BytesIO()
-    pq.write_table(table, out, compression="zstd")
-    return out.getvalue()
-
-
 def test_a_parquet_bomb_of_one_long_value_a_million_times_is_refused_in_bounded_memory(importing: Importing) -> None:
     dictionary = pa.array(["long text " * 20_000])
     values = pa.DictionaryArray.from_arrays(pa.array([0] * 900_000, pa.int32()), dictionary)
-    bomb = _parquet(pa.table({"prompt": values, "completion": values}))
+    bomb = parquet(pa.table({"prompt": values, "completion": values}))
     assert len(bomb) < 100_000  # it would be 360 GB
     code, _, _, value = only(importing(("rows.parquet", bomb)))
     assert (code, value) == ("unpacks_too_large", "more than 20,000,000 bytes of rows")
 
 
 def test_a_parquet_bomb_of_zeros_is_refused_before_it_is_unpacked(importing: Importing) -> None:
-    bomb = _parquet(pa.table({"text": pa.array(["\0" * 50_000_000])}))
+    bomb = parquet(pa.table({"text": pa.array(["\0" * 50_000_000])}))
     assert len(bomb) < 100_000
     assert only(importing(("rows.parquet", bomb)))[0] == "unpacks_too_large"
 
@@ -145,7 +137,7 @@ def test_a_parquet_bomb_of_zeros_is_refused_before_it_is_unpacked(importing: Imp
 def test_too_many_rows_are_refused(importing: Importing) -> None:
     content = jsonl(rows_of(12))
     assert only(importing(("rows.jsonl", content), limits=Limits(rows=10)))[0] == "too_many_rows"
-    table = _parquet(pa.table({"text": [str(n) for n in range(12)]}))
+    table = parquet(pa.table({"text": [str(n) for n in range(12)]}))
     assert only(importing(("rows.parquet", table), limits=Limits(rows=10)))[0] == "too_many_rows"
 
 
@@ -169,6 +161,14 @@ def test_a_csv_with_formulas_is_read_as_text_and_warned_of(importing: Importing)
         ("rows.jsonl", b"\n \n", "no row"),
         ("rows.xlsx", b"PK\x03\x04rest", "a ZIP or Excel file"),
         ("rows.pkl", b"\x80\x04\x95rest", "a pickle"),
+        ("rows.jsonl", b"%PDF-1.7\n%\xe2\xe3\n1 0 obj\n", "a PDF"),
+        ("rows.jsonl", b"\x89PNG\r\n\x1a\n", "a picture"),
+        ("rows.jsonl", b"\n<!DOCTYPE html><title>Log in</title>", "a web page"),
+        ("rows.jsonl", b"rows/a.jsonl".ljust(257, b"\0") + b"ustar", "a tar archive"),
+        ("rows.arrow", b"ARROW1\0\0rest", "an Arrow file"),
+        ("rows.parquet", b"PARErestPARE", "an encrypted Parquet file"),
+        ("rows.jsonl", b"\xef\xbb\xbf\n", "no row"),
+        ("rows.json", b"null", "fields none"),
         ("rows.jsonl", "{}".encode("utf-16"), "UTF-16 text"),
         ("rows.parquet", b"PAR1rest", "broken Parquet"),
         ("rows.json", b'{\n"a": 1}\n{"a": 2}', "more than one JSON value"),
@@ -193,6 +193,12 @@ def test_json_problems_name_the_line_in_the_file(importing: Importing) -> None:
     content = json.dumps([chat("a", "b"), chat("c", "")], indent=2).encode()
     code, line, _, _ = only(importing(("rows.json", content)))
     assert (code, line) == ("empty_answer", content.decode().splitlines().index("  {", 2) + 1)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.csv"])
+def test_an_array_on_one_line_is_read_whatever_the_file_is_called(importing: Importing, name: str) -> None:
+    report = importing((name, json.dumps(rows_of(4)).encode()))
+    assert (report.sources[0].container, report.rows, report.refused) == ("JSON", 4, False)
 
 
 def test_csv_rows_of_another_width_and_not_utf8_are_named_by_line(importing: Importing) -> None:
@@ -314,7 +320,7 @@ def test_a_cell_of_megabytes_is_too_long_and_says_where_it_begins(importing: Imp
 
 def test_none_in_parquet_is_a_missing_answer(importing: Importing) -> None:
     table = pa.table({"prompt": ["a", "b"], "completion": pa.array([float("nan"), 2.5])})
-    assert only(importing(("rows.parquet", _parquet(table)))) == ("missing_field", 1, "completion", "NaN")
+    assert only(importing(("rows.parquet", parquet(table)))) == ("missing_field", 1, "completion", "NaN")
 
 
 def test_a_field_mapped_by_hand_that_rows_lack_is_named(importing: Importing) -> None:

@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from playbook.datasets.formats import detect
 from playbook.datasets.spec import Format, Mapping
@@ -116,6 +119,134 @@ def test_openai_parts_weights_and_tools_are_kept(importing: Importing) -> None:
     assert row["tools"] == tools
     assert row["messages"][0] == {"role": "system", "content": "Be brief."}
     assert [message.get("weight") for message in row["messages"]] == [None, None, 0, None, 1]
+
+
+def test_calls_without_content_and_the_older_function_calls_are_kept(importing: Importing) -> None:
+    """OpenAI's own examples leave the content of a calling message out; before tools there were functions."""
+    call, function = {"name": "f", "arguments": "{}"}, {"name": "f"}
+    new: list[object] = [
+        {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": call}]},
+        {"role": "tool", "tool_call_id": "1", "content": "4"},
+    ]
+    old: list[object] = [
+        {"role": "assistant", "content": None, "function_call": call},
+        {"role": "function", "name": "f", "content": "4"},
+    ]
+    rows = []
+    for number, (turns, key, value) in enumerate(
+        [(new, "tools", [{"type": "function", "function": function}]), (old, "functions", [function])] * 2
+    ):
+        asked, answer = {"role": "user", "content": f"question {number}"}, {"role": "assistant", "content": "4"}
+        rows.append({"messages": [asked, *turns, answer], key: value})
+    report = importing(("rows.jsonl", jsonl(rows)))
+    assert not report.refused
+    assert report.sources[0].kept == ()
+    for row in importing.all_rows():
+        assert row["tools"] == [{"type": "function", "function": function}]
+        assert row["messages"][1]["tool_calls"][0]["function"] == call
+        assert row["messages"][2]["role"] == "tool"
+
+
+@pytest.mark.parametrize("part", [{"type": "text"}, {"type": "text", "text": None}, {"type": "image_url"}])
+def test_a_part_that_is_no_text_is_named_and_not_made_up(importing: Importing, part: dict[str, object]) -> None:
+    rows = [*WANTED, {"messages": [{"role": "user", "content": [part]}, {"role": "assistant", "content": "x"}]}]
+    (group,) = importing(("rows.jsonl", jsonl(rows))).groups
+    (finding,) = group.listed
+    assert (finding.code, finding.line, finding.field) == ("missing_content", 4, "messages[0].content")
+    assert finding.value == json.dumps([part])
+
+
+@pytest.mark.parametrize("format", [Format.SHAREGPT, Format.CHAT])
+def test_a_system_message_beside_the_turns_comes_first(importing: Importing, format: Format) -> None:
+    """Also when only some rows have one: it would be metadata else, and nobody would learn it."""
+    system = {"role": "system", "content": "Be brief."}
+    rows = [row | ({"system": "Be brief."} if number == 2 else {}) for number, row in enumerate(FORMATS[format])]
+    report = importing(("rows.jsonl", jsonl(rows)))
+    assert report.sources[0].mapping == Mapping(
+        format=format, messages="conversations" if format is Format.SHAREGPT else "messages", system="system"
+    )
+    wanted = [*WANTED[:2], {"messages": [system, *WANTED[2]["messages"]]}]  # type: ignore[misc]
+    assert sorted(importing.all_rows(), key=str) == sorted(wanted, key=str)
+
+
+def test_a_system_message_that_is_no_text_is_named(importing: Importing) -> None:
+    rows = [*FORMATS[Format.SHAREGPT], FORMATS[Format.SHAREGPT][0] | {"system": ["a"]}]
+    (group,) = importing(("rows.jsonl", jsonl(rows))).groups
+    assert [(found.line, found.field, found.value) for found in group.listed] == [(4, "system", '["a"]')]
+
+
+def test_tools_beside_prompt_and_completion_are_tools(importing: Importing) -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    rows = [row | {"tools": tools} for row in FORMATS[Format.PROMPT_COMPLETION]]
+    report = importing(("rows.jsonl", jsonl(rows)))
+    assert report.sources[0].kept == ()
+    assert [row["tools"] for row in importing.all_rows()] == [tools] * 3
+
+
+@pytest.mark.parametrize("answer", ['[{"item": "lamp"}]', "[ 1, 2 ]", "[]", '[{"role": "manager"}]'])
+def test_an_answer_that_is_a_json_list_stays_text(importing: Importing, answer: str) -> None:
+    rows = [{"prompt": f"question {n}", "completion": answer} for n in range(3)]
+    assert not importing(("rows.jsonl", jsonl(rows))).refused
+    assert {row["messages"][1]["content"] for row in importing.all_rows()} == {answer}
+
+
+@pytest.mark.parametrize(
+    ("format", "fields"),
+    [
+        (Format.CHAT, ("Messages",)),
+        (Format.PROMPT_COMPLETION, ("Prompt", "COMPLETION")),
+        (Format.ALPACA, ("Instruction", "Output")),
+    ],
+)
+def test_fields_are_known_whatever_their_case(format: Format, fields: tuple[str, ...]) -> None:
+    mapping = detect([dict.fromkeys((*fields, "Input"), "x")])
+    assert mapping
+    assert mapping.format is format
+    assert {mapping.messages, mapping.prompt, mapping.answer} - {""} == set(fields)
+    assert mapping.input == ("Input" if format is Format.ALPACA else "")
+
+
+def test_a_problem_in_messages_of_single_fields_names_the_field_and_the_place(importing: Importing) -> None:
+    asked = [{"role": "user", "content": "a"}]
+    rows = [
+        {"system": "s", "prompt": asked, "completion": [{"role": "assistant", "content": "b"}, {"role": "user"}]},
+        {"system": "", "prompt": "a", "completion": [{"role": "bot!", "content": "b"}]},
+        {"system": "s", "prompt": [{"role": "user"}], "completion": "b"},
+        {"system": "s", "prompt": " ", "completion": ""},
+    ]
+    report = importing(("rows.jsonl", jsonl(rows)))
+    assert sorted((found.line, found.field, found.code) for group in report.groups for found in group.listed) == [
+        (1, "completion[1].content", "message_missing_key"),
+        (2, "completion[0].role", "unrecognized_role"),
+        (3, "prompt[0].content", "message_missing_key"),
+        (4, "completion", "empty_answer"),
+        (4, "prompt", "missing_content"),
+    ]
+
+
+def test_a_turn_without_a_value_is_named_in_the_words_of_the_file(importing: Importing) -> None:
+    turns = [{"from": "human", "value": "a"}, {"from": "gpt", "value": None}, {"from": "gpt"}]
+    report = importing(("rows.jsonl", jsonl([*FORMATS[Format.SHAREGPT], {"conversations": turns}])))
+    findings = [found for group in report.groups for found in group.listed]
+    assert [(found.field, found.value, found.fix) for found in findings] == [
+        (
+            "conversations[1].value",
+            "null",
+            "Write the content as text; an answer that is JSON goes in as a string.",
+        ),
+        ("conversations[2].value", "missing", 'Add "value" to the message.'),
+    ]
+
+
+def test_values_of_parquet_that_json_lacks_are_kept_as_plain_text(importing: Importing) -> None:
+    rows = [row | {"price": Decimal("1.20"), "day": date(2026, 1, 2)} for row in FORMATS[Format.PROMPT_COMPLETION]]
+    importing(("rows.parquet", _parquet(rows)))
+    assert [row["metadata"] for row in importing.all_rows()] == [{"price": "1.20", "day": "2026-01-02"}] * 3
+
+
+def test_a_mapping_says_what_is_learned() -> None:
+    with pytest.raises(ValidationError, match="name the field of the messages, or that of the answer"):
+        Mapping(format=Format.COLUMNS, prompt="question")
 
 
 def _calling(value: str, number: int = 0) -> dict[str, object]:

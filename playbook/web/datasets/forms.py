@@ -123,6 +123,9 @@ class MappingForm(forms.Form):
         cleaned = super().clean() or {}
         if bool(cleaned.get("messages")) == bool(cleaned.get("answer")):
             raise forms.ValidationError("Choose either a list of messages or an answer.")
+        chosen = [name for name in cleaned.values() if name]
+        if twice := next((name for name in chosen if chosen.count(name) > 1), ""):
+            raise forms.ValidationError(f"“{twice}” is chosen twice: give each part a field of its own.")
         return cleaned
 
     def mapping(self) -> Mapping:

@@ -122,6 +122,10 @@ def test_unknown_fields_are_mapped_by_hand(client: Client, use_case: UseCase, al
     answer = client.post(f"/datasets/imports/{made.pk}/change/", wrong)
     assert answer.status_code == 422
     assert "Choose either a list of messages or an answer." in answer.content.decode()
+    wrong = {"what": "mapping", "prompt": "frage", "answer": "frage"}
+    answer = client.post(f"/datasets/imports/{made.pk}/change/", wrong)
+    assert answer.status_code == 422
+    assert "“frage” is chosen twice" in answer.content.decode()
     page = change(client, made, what="mapping", prompt="frage", answer="antwort")
     assert "kept as metadata: kunde" in page
     page = change(client, made, what="plan", validation_percent="10", test_percent="10", group_field="kunde", seed="0")
