@@ -1,18 +1,15 @@
 """Plots as SVG geometry: views compute a plot here, `templates/common/_*_plot.html` draw it. No script, no library.
 
-All positions are in the units of the SVG's viewBox. Colours are classes, so a plot follows light and dark.
+A plot is as wide as its place, so that its letters keep their size on a phone: positions across are in percent of the
+drawn area, positions down in pixels. Colours are classes, so a plot follows light and dark.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-WIDTH = 720
-LINE_HEIGHT = 280
-LEFT, RIGHT, TOP, BOTTOM = 52, 84, 14, 34
-ROW_HEIGHT = 44
-#: Of a letter at the size that labels have on a phone.
-LABEL_WIDTH = 9.5
+LINE_HEIGHT = 300
+TOP, BOTTOM = 14, 34
 
 
 @dataclass(frozen=True)
@@ -40,26 +37,25 @@ class Series:
 class LinePlot:
     title: str
     x_label: str
-    width: int
     height: int
-    left: float
-    right: float
-    top: float
     bottom: float
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     series: tuple[Series, ...]
     summary: str
 
+    @property
+    def is_compact(self) -> bool:
+        return self.height < LINE_HEIGHT
+
 
 @dataclass(frozen=True)
 class IntervalRow:
-    """One proportion with its interval, placed: `x` the point, `x_low`..`x_high` the bar, `y` the row's middle."""
+    """One proportion with its interval, placed: `x` the point, `x_low`..`x_high` the bar."""
 
     label: str
     text: str
     number: int
-    y: float
     x: float
     x_low: float
     x_high: float
@@ -67,10 +63,6 @@ class IntervalRow:
 
 @dataclass(frozen=True)
 class IntervalPlot:
-    width: int
-    height: int
-    left: float
-    right: float
     x_ticks: tuple[Tick, ...]
     rows: tuple[IntervalRow, ...]
     rule: Tick | None
@@ -93,8 +85,6 @@ class Segment:
 class StackedRow:
     label: str
     text: str
-    y: float
-    end: float
     segments: tuple[Segment, ...]
 
 
@@ -102,9 +92,6 @@ class StackedRow:
 class StackedPlot:
     """Bars made of parts. `names`: the parts in order, for the legend, with their colour numbers."""
 
-    width: int
-    height: int
-    left: float
     x_ticks: tuple[Tick, ...]
     rows: tuple[StackedRow, ...]
     names: tuple[tuple[int, str], ...]
@@ -132,7 +119,8 @@ def number_text(value: float) -> str:
         return "0"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) >= 1e-4 else f"{value:.1e}"
+    shown = float(f"{value:.3g}")
+    return f"{shown:g}" if abs(shown) >= 1e-4 else f"{value:.1e}"
 
 
 def line_plot(
@@ -141,7 +129,6 @@ def line_plot(
     *,
     x_label: str,
     x_max: float | None = None,
-    width: int = WIDTH,
     height: int = LINE_HEIGHT,
 ) -> LinePlot | None:
     """Return the plot of the named curves of (x, y) points, y from zero; None when there is no point yet.
@@ -162,10 +149,10 @@ def line_plot(
     if x_high == x_low:
         x_high = x_low + 1
     y_high = y_high * 1.05 if y_high > y_low else y_low + 1
-    right, bottom = width - RIGHT, height - BOTTOM
+    bottom = height - BOTTOM
 
     def place_x(x: float) -> float:
-        return round(LEFT + (x - x_low) / (x_high - x_low) * (right - LEFT), 1)
+        return _percent((x - x_low) / (x_high - x_low))
 
     def place_y(y: float) -> float:
         return round(bottom - (y - y_low) / (y_high - y_low) * (bottom - TOP), 1)
@@ -190,11 +177,7 @@ def line_plot(
     return LinePlot(
         title=title,
         x_label=x_label,
-        width=width,
         height=height,
-        left=LEFT,
-        right=right,
-        top=TOP,
         bottom=bottom,
         x_ticks=tuple(Tick(place_x(x), number_text(x)) for x in nice_ticks(x_low, x_high) if x.is_integer()),
         y_ticks=tuple(Tick(place_y(y), number_text(y)) for y in nice_ticks(y_low, y_high)),
@@ -206,6 +189,10 @@ def line_plot(
             for line in series
         ),
     )
+
+
+def _percent(share: float) -> float:
+    return round(share * 100, 2)
 
 
 def _spread_labels(series: list[Series], *, bottom: float, gap: float = 15) -> tuple[Series, ...]:
@@ -235,20 +222,16 @@ def interval_plot(
     Values are proportions in 0..1, unless `domain` says between what; what lies beyond is drawn at the edge. `text`:
     how each row's figures read, when they are no percentages.
     """
-    longest = max((len(label) for label, *_ in rows), default=0)
-    left, right = max(120, 30 + LABEL_WIDTH * longest), WIDTH - 150
     bottom, top = domain or (0.0, 1.0)
 
     def place(value: float) -> float:
-        share = (min(max(value, bottom), top) - bottom) / (top - bottom)
-        return round(left + share * (right - left), 1)
+        return _percent((min(max(value, bottom), top) - bottom) / (top - bottom))
 
     placed = tuple(
         IntervalRow(
             label=label,
             text=text[index] if text else f"{value * 100:.0f} % ({low * 100:.0f}–{high * 100:.0f})",
             number=index % 6 + 1,
-            y=TOP + 12 + ROW_HEIGHT * index + ROW_HEIGHT / 2,
             x=place(value),
             x_low=place(low),
             x_high=place(high),
@@ -257,10 +240,6 @@ def interval_plot(
     )
     ticks = nice_ticks(bottom, top, count=4) if domain else [share / 4 for share in range(5)]
     return IntervalPlot(
-        width=WIDTH,
-        height=TOP + 12 + ROW_HEIGHT * len(rows) + BOTTOM,
-        left=left,
-        right=right,
         x_ticks=tuple(Tick(place(at), number_text(at) if domain else f"{at * 100:.0f} %") for at in ticks),
         rows=placed,
         rule=None if threshold is None else Tick(place(threshold), threshold_label),
@@ -276,26 +255,21 @@ def stacked_plot(
 
     All rows name the same parts in the same order.
     """
-    left, right = 120, WIDTH - 100
     longest = max(sum(size for _, size in parts) for _, parts in rows) or 1.0
 
     def place(size: float) -> float:
-        return round(left + size / longest * (right - left), 1)
+        return _percent(size / longest)
 
     placed = []
-    for index, (label, parts) in enumerate(rows):
+    for label, parts in rows:
         segments, total = [], 0.0
         for number, (name, size) in enumerate(parts, start=1):
             x = place(total)
             total += size
             if place(total) > x:
-                segments.append(Segment(name, number, x, round(place(total) - x, 1), text(size)))
-        y = TOP + ROW_HEIGHT * index
-        placed.append(StackedRow(label, text(total), y=y, end=place(total), segments=tuple(segments)))
+                segments.append(Segment(name, number, x, round(place(total) - x, 2), text(size)))
+        placed.append(StackedRow(label, text(total), segments=tuple(segments)))
     return StackedPlot(
-        width=WIDTH,
-        height=TOP + ROW_HEIGHT * len(rows) + BOTTOM,
-        left=left,
         x_ticks=tuple(Tick(place(size), text(size)) for size in nice_ticks(0, longest, count=4)),
         rows=tuple(placed),
         names=tuple(enumerate((name for name, _ in rows[0][1]), start=1)),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from playbook.web.common.plots import Tick, nice_ticks, number_text
 
-WIDTH, HEIGHT = 720, 150
-LEFT, RIGHT, TOP, BOTTOM = 44, 8, 12, 36
+HEIGHT = 146
+TOP, BOTTOM = 12, 32
 GAP = 0.25
 
 
@@ -40,11 +40,7 @@ class ColumnsPlot:
     """`names`: the parts in order, for the legend, with their colour numbers."""
 
     title: str
-    width: int
     height: int
-    left: float
-    right: float
-    top: float
     bottom: float
     y_ticks: tuple[Tick, ...]
     columns: tuple[Column, ...]
@@ -60,16 +56,16 @@ def columns_plot(
     if not highest:
         return None
     shown = [name for name in names if any(counts.get(name) for _, _, counts in columns)]
-    left, right, bottom = LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM
-    step = (right - left) / len(columns)
-    every = max(1, -(-len(columns) // 6))
+    bottom = HEIGHT - BOTTOM
+    step = 100 / len(columns)
+    every = max(1, -(-len(columns) // 4))
 
     def height(count: float) -> float:
         return round(count / highest * (bottom - TOP), 1)
 
     placed = []
     for place, (label, url, counts) in enumerate(columns):
-        x, width = round(left + step * (place + GAP / 2), 1), round(step * (1 - GAP), 1)
+        x, width = round(step * (place + GAP / 2), 2), round(step * (1 - GAP), 2)
         parts, below = [], 0
         for name in shown:
             if count := counts.get(name, 0):
@@ -90,7 +86,7 @@ def columns_plot(
                 label=label,
                 url=url,
                 x=x,
-                middle=round(x + width / 2, 1),
+                middle=round(x + width / 2, 2),
                 width=width,
                 text=f"{label}: {said or 'none'}",
                 parts=tuple(parts),
@@ -99,11 +95,7 @@ def columns_plot(
         )
     return ColumnsPlot(
         title=title,
-        width=WIDTH,
         height=HEIGHT,
-        left=left,
-        right=right,
-        top=TOP,
         bottom=bottom,
         y_ticks=tuple(
             Tick(round(bottom - height(count), 1), number_text(count))

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 
 from playbook.contracts.dataset import Split
 from playbook.datasets.spec import Balance, Histogram
-from playbook.web.common.plots import BOTTOM, LEFT, TOP, StackedPlot, Tick, nice_ticks, number_text, stacked_plot
+from playbook.web.common.plots import BOTTOM, TOP, StackedPlot, Tick, nice_ticks, number_text, stacked_plot
 
-#: Two of them stand side by side, so each is narrower than the other plots and its labels come out as large.
-_WIDTH, _HEIGHT = 400, 190
-_RIGHT = 16
+_HEIGHT = 190
 _MAX_BARS = 12
 _LABEL_CHARS = 14
 
@@ -27,10 +25,7 @@ class HistogramPlot:
     """Bars of counts over lengths, and a rule at the median."""
 
     title: str
-    width: int
     height: int
-    left: float
-    right: float
     bottom: float
     bars: tuple[Bar, ...]
     x_ticks: tuple[Tick, ...]
@@ -41,12 +36,12 @@ class HistogramPlot:
 
 def histogram_plot(histogram: Histogram) -> HistogramPlot:
     """Return the plot of a histogram of lengths in characters."""
-    right, bottom = _WIDTH - _RIGHT, _HEIGHT - BOTTOM
+    bottom = _HEIGHT - BOTTOM
     high = histogram.low + histogram.width * len(histogram.counts)
     tallest = max(histogram.counts)
 
     def place_x(value: float) -> float:
-        return round(LEFT + min(1.0, (value - histogram.low) / (high - histogram.low)) * (right - LEFT), 1)
+        return round(min(1.0, (value - histogram.low) / (high - histogram.low)) * 100, 2)
 
     def place_y(count: float) -> float:
         return round(bottom - count / tallest * (bottom - TOP), 1)
@@ -62,7 +57,7 @@ def histogram_plot(histogram: Histogram) -> HistogramPlot:
             Bar(
                 x=x,
                 y=place_y(count),
-                width=round(max(end - x - 1, 0.5), 1),
+                width=round(max(end - x - 0.3, 0.2), 2),
                 height=round(bottom - place_y(count), 1),
                 text=text,
             )
@@ -73,10 +68,7 @@ def histogram_plot(histogram: Histogram) -> HistogramPlot:
     )
     return HistogramPlot(
         title=f"Length of the {histogram.name}",
-        width=_WIDTH,
         height=_HEIGHT,
-        left=LEFT,
-        right=right,
         bottom=bottom,
         bars=tuple(bars),
         x_ticks=tuple(Tick(place_x(x), number_text(x)) for x in nice_ticks(histogram.low, high)),

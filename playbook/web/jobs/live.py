@@ -23,7 +23,7 @@ from playbook.web.usecases.permissions import signed_in
 
 #: More points than pixels help nobody.
 PLOT_POINTS, COMPACT_POINTS = 400, 160
-COMPACT_WIDTH, COMPACT_HEIGHT = 400, 200
+COMPACT_HEIGHT = 180
 LOG_LINES = 120
 STAGE_LABELS = {Stage.DATA: "Data", Stage.TRAINING: "Training", Stage.EVALUATION: "Evaluation"}
 LOSSES = {"train_loss": "Training loss", "validation_loss": "Validation loss"}
@@ -117,15 +117,16 @@ def _report(job: Job) -> dict[str, Any]:
 
 
 def _stages(job: Job, attempt: Attempt | None) -> list[dict[str, str]]:
-    """Return the three stages with their state: done, now or todo."""
+    """Return the three stages with their state: done, now, stopped (where a job ended early) or todo."""
     order = list(Stage)
     current = order.index(Stage(attempt.stage)) if attempt and attempt.stage else -1
     if job.state == JobState.SUCCEEDED:
         current = len(order)
+    reached = "stopped" if job.is_ended else "now"
     return [
         {
             "label": STAGE_LABELS[stage],
-            "state": "done" if index < current else ("now" if index == current and not job.is_ended else "todo"),
+            "state": "done" if index < current else (reached if index == current else "todo"),
         }
         for index, stage in enumerate(order)
     ]
@@ -189,6 +190,5 @@ def _compact(title: str, named: Curves, divisor: float, *, x_label: str, x_max: 
         },
         x_label=x_label,
         x_max=x_max,
-        width=COMPACT_WIDTH,
         height=COMPACT_HEIGHT,
     )

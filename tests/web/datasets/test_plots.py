@@ -16,7 +16,7 @@ def test_bars_fill_the_axis_and_the_last_one_holds_the_rest() -> None:
     assert [round(bar.y + bar.height, 1) for bar in plot.bars] == [plot.bottom] * 3
     assert plot.bars[2].height == 2 * plot.bars[0].height
     assert [bar.x for bar in plot.bars] == sorted(bar.x for bar in plot.bars)
-    assert plot.bars[1].x < plot.bars[2].x < plot.median.position <= plot.right
+    assert plot.bars[1].x < plot.bars[2].x < plot.median.position <= 100
     assert plot.summary == "Length of the answer: median 21 characters, 95 % below 40, longest 99."
 
 

@@ -190,6 +190,7 @@ def test_a_report_altered_on_disk_is_named_and_not_shown(client: Client, use_cas
 
 def test_a_failed_job_says_why_and_what_to_do(client: Client, use_case: UseCase, alice: User) -> None:
     attempt = claimed_job(use_case, alice)
+    send_events(attempt, {"kind": "stage_started", "stage": "data"})
     message = "line 3, messages[1].content:   (empty_answer). Write the answer."
     actions.finish(attempt, state=JobState.FAILED, reason=EndReason.INVALID_DATASET, message=message)
     client.force_login(alice)
@@ -197,6 +198,8 @@ def test_a_failed_job_says_why_and_what_to_do(client: Client, use_case: UseCase,
     assert "Invalid dataset" in page
     assert "line 3, messages[1].content" in page
     assert "Correct the named line in the dataset" in page
+    assert '<li data-state="stopped">Data<span class="visually-hidden"> (stopped)</span></li>' in page
+    assert '<li data-state="todo">Training' in page
 
 
 @pytest.mark.parametrize("reason", list(EndReason))
