@@ -1,8 +1,9 @@
-"""Our mask of the CSRF secret is one that Django takes back."""
+"""Our mask of the CSRF secret is one that Django takes back; a form without it gets a page of the site."""
 
+import pytest
 from django.middleware import csrf
 from django.middleware.csrf import CSRF_ALLOWED_CHARS
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from playbook.web.common.csrf import masked_token
 
@@ -22,3 +23,13 @@ def test_each_token_is_masked_anew_and_holds_the_secret(rf: RequestFactory) -> N
     assert all(_does_token_match(token, SECRET) for token in tokens)
     # Every character of the alphabet turns up in the masks: none is left out by the way they are drawn.
     assert set("".join(token[:32] for token in tokens)) == set(CSRF_ALLOWED_CHARS)
+
+
+@pytest.mark.django_db
+def test_a_form_without_its_cookie_gets_a_page_that_says_what_to_do() -> None:
+    answer = Client(enforce_csrf_checks=True).post("/account/login/", {"username": "erin", "password": "x"})
+
+    page = answer.content.decode()
+    assert answer.status_code == 403
+    assert "<h1>This form has expired</h1>" in page
+    assert 'class="site-head"' in page
