@@ -166,7 +166,7 @@ def refuse_incomparable(name: str, report: Report, other_name: str, other: Repor
 
 
 def _short(value: object) -> str:
-    text = str(getattr(value, "value", value))
+    text = value.value.replace("_", " ") if isinstance(value, Metric) else str(getattr(value, "value", value))
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 

@@ -152,7 +152,7 @@ def test_jobs_with_other_test_sets_are_refused_with_the_reason() -> None:
 @pytest.mark.parametrize(
     ("chosen", "reason"),
     [
-        ({"metric": Metric.JSON_VALID}, "metric is json_valid against exact_match"),
+        ({"metric": Metric.JSON_VALID}, "metric is json valid against exact match"),
         ({"ignore_case": True}, "ignore case is True against False"),
         ({"json_schema": {"description": "x" * 200}}, "json schema is .*… against None"),
     ],

@@ -70,7 +70,7 @@ class LaunchForm(forms.Form):
         queryset=DocumentSet.objects.none(),
         required=False,
         empty_label="None",
-        help_text="What the arms with retrieval, rag and rag_lora, search for passages.",
+        help_text="What the arms with retrieval, RAG and RAG+LoRA, search for passages.",
     )
     prompt_version = forms.ModelChoiceField(
         queryset=PromptVersion.objects.none(),
@@ -256,7 +256,7 @@ class LaunchForm(forms.Form):
             path = tuple(str(part) for part in problem["loc"])
             name = next((fields[path[:length]] for length in (2, 1) if path[:length] in fields), None)
             if not path and "no documents to search" in problem["msg"]:
-                self.add_error("documents", "The arms rag and rag_lora search documents; choose which.")
+                self.add_error("documents", "The arms RAG and RAG+LoRA search documents; choose which.")
                 continue
             if name is None:
                 self.add_error(None, f"{'.'.join(path) or 'run spec'}: {problem['msg']}.")

@@ -119,7 +119,8 @@ def _decisions(pks: Sequence[int] | None) -> dict[int, Document]:
 
 
 def _option_texts(options: Iterable[Mapping[str, object]]) -> list[str]:
-    return [str(text) for option in options for text in option.values()]
+    """What people wrote about each option; the arm is a code, which no snippet should show."""
+    return [str(text) for option in options for name, text in option.items() if name != "arm"]
 
 
 def _jobs(pks: Sequence[int] | None) -> dict[int, Document]:
@@ -128,7 +129,7 @@ def _jobs(pks: Sequence[int] | None) -> dict[int, Document]:
             kind=JOB,
             key=str(row.pk),
             title=row.title,
-            context=row.use_case.name,
+            context=f"Job {row.pk}, {row.use_case.name}",
             labels=f"job {row.recipe} {row.base_model}",
             group=group_of(row.use_case_id),
         )

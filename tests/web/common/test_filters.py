@@ -25,6 +25,14 @@ def test_bytesize(size: int | None, text: str) -> None:
     assert filters.bytesize(size) == text
 
 
+@pytest.mark.parametrize(
+    ("identifier", "text"),
+    [("validating_files", "validating files"), ("not_json", "not JSON"), ("not_utf8", "not UTF-8"), ("met", "met")],
+)
+def test_words(identifier: str, text: str) -> None:
+    assert filters.words(identifier) == text
+
+
 @pytest.mark.parametrize("state", list(JobState))
 def test_every_job_state_has_a_tone(state: JobState) -> None:
     assert state in filters.TONES

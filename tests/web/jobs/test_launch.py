@@ -269,7 +269,7 @@ def test_an_arm_that_retrieves_needs_documents(
     launched = {**LAUNCH, "dataset": sample.pk, "arms": ["zero_shot", "rag"]}
     answer = client.post(f"/jobs/new/?use_case={use_case.slug}", launched)
     assert answer.status_code == 422
-    assert "The arms rag and rag_lora search documents; choose which." in answer.content.decode()
+    assert "The arms RAG and RAG+LoRA search documents; choose which." in answer.content.decode()
     answer = client.post(f"/jobs/new/?use_case={use_case.slug}", launched | {"arms": ["lora"], "split": "validation"})
     assert answer.status_code == 422
     assert "cannot measure lora" in answer.content.decode()

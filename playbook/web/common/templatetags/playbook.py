@@ -38,6 +38,10 @@ TONES = {
 }
 
 
+#: Words of identifiers that no sentence writes in small letters.
+ABBREVIATIONS = {"json": "JSON", "utf8": "UTF-8"}
+
+
 @register.filter
 def tone(word: str) -> str:
     """Return the tone (good, bad, warn, info, neutral) of a state word."""
@@ -46,8 +50,8 @@ def tone(word: str) -> str:
 
 @register.filter
 def words(identifier: str) -> str:
-    """`validating_files` → `validating files`."""
-    return str(identifier).replace("_", " ")
+    """`validating_files` → `validating files`, `not_json` → `not JSON`."""
+    return " ".join(ABBREVIATIONS.get(word, word) for word in str(identifier).split("_"))
 
 
 @register.filter
