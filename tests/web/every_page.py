@@ -52,6 +52,8 @@ PROMPTS = (
         [True],
     ),
 )
+#: A name without a blank, wider than a phone.
+LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
 #: url name → why it is no page: it answers in another format, or with a part of one.
 NOT_PAGES = {
     "home:healthz": "JSON",
@@ -166,7 +168,7 @@ def make_rows(erin: User, bob: User, charlie: User) -> tuple[Row, ...]:
         created_by=erin,
         members={Role.ML_LEAD: [bob], Role.PRODUCT_OWNER: [charlie]},
     )
-    empty = create_use_case(name="Nothing yet", description="", created_by=erin, members={})
+    empty = create_use_case(name=LONG_WORD, description="", created_by=erin, members={})
     foretold = {"forecast_probability": Decimal("0.7"), "forecast_value": Decimal("0.85"), "budget_gpu_minutes": 90}
     accepted = decided.accepted(full, author=erin, ml_lead=bob, product_owner=charlie, **foretold)
     draft = decisions.draft_from_assessment(decided.assessed(full, erin), created_by=erin)

@@ -10,12 +10,21 @@ from tests.web.decided import proposed
 from tests.web.jobs.ended import claimed_job
 
 
-def test_a_newcomer_sees_the_loop_and_that_nothing_waits(client: Client, mallory: User) -> None:
+def test_a_newcomer_sees_the_loop_and_where_to_begin(client: Client, mallory: User) -> None:
     client.force_login(mallory)
     page = client.get("/").content.decode()
     assert "Good to see you, Mallory" in page
-    assert "Nothing waits for you" in page
+    assert "Begin with one question" in page
+    assert '<a class="button primary" href="/decide/">Choose a checklist</a>' in page
+    assert "Nothing waits for you" not in page
     assert 'href="/library/decide/when-fine-tuning-pays-off/">When fine-tuning pays off</a>' in page
+
+
+def test_a_member_for_whom_nothing_waits_is_told_so(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    page = client.get("/").content.decode()
+    assert "Nothing waits for you" in page
+    assert "Begin with one question" not in page
 
 
 def test_those_who_must_sign_are_asked_and_the_proposer_is_not(
