@@ -205,7 +205,7 @@ def _spread_labels(series: list[Series], *, bottom: float, gap: float = 15) -> t
     overshoot = max((line.end_y for line in moved), default=0) - bottom
     if overshoot > 0:
         moved = [replace(line, end_y=line.end_y - overshoot) for line in moved]
-    return tuple(moved)
+    return tuple(sorted(moved, key=lambda line: line.number))
 
 
 def interval_plot(

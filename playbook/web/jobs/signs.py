@@ -9,6 +9,7 @@ from datetime import datetime
 from statistics import median
 
 from playbook.contracts.events import Preflight
+from playbook.web.common.templatetags.playbook import duration
 from playbook.web.jobs.levels import Point
 
 #: Losses in nats per supervised token.
@@ -88,7 +89,7 @@ def stall(pulse: Pulse | None, now: datetime) -> Sign | None:
         "stall",
         "warn",
         "No progress",
-        f"The last metric came {silent:,.0f} s ago; a step takes about {pulse.seconds_per_step:.3g} s.",
+        f"The last metric came {duration(silent)} ago; a step takes about {pulse.seconds_per_step:.3g} s.",
         "Look at the end of the log and at the machine. A long validation can be the cause; if nothing comes, cancel "
         "the job and clone it: it starts anew.",
     )

@@ -68,6 +68,7 @@ def test_end_labels_of_lines_that_meet_are_kept_apart() -> None:
     assert plot is not None
     first, second = sorted(line.end_y for line in plot.series)
     assert second - first >= 15
+    assert [line.name for line in plot.series] == ["a", "b"]
 
 
 def test_interval_plot_places_value_between_low_and_high_and_draws_the_rule() -> None:

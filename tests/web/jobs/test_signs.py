@@ -83,6 +83,12 @@ def test_a_stall_is_ten_steps_of_silence_and_a_minute_at_least(
     assert (sign is not None) is stalls
 
 
+def test_a_long_silence_is_said_in_minutes() -> None:
+    sign = signs.stall(Pulse(NOW - timedelta(seconds=1244), 2.5), NOW)
+    assert sign is not None
+    assert sign.text == "The last metric came 20 min 44 s ago; a step takes about 2.5 s."
+
+
 def test_rows_that_are_dropped_or_cut_are_counted_by_split() -> None:
     sign = signs.truncation(found_in(dropped_rows=2, truncated_rows=1, lost_tokens=77))
     assert sign is not None
