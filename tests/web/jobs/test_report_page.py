@@ -85,7 +85,7 @@ def test_the_table_has_quality_interval_p_tokens_latency_and_costs_of_five_arms(
     ]
     assert cells_of(page, "Few-shot")[2:4] == ["–", "–"]
     assert cells_of(page, "Zero-shot")[-1] == "none"
-    assert [label for label in re.findall(r'text-anchor="end">([^<]+)<', page) if label != "LoRA over Few-shot"] == [
+    assert [label for label in re.findall(r'class="name">([^<]+)<', page) if label != "LoRA over Few-shot"] == [
         "Zero-shot",
         "Few-shot",
         "RAG",

@@ -222,7 +222,7 @@ def test_the_queue_of_one_owner(reader: Client, content: Path) -> None:
     assert ">Other</a>" in table
     assert ">Second</a>" not in table
     assert "<option selected>Data team</option>" in page
-    assert "Nothing to review for nobody" in reader.get("/library/review/?owner=nobody").content.decode()
+    assert "Nothing to review of “nobody”" in reader.get("/library/review/?owner=nobody").content.decode()
 
 
 def test_a_team_owns_an_article_and_each_of_its_people_finds_it(client: Client, bob: User, content: Path) -> None:
