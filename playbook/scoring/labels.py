@@ -93,9 +93,11 @@ def fields_of(items: Sequence[ItemResult], settings: MetricSettings) -> tuple[Fi
     wanted, said, right = Counter[str](), Counter[str](), Counter[str]()
     for item in items:
         there = field_leaves(item.expected, settings) or Counter[Leaf]()
-        here = (field_leaves(item.output, settings) if item.error is None else None) or Counter[Leaf]()
+        here = (field_leaves(item.output, settings, beside=item.expected) if item.error is None else None) or Counter[
+            Leaf
+        ]()
         for total, found in ((wanted, there), (said, here), (right, there & here)):
-            for (path, _, _), count in found.items():
+            for (path, *_), count in found.items():
                 total[path] += count
     lines = [FieldLine(path, wanted[path], said[path], right[path]) for path in wanted | said]
     return tuple(sorted(lines, key=lambda line: (line.f1, line.path)))

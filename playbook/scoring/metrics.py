@@ -135,23 +135,28 @@ def json_valid(output: str) -> bool:
 def field_f1(*, output: str, reference: str, settings: MetricSettings) -> float:
     """Return the F1 of the fields: (path, value) pairs that output and reference share, against those of each.
 
-    The elements of a list count as a set, in any order. No JSON scores 0.
+    The elements of a list count in any order; objects in it are held against those that they share the most with. No
+    JSON scores 0.
 
     >>> field_f1(output='{"a": 1, "b": 2}', reference='{"a": 1, "b": 3}', settings=MetricSettings())
     0.5
     """
-    given, wanted = field_leaves(output, settings), field_leaves(reference, settings)
+    given, wanted = field_leaves(output, settings, beside=reference), field_leaves(reference, settings)
     if given is None or wanted is None:
         return 0.0
     return f1((given & wanted).total(), given.total(), wanted.total())
 
 
-def field_leaves(text: str, settings: MetricSettings) -> Counter[Leaf] | None:
-    """Return the fields of an answer that count, with their values; None when it is no JSON."""
+def field_leaves(text: str, settings: MetricSettings, *, beside: str | None = None) -> Counter[Leaf] | None:
+    """Return the fields of an answer that count, with their values; None when it is no JSON.
+
+    `beside`: the expected answer, by which objects in lists find their partners.
+    """
     value = parse_json(text)
     if value is NOT_JSON:
         return None
-    found = leaves(value, ignore_case=settings.ignore_case)
+    wanted = NOT_JSON if beside is None else parse_json(beside)
+    found = leaves(value, ignore_case=settings.ignore_case, beside=wanted)
     return Counter({leaf: count for leaf, count in found.items() if is_within(leaf[0], settings.fields)})
 
 

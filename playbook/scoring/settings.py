@@ -113,7 +113,7 @@ def _is_not_json(text: str) -> bool:
 
 
 def _has_field(text: str, settings: MetricSettings) -> bool:
-    return any(is_within(path, settings.fields) for path, _, _ in leaves(parse_json(text)))
+    return any(is_within(path, settings.fields) for path, *_ in leaves(parse_json(text)))
 
 
 def _listed(rows: Sequence[int]) -> str:

@@ -58,6 +58,22 @@ def test_normalisation_is_chosen_on_the_dataset(output: str, reference: str, exp
     assert exact_match(output=output, reference=reference, settings=ANY_CASE) is expected
 
 
+@pytest.mark.parametrize(
+    ("output", "reference", "expected"),
+    [
+        ('{"city": "Orle\u0301ans"}', '{"city": "Orl\u00e9ans"}', True),
+        ('{"caf\u00e9": 1}', '{"cafe\\u0301": 1}', True),
+        ('{"note": " two  words"}', '{"note": "two words"}', True),
+        ('{"note": "Two words"}', '{"note": "two words"}', False),
+        ('{"id": 1, "id": 2}', '{"id": 2}', False),
+        ("[1e999]", "[1e400]", False),
+        ('{"id": 9007199254740993}', '{"id": 9007199254740992.0}', False),
+    ],
+)
+def test_json_is_compared_as_a_reader_sees_it(output: str, reference: str, expected: bool) -> None:
+    assert exact_match(output=output, reference=reference) is expected
+
+
 def test_exact_match_tells_null_from_text_that_is_not_json() -> None:
     assert (exact_match(output="null", reference="null"), exact_match(output="none", reference="null")) == (True, False)
 
@@ -69,6 +85,11 @@ def test_exact_match_tells_null_from_text_that_is_not_json() -> None:
         ("3", True),
         ("{'a': 1}", False),
         ("NaN", False),
+        ("[-Infinity]", False),
+        ("1e999", False),
+        ('[{"a": {"b": 1, "b": 1}}]', False),
+        ('{"a": {"b": 1}, "b": 1}', True),
+        ("\ufeff{}", False),
         ("[" * 100_000, False),
         ("[" * 101 + "]" * 101, True),
         ("[" * 102 + "]" * 102, False),
@@ -119,6 +140,35 @@ def test_field_f1_counts_the_named_fields_alone() -> None:
     reference = '{"order": {"id": 7, "when": "May"}, "tags": ["a", "b"]}'
 
     assert field_f1(output=output, reference=reference, settings=settings) == pytest.approx(2 * 2 / (2 + 3))
+
+
+@pytest.mark.parametrize(
+    ("output", "reference", "score"),
+    [
+        # The quantities of two items are changed for each other: the names are right, one item at a time.
+        ('[{"sku": "A", "n": 2}, {"sku": "B", "n": 1}]', '[{"sku": "A", "n": 1}, {"sku": "B", "n": 2}]', 0.5),
+        ('[{"sku": "B", "n": 2}, {"sku": "A", "n": 1}]', '[{"sku": "A", "n": 1}, {"sku": "B", "n": 2}]', 1.0),
+        ('[{"sku": "B", "n": 2}]', '[{"sku": "A", "n": 1}, {"sku": "B", "n": 2}]', 2 * 2 / (2 + 4)),
+        ('["x", {"sku": "A"}]', '[{"sku": "A"}, "x"]', 1.0),
+        ("[[1], [2]]", "[[1, 2]]", 2 * 1 / (2 + 2)),
+        ("[[1, 2], [3, 4]]", "[[4, 3], [2, 1]]", 1.0),
+        (
+            '{"boxes": [{"items": [{"a": 1, "b": 2}]}, {"items": [{"a": 3, "b": 4}]}]}',
+            '{"boxes": [{"items": [{"a": 1, "b": 4}]}, {"items": [{"a": 3, "b": 2}]}]}',
+            0.5,
+        ),
+        ('{"order.id": 7}', '{"order": {"id": 7}}', 0.0),
+        ('{"caf\u00e9": 1}', '{"cafe\u0301": 1}', 1.0),
+    ],
+)
+def test_field_f1_keeps_together_what_belongs_together(output: str, reference: str, score: float) -> None:
+    assert field_f1(output=output, reference=reference, settings=MetricSettings()) == pytest.approx(score)
+
+
+def test_a_field_with_a_full_stop_in_its_name_can_be_chosen() -> None:
+    settings = MetricSettings(metric=Metric.FIELD_F1, fields=("order.id",))
+
+    assert field_f1(output='{"order.id": 7, "n": 1}', reference='{"order.id": 7, "n": 2}', settings=settings) == 1.0
 
 
 def test_repeated_list_elements_count_once_each() -> None:
