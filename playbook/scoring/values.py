@@ -123,13 +123,13 @@ def leaves(value: object, *, ignore_case: bool = False, beside: object = NOT_JSO
 
 def _leaves(value: object, beside: object, path: str, places: tuple[int, ...], ignore_case: bool) -> Iterator[Leaf]:
     if isinstance(value, dict) and value:
-        there = {_name(key): inner for key, inner in beside.items()} if isinstance(beside, dict) else {}
+        named = {_name(key): inner for key, inner in beside.items()} if isinstance(beside, dict) else {}
         for key, inner in value.items():
             name = _name(key)
             # A field called "order.id" is not the field id of an order.
             step = f'"{name}"' if "." in name or "[" in name else name
             yield from _leaves(
-                inner, there.get(name, NOT_JSON), f"{path}.{step}" if path else step, places, ignore_case
+                inner, named.get(name, NOT_JSON), f"{path}.{step}" if path else step, places, ignore_case
             )
     elif isinstance(value, list) and value:
         there = beside if isinstance(beside, list) else []

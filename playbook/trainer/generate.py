@@ -14,6 +14,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from playbook.trainer.decode import new_cache
 from playbook.trainer.errors import RunError, ending_of, is_out_of_memory
 from playbook.trainer.stop import Stop
 
@@ -84,7 +85,7 @@ def compute_beginning(generator: Generator, prompts: Sequence[tuple[int, ...]]) 
     tokens = shared_tokens(config, prompts)
     if not tokens:
         return None
-    cache = DynamicCache(config=config)
+    cache = new_cache(config)
     try:
         with torch.inference_mode():
             generator.model(
@@ -171,7 +172,7 @@ def tokens_of(
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     rows = torch.arange(len(prompts), device=device)
-    cache = DynamicCache(config=generator.model.config.get_text_config())
+    cache = new_cache(generator.model.config.get_text_config())
     if beginning is not None:
         _lay_under(cache, beginning, [width - len(prompt) for prompt in prompts])
         ids, positions = ids[:, beginning.tokens :], positions[:, beginning.tokens :]

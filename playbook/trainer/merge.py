@@ -154,13 +154,16 @@ def _load(source: ModelSource, prepared: Prepared, *, dtype: str) -> Any:
 def _measure(run: Run, prepared: Prepared, merged_from: Source, report: Report) -> MergeCheck:
     """Answer the test split with the model read back from its files, and hold the answers against the adapter's."""
     from playbook.scoring.metrics import Judge
+    from playbook.trainer.decode import attend_in_groups
     from playbook.trainer.evaluate import ArmRun
     from playbook.trainer.generate import Generator
 
     adapter = next(arm for arm in report.arms if arm.arm.is_tuned)  # the run left an adapter, so it measured it
     source = ModelSource(location=str(run.folder.merged), revision=None, is_local=True)
+    model = _load(source, prepared, dtype=_compute_dtype(merged_from.adapter)).eval()
+    attend_in_groups(model)
     generator = Generator(
-        model=_load(source, prepared, dtype=_compute_dtype(merged_from.adapter)).eval(),
+        model=model,
         tokenizer=prepared.tokenizer,
         device=choose_device(),
         end_ids=prepared.end_ids,

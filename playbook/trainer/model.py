@@ -284,11 +284,15 @@ def choose_attention(device: "torch.device", *, longest: int, compute_dtype: str
 
 
 def attend_to(loaded: LoadedModel, *, longest: int) -> None:
-    """Switch to fused attention where prompts are longer than the rows that training chose its attention by.
+    """Switch to the attention that answers are computed with: `decode.attend_in_groups` where it is known to be right,
+    else fused attention where prompts are longer than the rows that training chose its attention by.
 
     Plain products hold scores of every token for every other: 20 prompts of 2,000 tokens take gigabytes a layer.
     """
-    if loaded.attention == "eager" and longest > _EAGER_UP_TO:
+    # Brings torch.
+    from playbook.trainer.decode import attend_in_groups
+
+    if not attend_in_groups(loaded.model) and loaded.attention == "eager" and longest > _EAGER_UP_TO:
         loaded.model.set_attn_implementation("sdpa")
 
 

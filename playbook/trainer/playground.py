@@ -28,6 +28,7 @@ from playbook.contracts.playground import ChatTurn, PlaygroundSpec, Side
 from playbook.contracts.prompting import RetrievalSettings
 from playbook.contracts.states import EndReason
 from playbook.trainer.artifacts import ADAPTER_FILE
+from playbook.trainer.decode import attend_in_groups
 from playbook.trainer.emit import Emitter
 from playbook.trainer.errors import RunError, ending_of, is_out_of_memory
 from playbook.trainer.folder import RunFolder
@@ -291,6 +292,7 @@ def _load(spec: PlaygroundSpec, folder: RunFolder, emitter: Emitter, stop: Stop,
     stop.check()
     if spec.adapter is not None:
         model = with_adapter(model, folder.input_adapter, device=device)
+    attend_in_groups(model)
     generator = Generator(
         model=model.eval(),
         tokenizer=tokenizer,

@@ -15,6 +15,7 @@ import torch
 
 from playbook.contracts.dataset import Split, read_examples
 from playbook.contracts.run_spec import BaseModelRef
+from playbook.trainer.decode import attend_in_groups
 from playbook.trainer.folder import default_models_dir
 from playbook.trainer.generate import Generated, Generator, answer
 from playbook.trainer.model import (
@@ -72,8 +73,10 @@ def _answer(dtype: str, *, batch_size: int) -> tuple[list[Generated], float]:
     prompts = [builder.prompt_ids(example.prompt, where="test.jsonl") for example in examples]
     attention = choose_attention(device, longest=max(map(len, prompts)), compute_dtype=dtype)
     with tempfile.TemporaryDirectory() as folder:
+        model = load_base(source, device=device, dtype=dtype, attention=attention).eval()
+        attend_in_groups(model)
         generator = Generator(
-            model=load_base(source, device=device, dtype=dtype, attention=attention).eval(),
+            model=model,
             tokenizer=tokenizer,
             device=device,
             end_ids=end_ids,

@@ -12,6 +12,7 @@ from transformers import GenerationConfig
 from playbook.contracts.run_spec import BaseModelRef
 from playbook.contracts.states import EndReason
 from playbook.trainer import generate
+from playbook.trainer.decode import GROUPED
 from playbook.trainer.errors import RunError
 from playbook.trainer.generate import Generated, Generator, answer, compute_beginning, tokens_to_read
 from playbook.trainer.model import load_base, load_tokenizer, read_limits, resolve
@@ -60,7 +61,7 @@ def test_batches_say_what_each_row_says_alone(generator: Generator, batch_size: 
 SHARED = [(*range(100, 130), *range(5, 5 + length)) for length in (1, 3, 40, 11, 7, 90, 7, 23)]
 
 
-@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("attention", ["eager", "sdpa", GROUPED])
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 def test_a_beginning_computed_once_changes_no_answer(generator: Generator, batch_size: int, attention: str) -> None:
     generator.model.set_attn_implementation(attention)
