@@ -228,6 +228,11 @@ class EvaluationSettings(MetricSettings):
     arms: tuple[Arm, ...] = Field(default=(Arm.ZERO_SHOT, Arm.LORA), description="approaches, in the report's order")
     max_new_tokens: int = Field(default=64, ge=1, le=4096, description="an answer is cut after so many tokens")
     batch_size: int = Field(default=20, ge=1, le=1024, description="rows generated at a time")
+    evaluation_dtype: Literal["auto", "float32"] = Field(
+        default="auto",
+        description="number format of every arm: that of training, or float32, in which an answer does not depend on "
+        "batch_size; slower where bfloat16 is quicker",
+    )
     few_shot_examples: int = Field(default=4, ge=1, le=64, description="rows of the train split shown in the prompt")
     few_shot_choice: ExampleChoice = Field(
         default=ExampleChoice.SEED, description="which rows: drawn by the seed, or those nearest to each question"

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -294,6 +294,18 @@ def attend_to(loaded: LoadedModel, *, longest: int) -> None:
 
     if not attend_in_groups(loaded.model) and loaded.attention == "eager" and longest > _EAGER_UP_TO:
         loaded.model.set_attn_implementation("sdpa")
+
+
+def in_float32(loaded: LoadedModel) -> LoadedModel:
+    """Return the model with its weights as float32, in place, to be measured; 4-bit weights stay what they are.
+
+    Products of another shape round differently. In bfloat16 that decides between two tokens that are about equally
+    likely, so that an answer depends on the rows beside it; in float32 it is far below what tells tokens apart.
+    """
+    if loaded.compute_dtype == "float32" or loaded.method is Method.QLORA:
+        return loaded
+    loaded.model.float()
+    return replace(loaded, compute_dtype="float32")
 
 
 def faster_dtype(device: "torch.device") -> str:

@@ -30,6 +30,7 @@ from playbook.trainer.measure import Measured, answer_logits, compare_export, ev
 from playbook.trainer.model import (
     LoadedModel,
     compute_activations_twice,
+    in_float32,
     load_base,
     load_for_training,
     probe_products,
@@ -63,7 +64,7 @@ def train_and_measure(run: Run, prepared: Prepared, checked: Checked, *, started
             loaded = trained.loaded
     else:
         run.emitter.log("No tuned arm is asked for, so nothing is trained and no adapter is written.")
-        loaded = _load(run, prepared, compute_dtype=checked.compute_dtype)
+        loaded = _as_measured(run, _load(run, prepared, compute_dtype=checked.compute_dtype))
         run.emitter.configured(_configuration(run, prepared, loaded, checked, packing=False))
     measured = Measured()
     with run.emitter.stage(Stage.EVALUATION):
@@ -116,6 +117,7 @@ def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
     except DamagedCheckpointError as error:
         run.emitter.warn(f"{error}. Training starts again from step 0.")
         state = train(job, resume=None)
+    loaded = _as_measured(run, loaded)
     answers = answer_logits(prepared, loaded)
     described = Description(
         spec=run.spec,
@@ -147,6 +149,10 @@ def _load(run: Run, prepared: Prepared, *, compute_dtype: str) -> LoadedModel:
         method=run.spec.method,
         use_liger_kernel=run.spec.training.use_liger_kernel,
     )
+
+
+def _as_measured(run: Run, loaded: LoadedModel) -> LoadedModel:
+    return in_float32(loaded) if run.spec.evaluation.evaluation_dtype == "float32" else loaded
 
 
 def _may_pack(run: Run, prepared: Prepared, loaded: LoadedModel) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from playbook.contracts.events import Configured, Preflight
 from playbook.contracts.prompting import PromptSettings
@@ -47,6 +48,32 @@ def arm_of(report: Report, arm: Arm) -> ArmReport:
 
 def asked(report: Report, arm: Arm, *, row: int = 0) -> list[tuple[str, str]]:
     return [(message.role, message.content) for message in arm_of(report, arm).items[row].prompt]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_every_arm_is_measured_in_float32_where_that_is_asked(
+    make_run: MakeRun, train: Train, monkeypatch: pytest.MonkeyPatch, training: bool
+) -> None:
+    monkeypatch.setattr("playbook.trainer.preflight.faster_dtype", lambda device: "bfloat16")
+    asked_in = []
+    answer = generate.answer
+    monkeypatch.setattr(
+        "playbook.trainer.evaluate.answer",
+        lambda generator, prompts: asked_in.append(generator.model.dtype) or answer(generator, prompts),
+    )
+    arms = ["zero_shot", "lora"] if training else ["zero_shot", "few_shot"]
+    folder = make_run(evaluation={"arms": arms, "evaluation_dtype": "float32"}, training={"max_steps": 1})
+
+    assert train(folder) == 0
+
+    assert asked_in == [torch.float32, torch.float32]
+    summary = report_of(folder).training
+    if training:
+        assert summary is not None
+        assert summary.export is not None
+        assert summary.export.largest_logit_difference < 1e-4
+        manifest = json.loads((folder / "artifacts" / "adapter" / "manifest.json").read_bytes())
+        assert manifest["compute_dtype"] == "float32"
 
 
 def test_every_arm_is_measured_in_one_run_on_the_same_rows(make_run: MakeRun, train: Train) -> None:
