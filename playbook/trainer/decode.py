@@ -20,7 +20,7 @@ _ROOM = 64
 _MOST_SCORES = 512 * 512
 
 
-class RoomyLayer(DynamicLayer):
+class RoomyLayer(DynamicLayer):  # type: ignore[misc] # transformers comes without types
     """Keys and values of one layer, written into buffers with room behind them; `keys` and `values` show what is held.
 
     Buffers: (batch, key heads, tokens held and free, width).

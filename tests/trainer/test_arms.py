@@ -3,7 +3,7 @@
 import json
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from playbook.contracts.report import ArmReport, Report
 from playbook.contracts.run_spec import Arm, Metric
 from playbook.contracts.states import EndReason
 from playbook.trainer import generate
+from playbook.trainer.generate import Generated, Generator
 from tests.trainer.conftest import (
     TINY_ID,
     TRAIN_ROWS,
@@ -56,11 +57,12 @@ def test_every_arm_is_measured_in_float32_where_that_is_asked(
 ) -> None:
     monkeypatch.setattr("playbook.trainer.preflight.faster_dtype", lambda device: "bfloat16")
     asked_in = []
-    answer = generate.answer
-    monkeypatch.setattr(
-        "playbook.trainer.evaluate.answer",
-        lambda generator, prompts: asked_in.append(generator.model.dtype) or answer(generator, prompts),
-    )
+
+    def answer(generator: Generator, prompts: Sequence[tuple[int, ...]]) -> Iterator[dict[int, Generated]]:
+        asked_in.append(generator.model.dtype)
+        return generate.answer(generator, prompts)
+
+    monkeypatch.setattr("playbook.trainer.evaluate.answer", answer)
     arms = ["zero_shot", "lora"] if training else ["zero_shot", "few_shot"]
     folder = make_run(evaluation={"arms": arms, "evaluation_dtype": "float32"}, training={"max_steps": 1})
 
