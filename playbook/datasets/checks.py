@@ -217,9 +217,9 @@ def _histogram(name: str, sizes: NDArray[np.uint32]) -> Histogram:
 
 
 def balances(rows: Gathered, assignment: Assignment) -> tuple[Balance, ...]:
-    """Return the class balance of the answer, and of each field of answers that are JSON, where values repeat."""
+    """Return the class balance of each field of answers that are JSON, then of the answer, where values repeat."""
     found = []
-    for name, values in rows.classes.items():
+    for name, values in sorted(rows.classes.items(), key=lambda field: not field[0]):
         counts = _class_counts(values, assignment)
         total = sum(sum(per_split.values()) for _, per_split in counts)
         if 2 <= len(counts) <= total / 2:

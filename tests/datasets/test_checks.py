@@ -189,6 +189,12 @@ def test_class_balance_counts_whole_answers_and_fields_of_json_by_split(importin
     ]
 
 
+def test_fields_of_the_answer_come_before_whole_answers_that_look_alike(importing: Importing) -> None:
+    answers = [json.dumps({"item": "lamp", "issue": "late" if n % 2 else "lost"}) for n in range(12)]
+    report = importing(("rows.jsonl", jsonl([chat(f"t{n}", answer) for n, answer in enumerate(answers)])))
+    assert [balance.field for balance in report.balances] == ["issue", "answer"]
+
+
 def test_lengths_are_counted_in_bins(importing: Importing) -> None:
     report = importing(("rows.jsonl", jsonl([chat("x" * n + str(n), "y") for n in range(1, 101)])))
     prompt, answer = report.histograms

@@ -1,6 +1,7 @@
 """The pages of jobs: launch, watch, cancel, read the report, download; and who may."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,7 @@ def test_the_adapter_and_the_events_can_be_downloaded(client: Client, use_case: 
     adapter = client.get(f"/jobs/{job.pk}/files/adapter.zip")
     assert adapter.headers["Content-Disposition"] == f'attachment; filename="job-{job.pk}-adapter.zip"'
     assert b"".join(adapter.streaming_content) == b"PK adapter"  # type: ignore[attr-defined]
+    assert f'title="SHA-256 {sha256(b"PK adapter").hexdigest()}"' in client.get(f"/jobs/{job.pk}/").content.decode()
     events = client.get(f"/jobs/{job.pk}/events.jsonl")
     lines = b"".join(events.streaming_content).splitlines()  # type: ignore[attr-defined]
     assert [json.loads(line)["kind"] for line in lines] == ["stage_started", "metric", "metric", "log"]
