@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from playbook.contracts.asking import Asker
 from playbook.contracts.dataset import Split
+from playbook.contracts.refusals import refusals
 from playbook.contracts.report import Overlap, Retrieval
 from playbook.contracts.run_spec import Arm, ExampleChoice, RunSpec
 from playbook.contracts.states import EndReason, Stage
@@ -84,11 +85,7 @@ def read_spec(folder: RunFolder) -> RunSpec:
     except FileNotFoundError as error:
         raise RunError(EndReason.INVALID_SPEC, f"{folder.spec.name} is not in the run folder; write it.") from error
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'the file'}: {problem['msg']} "
-            f"(got {str(problem['input'])[:80]!r})"
-            for problem in error.errors()
-        )
+        problems = " ".join(map(str, refusals(error, RunSpec)))
         raise RunError(EndReason.INVALID_SPEC, f"spec.json: {problems}") from error
 
 

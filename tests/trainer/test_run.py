@@ -166,8 +166,8 @@ def test_a_changed_input_is_a_mismatch(make_run: MakeRun, train: Train) -> None:
     ("spec", "words"),
     [
         (None, "spec.json is not in the run folder"),
-        ("{}", "base_model: Field required"),
-        ('{"seed": -1}', "seed: Input should be greater than or equal to 0 (got '-1')"),
+        ("{}", "base_model is missing: Field required."),
+        ('{"seed": -1}', "seed is -1; it must be at least 0, below 4,294,967,296."),
     ],
 )
 def test_a_bad_spec_ends_the_run(make_run: MakeRun, train: Train, spec: str | None, words: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from playbook.contracts.refusals import setting_text
 from playbook.scoring.compare import DifferentRows
 from playbook.scoring.table import NotComparable, Table, refuse_incomparable, table_across
 from playbook.scoring.verdict import Verdict, verdict_of
@@ -15,7 +16,6 @@ from playbook.web.jobs import curves, reports
 from playbook.web.jobs.models import Job
 from playbook.web.jobs.report_table import TableView, table_view
 from playbook.web.jobs.reports import Read
-from playbook.web.jobs.setting_fields import setting_text
 
 #: As many as there are colours and dashes that can be told apart.
 LIMIT = 6

@@ -13,13 +13,14 @@ from pydantic import ValidationError
 from playbook.contracts.dataset import Split
 from playbook.contracts.metrics import MetricSettings
 from playbook.contracts.prompting import DocumentsFile
+from playbook.contracts.refusals import refusals, setting_text
 from playbook.contracts.run_spec import InputFile, Recipe, RunSettings, RunSpec
 from playbook.web.datasets.models import Dataset, DocumentSet
 from playbook.web.jobs import launch_checks
 from playbook.web.jobs.compare import is_number
 from playbook.web.jobs.costs import today_costs
 from playbook.web.jobs.models import MAX_PRIORITY, MIN_PRIORITY, Job, Worker
-from playbook.web.jobs.setting_fields import TITLES, UNCHANGED, form_field, run_settings, setting_text, setting_value
+from playbook.web.jobs.setting_fields import TITLES, UNCHANGED, form_field, run_settings, setting_value
 from playbook.web.prompts.models import PromptVersion
 from playbook.web.usecases.models import UseCase
 
@@ -252,20 +253,15 @@ class LaunchForm(forms.Form):
     def _add_problems(self, error: ValidationError) -> None:
         """Turn what the contract refuses into sentences beside their fields."""
         fields = {setting.path: name for name, setting in SETTINGS.items()}
-        for problem in error.errors():
-            path = tuple(str(part) for part in problem["loc"])
+        for found in refusals(error, RunSpec):
+            path = found.path
             name = next((fields[path[:length]] for length in (2, 1) if path[:length] in fields), None)
-            if not path and "no documents to search" in problem["msg"]:
+            if not path and "no documents to search" in found.text:
                 self.add_error("documents", "The arms RAG and RAG+LoRA search documents; choose which.")
-                continue
-            if name is None:
-                self.add_error(None, f"{'.'.join(path) or 'run spec'}: {problem['msg']}.")
-                continue
-            allowed = SETTINGS[name].range_text
-            given = setting_text(problem["input"])
-            if name not in self.errors:
-                what = f"it must be {allowed}" if allowed else problem["msg"]
-                self.add_error(name, f"{name} is {given}; {what}.")
+            elif name is None:
+                self.add_error(None, str(found))
+            elif name not in self.errors:
+                self.add_error(name, f"{name} {found.text}")
 
 
 def _chosen_prompt(versions: QuerySet[PromptVersion], given: object) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ a field only turns text into a number or a choice.
 """
 
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, Union, get_args, get_origin
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from playbook.contracts.metrics import MetricSettings
+from playbook.contracts.refusals import NONE, range_text, setting_text
 from playbook.contracts.run_spec import NOT_FINITE, RunSettings
 
 TITLES = {
@@ -26,9 +27,8 @@ TITLES = {
     "base_model": "Base model",
     "": "Run",
 }
-_LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-#: What `setting_value` returns for a field that was left empty, and what people type to unset a setting.
-UNCHANGED, NONE = object(), "none"
+#: What `setting_value` returns for a field that was left empty.
+UNCHANGED = object()
 #: Longer texts, such as a system prompt, get a field of several lines.
 LINE_CHARACTERS = 1000
 BOOLEANS = [("true", "true"), ("false", "false")]
@@ -103,32 +103,6 @@ def run_settings() -> list[RunSetting]:
 def _is_list_of_models(annotation: Any) -> bool:
     inner = get_args(annotation)[0] if get_origin(annotation) is tuple else None
     return isinstance(inner, type) and issubclass(inner, BaseModel)
-
-
-def range_text(metadata: Iterable[Any]) -> str:
-    """Say the limits (ge, gt, le, lt) that pydantic keeps in a field's metadata.
-
-    >>> from pydantic import Field
-    >>> range_text(Field(ge=1, le=1024).metadata)
-    'from 1 to 1,024'
-    >>> range_text(Field(gt=0).metadata)
-    'above 0'
-    """
-    found = {name: getattr(limit, name) for limit in metadata for name in _LIMITS if hasattr(limit, name)}
-    if "ge" in found and "le" in found:
-        return f"from {found['ge']:,} to {found['le']:,}"
-    return ", ".join(f"{words} {found[name]:,}" for name, words in _LIMITS.items() if name in found)
-
-
-def setting_text(value: Any) -> str:
-    """Write a value as people type it into the form: lists with commas, None as a word."""
-    if value is None:
-        return NONE
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return ", ".join(map(setting_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def form_field(setting: RunSetting) -> forms.Field:

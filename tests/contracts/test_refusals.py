@@ -1,0 +1,23 @@
+"""What a spec is refused for, said by field, value and range."""
+
+import doctest
+
+import pytest
+from pydantic import ValidationError
+
+from playbook.contracts import refusals
+from playbook.contracts.run_spec import RunSettings
+
+
+def test_the_examples_in_the_module_hold() -> None:
+    assert doctest.testmod(refusals).failed == 0
+
+
+def test_what_is_missing_unknown_or_in_a_list_is_named_by_its_path() -> None:
+    with pytest.raises(ValidationError) as caught:
+        RunSettings.model_validate({"lora": {"rank": 8}, "evaluation": {"arms": ["guess"]}, "seed": None})
+    found = {refusal.path: refusal.text for refusal in refusals.refusals(caught.value, RunSettings)}
+    assert found["base_model",] == "is missing: Field required."
+    assert found["lora", "rank"] == "is 8; Extra inputs are not permitted."
+    assert found["evaluation", "arms", "0"].startswith("is guess; Input should be 'zero_shot'")
+    assert found["seed",] == "is none; Input should be a valid integer."
