@@ -61,7 +61,7 @@ class Article(FrontMatter):
     body_line: int
     digest: str
 
-    @property
+    @cached_property
     def key(self) -> str:
         """`<area>/<slug>`: how front matter, checklists, addresses and assessments name an article."""
         return f"{self.area}/{self.slug}"

@@ -116,7 +116,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "playbook.web.common.middleware.AuthenticationMiddleware",
     "playbook.web.common.middleware.LoginRequiredMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "playbook.web.common.messages.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 

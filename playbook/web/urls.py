@@ -1,4 +1,4 @@
-"""Every address of the site, in the order of the navigation."""
+"""Every address of the site: the library, whose pages are asked for most, then in the order of the navigation."""
 
 from django.urls import include, path
 
@@ -7,8 +7,8 @@ from playbook.web.jobs.protocol_api import api as worker_protocol
 from playbook.web.wiki import feed_views
 
 urlpatterns = [
-    path("", include("playbook.web.home.urls")),
     path("library/", include("playbook.web.wiki.urls")),
+    path("", include("playbook.web.home.urls")),
     path("search/", include("playbook.web.search.urls")),
     path("sitemap.xml", feed_views.sitemap, name="sitemap"),
     path("llms.txt", feed_views.llms, name="llms"),

@@ -20,6 +20,8 @@ from playbook.web.accounts.sessions import person_of
 
 #: The worker protocol authenticates each call by its own bearer token.
 TOKEN_PREFIX = "/api/worker/"  # noqa: S105 - a path
+#: Django leaves shorter answers as they are, whoever asks.
+SHORTEST_COMPRESSED = 200
 
 
 class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
@@ -55,7 +57,15 @@ class AuthenticationMiddleware(middleware.AuthenticationMiddleware):
 
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)
-        request.user = cast(User, SimpleLazyObject(lambda: person_of(request)))
+
+        def person() -> User:
+            found = cast(User, person_of(request))
+            # From here on without the detour, which costs more than what most of its readers do.
+            if request.user is waiting:
+                request.user = found
+            return found
+
+        request.user = waiting = cast(User, SimpleLazyObject(person))
 
 
 def page_headers(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -68,7 +78,7 @@ def page_headers(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         headers = response.headers
-        headers["Vary"] = _with_htmx(headers.get("Vary", ""))
+        headers["Vary"] = _varied(headers.get("Vary", ""), "HX-Request")
         headers.setdefault("X-Frame-Options", settings.X_FRAME_OPTIONS)
         if not (settings.DEBUG and response.status_code in (404, 500)):
             headers["Content-Security-Policy"] = policy
@@ -78,9 +88,9 @@ def page_headers(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
 
 
 @lru_cache(maxsize=100)
-def _with_htmx(vary: str) -> str:
+def _varied(vary: str, header: str) -> str:
     answer = HttpResponse(headers={"Vary": vary} if vary else {})
-    patch_vary_headers(answer, ["HX-Request"])
+    patch_vary_headers(answer, [header])
     return answer.headers["Vary"]
 
 
@@ -94,5 +104,9 @@ class CompressTextMiddleware(gzip.GZipMiddleware):
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         media_type = response.headers.get("Content-Type", "")
         if not isinstance(response, HttpResponse) or not media_type.startswith(("text/", "application/")):
+            return response
+        if len(response.content) >= SHORTEST_COMPRESSED and "gzip" not in request.META.get("HTTP_ACCEPT_ENCODING", ""):
+            # Django's own way to the same answer reads all headers.
+            response.headers["Vary"] = _varied(response.headers.get("Vary", ""), "Accept-Encoding")
             return response
         return super().process_response(request, response)

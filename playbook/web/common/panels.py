@@ -15,8 +15,6 @@ from typing import Any, Literal
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
 
 from playbook.web.accounts.models import User
 
@@ -52,15 +50,16 @@ def panels_for(page: PageName, subject: Any, user: User) -> list[Panel]:
     return [panel for panel in found if panel is not None]
 
 
-def rendered(panels: Iterable[Panel], request: HttpRequest) -> SafeString:
+def rendered(panels: Iterable[Panel], request: HttpRequest) -> bytes:
     """Return the HTML of the panels. Those that are the same for everybody are rendered once."""
-    shown = (
-        render_to_string(panel.template, {"panel": panel.context}, request) if panel.context else _plain(panel.template)
+    return b"".join(
+        render_to_string(panel.template, {"panel": panel.context}, request).encode()
+        if panel.context
+        else _plain(panel.template)
         for panel in panels
     )
-    return format_html_join("", "{}", ((html,) for html in shown))
 
 
 @lru_cache(maxsize=50)
-def _plain(template: str) -> SafeString:
-    return render_to_string(template, {"panel": {}})
+def _plain(template: str) -> bytes:
+    return render_to_string(template, {"panel": {}}).encode()

@@ -11,7 +11,7 @@ from datetime import date
 
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.safestring import SafeString
+from django.utils.html import escape
 
 from playbook.library.articles import Article, Freshness
 from playbook.library.history import Commit, History
@@ -26,16 +26,17 @@ KEPT_PAGES = 4_000
 @dataclass(frozen=True)
 class Fragments:
     """HTML in the order of the page: title and facts, how far to trust it while nobody flags it, the text, what follows
-    the panels, what stands beside; and two addresses."""
+    the panels, what stands beside; its name and two addresses."""
 
     freshness: Freshness
-    head: SafeString
-    trust: SafeString
-    text: SafeString
-    end: SafeString
-    beside: SafeString
-    source_url: str
-    flag_url: str
+    head: bytes
+    trust: bytes
+    text: bytes
+    end: bytes
+    beside: bytes
+    title: bytes
+    source_url: bytes
+    flag_url: bytes
 
 
 class FragmentCache:
@@ -78,13 +79,14 @@ def _render(shelf: Catalogue, article: Article, past: History, today: date) -> F
     page = article_page(shelf, article, today=today, changed=commits[0] if commits else None)
     return Fragments(
         freshness=page.freshness,
-        head=render_to_string("wiki/_article_head.html", {"page": page}),
-        trust=render_to_string("wiki/_trust.html", {"article": article, "freshness": page.freshness}),
-        text=render_to_string("wiki/_article_text.html", {"page": page}),
-        end=render_to_string("wiki/_article_end.html", {"page": page}),
-        beside=render_to_string("wiki/_article_beside.html", {"page": page}),
-        source_url=reverse("wiki:source", args=[article.area, article.slug]),
-        flag_url=reverse("wiki:flag", args=[article.area, article.slug]),
+        head=render_to_string("wiki/_article_head.html", {"page": page}).encode(),
+        trust=render_to_string("wiki/_trust.html", {"article": article, "freshness": page.freshness}).encode(),
+        text=render_to_string("wiki/_article_text.html", {"page": page}).encode(),
+        end=render_to_string("wiki/_article_end.html", {"page": page}).encode(),
+        beside=render_to_string("wiki/_article_beside.html", {"page": page}).encode(),
+        title=escape(article.title).encode(),
+        source_url=escape(reverse("wiki:source", args=[article.area, article.slug])).encode(),
+        flag_url=escape(reverse("wiki:flag", args=[article.area, article.slug])).encode(),
     )
 
 

@@ -17,6 +17,7 @@ from playbook.web.wiki.forms import FlagForm
 from playbook.web.wiki.models import Flag
 from playbook.web.wiki.owners import known_names, names_of
 from playbook.web.wiki.review import review_queue
+from playbook.web.wiki.shell import render_article
 from playbook.web.wiki.views import article_slots, get_article
 
 #: The choice of the review queue that means the reader and their teams. Nobody is called so.
@@ -28,8 +29,7 @@ def flag(request: HttpRequest, area_slug: str, slug: str) -> HttpResponse:
     found = get_article(area_slug, slug)
     form = FlagForm(request.POST)
     if not form.is_valid():
-        context = {"slots": article_slots(request, found), "form": form}
-        return render(request, "wiki/article_detail.html", context, status=422)
+        return render_article(request, article_slots(request, found), form)
     try:
         actions.flag_article(found, comment=form.cleaned_data["comment"], by=signed_in(request))
         somebody = found.owner.casefold() in known_names()

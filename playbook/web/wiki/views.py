@@ -15,7 +15,6 @@ from playbook.web.usecases.permissions import signed_in
 from playbook.web.wiki.addresses import article_url
 from playbook.web.wiki.catalogue import catalogue
 from playbook.web.wiki.flags import open_flags
-from playbook.web.wiki.forms import FlagForm
 from playbook.web.wiki.fragments import fragments
 from playbook.web.wiki.owners import owns
 from playbook.web.wiki.pages import navigation
@@ -71,23 +70,23 @@ def article(request: HttpRequest, area_slug: str, slug: str) -> HttpResponse:
     found = shelf.content.articles.get(f"{area_slug}/{slug}")
     if found is None:
         return _moved(shelf.content, area_slug, slug) or _missing(request, area_slug, slug)
-    return render_article(request, article_slots(request, found), lambda: {"form": FlagForm()})
+    return render_article(request, article_slots(request, found))
 
 
-def article_slots(request: HttpRequest, article: Article) -> dict[str, str]:
-    """Return the parts of an article's page, safe HTML but for the title and the addresses."""
+def article_slots(request: HttpRequest, article: Article) -> dict[str, bytes]:
+    """Return the parts of an article's page, as HTML."""
     user = signed_in(request)
     kept = fragments.get(catalogue(), article, today=timezone.localdate())
     trust = kept.trust
     if flags := open_flags().get(article.key, ()):
         may_resolve = user.is_staff or owns(user, article)
         shown = {"article": article, "freshness": kept.freshness, "flags": flags, "may_resolve": may_resolve}
-        trust = render_to_string("wiki/_trust.html", shown, request)
+        trust = render_to_string("wiki/_trust.html", shown, request).encode()
     return {
-        "title": article.title,
+        "title": kept.title,
         "source_url": kept.source_url,
         "head": kept.head,
-        "middle": trust + kept.text + rendered(panels_for("article", article, user), request),
+        "middle": b"".join((trust, kept.text, rendered(panels_for("article", article, user), request))),
         "end": kept.end,
         "flag_url": kept.flag_url,
         "beside": kept.beside,

@@ -78,6 +78,22 @@ def test_a_message_is_shown_once(reader: Client) -> None:
     assert "Thank you." not in _page(reader, THIRD)
 
 
+def test_a_message_waits_for_a_page_that_shows_it(reader: Client) -> None:
+    reader.post(f"{THIRD}flag/", {"comment": "Old."})
+    reader.get("/library/freshness.json")
+
+    assert "Thank you." in _page(reader, "/library/glossary/")
+
+
+def test_a_comment_to_correct_is_shown_to_its_sender_once(reader: Client, client: Client, bob: User) -> None:
+    refused = reader.post(f"{THIRD}flag/", {"comment": "x" * 5_000})
+
+    assert (refused.status_code, refused.content.decode().count("x" * 5_000)) == (422, 1)
+    assert "xxx" not in _page(reader, THIRD)
+    client.force_login(bob)
+    assert "xxx" not in _page(client, THIRD)
+
+
 def test_an_article_cannot_write_a_slot(reader: Client, content: Path) -> None:
     text = article_text("Third", f"{_SLOTS['csrf_token']} {_SLOTS['path']}\n")
     (content / "articles/train/third.md").write_text(text)
