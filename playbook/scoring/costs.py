@@ -4,6 +4,7 @@ The calculator of break-even and the reports use the same formulas.
 """
 
 from dataclasses import dataclass
+from math import inf, isfinite
 
 HOURS_PER_MONTH = 730
 
@@ -47,7 +48,7 @@ def break_even(
     saved = requests_per_month * difference - fixed
     return BreakEven(
         requests=break_even_requests(one_off=one_off, before=hosted_per_request, after=own_per_request),
-        months=one_off / saved if saved > 0 else None,
+        months=_quotient(one_off, saved),
         saved_per_month=saved,
     )
 
@@ -57,4 +58,10 @@ def break_even_requests(*, one_off: float, before: float, after: float) -> float
 
     `before`, `after`: cost of a request. On one machine all three may be seconds: its price cancels out.
     """
-    return one_off / (before - after) if before > after else None
+    return _quotient(one_off, before - after)
+
+
+def _quotient(one_off: float, saved: float) -> float | None:
+    """Return how often `saved` repays `one_off`; None when it never does, nor in any number that can be written."""
+    found = one_off / saved if saved > 0 else inf
+    return found if isfinite(found) else None

@@ -4,7 +4,7 @@ The calculator "How many test rows do I need?" and the reports use the same form
 """
 
 from collections.abc import Hashable, Sequence
-from math import sqrt
+from math import ceil, sqrt
 
 from playbook.scoring.bootstrap import clustered_variance, clusters_of
 
@@ -23,7 +23,7 @@ def paired_rows(*, difference: float, discordant: float) -> int:
     `discordant` is the share of rows on which exactly one of the two is right; it is never below `difference`.
     rows = (z_error + z_power)² x variance / difference², where a paired difference of right and wrong answers has the
     variance discordant - difference²; to the nearest row, as the normal approximation is coarser than one. Source: the
-    power analysis in Miller, "Adding Error Bars to Evals", 2024.
+    power analysis in Miller, "Adding Error Bars to Evals", 2024. Never so few that under six rows would differ.
     Raises ValueError unless 0 < difference <= discordant <= 1.
 
     >>> paired_rows(difference=0.10, discordant=0.30)
@@ -33,7 +33,8 @@ def paired_rows(*, difference: float, discordant: float) -> int:
         raise ValueError(
             f"difference {difference} and discordant share {discordant}: need 0 < difference <= discordant <= 1"
         )
-    return round((_Z_ERROR + _Z_POWER) ** 2 * (discordant - difference**2) / difference**2)
+    rows = round((_Z_ERROR + _Z_POWER) ** 2 * (discordant - difference**2) / difference**2)
+    return max(rows, ceil(LEAST_DISCORDANT_ROWS / discordant))
 
 
 def smallest_difference(*, rows: float, discordant: float) -> float | None:

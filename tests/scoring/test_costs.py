@@ -35,6 +35,8 @@ def test_an_hour_costs_its_rate() -> None:
     assert machine_cost(3600, hour_rate=2.5) == 2.5
 
 
-@pytest.mark.parametrize(("before", "after", "requests"), [(2.0, 1.5, 200.0), (1.0, 1.0, None), (1.0, 2.0, None)])
+@pytest.mark.parametrize(
+    ("before", "after", "requests"), [(2.0, 1.5, 200.0), (1.0, 1.0, None), (1.0, 2.0, None), (1e-307, 0.0, None)]
+)
 def test_training_is_repaid_by_cheaper_requests_alone(before: float, after: float, requests: float | None) -> None:
     assert break_even_requests(one_off=100, before=before, after=after) == requests

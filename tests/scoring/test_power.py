@@ -16,6 +16,14 @@ def test_paired_rows_are_those_of_the_published_table(discordant: float, differe
     assert smallest_difference(rows=rows, discordant=discordant) == pytest.approx(difference, abs=0.0005)
 
 
+@pytest.mark.parametrize(
+    ("discordant", "difference", "rows"), [(1.0, 1.0, 6), (0.9, 0.9, 7), (0.5, 0.5, 12), (0.5, 0.4, 17)]
+)
+def test_so_few_rows_are_never_enough_that_they_cannot_show_it(discordant: float, difference: float, rows: int) -> None:
+    assert paired_rows(difference=difference, discordant=discordant) == rows
+    assert smallest_difference(rows=rows, discordant=discordant) is not None
+
+
 @pytest.mark.parametrize(("difference", "discordant"), [(0, 0.3), (0.4, 0.3), (0.1, 1.1), (-0.1, 0.3)])
 def test_impossible_differences_are_refused(difference: float, discordant: float) -> None:
     with pytest.raises(ValueError, match="need 0 < difference <= discordant <= 1"):

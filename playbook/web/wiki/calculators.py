@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from playbook.library import calculators as arithmetic
 from playbook.scoring import costs, power
-from playbook.scoring.statistics import wilson_interval
+from playbook.scoring.statistics import wilson_interval, wilson_of_share
 from playbook.web.common.plots import interval_plot, line_plot, stacked_plot
 from playbook.web.common.templatetags.playbook import bytesize
 from playbook.web.wiki.calculator_forms import BreakEvenForm, CalculatorForm, LoraMemoryForm, TestRowsForm
@@ -129,11 +129,14 @@ def _test_rows(form: TestRowsForm) -> dict[str, object]:
 
 
 def rows_for_half_width(share: float, half: float) -> int:
-    """Return the fewest rows whose Wilson interval, at this share of right answers, is at most `half` to each side."""
+    """Return the fewest rows whose Wilson interval, at this share of right answers, is at most `half` to each side.
+
+    Of the share itself: with whole right answers, 208 rows would do at 5 % where 216 do not.
+    """
     low, high = 1, MAX_ROWS
     while low < high:
         middle = (low + high) // 2
-        interval = wilson_interval(round(share * middle), middle)
+        interval = wilson_of_share(share, middle)
         low, high = (low, middle) if interval.high - interval.low <= 2 * half else (middle + 1, high)
     return low
 

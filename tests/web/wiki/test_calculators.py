@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from playbook.library.embeds import CALCULATORS as EMBEDDABLE
+from playbook.scoring.statistics import wilson_of_share
 from playbook.web.accounts.models import User
 from playbook.web.wiki.calculator_forms import TARGET_SETS
 from playbook.web.wiki.calculators import CALCULATORS, rows_for_half_width
@@ -101,11 +102,23 @@ def test_few_rows_are_said_to_show_nothing(visitor: Client) -> None:
     assert "never reach p &lt; 0.05" in page
 
 
-@pytest.mark.parametrize(("half", "rows"), [(0.10, 61), (0.05, 245)])
-def test_rows_for_an_interval_are_the_fewest(half: float, rows: int) -> None:
-    found = rows_for_half_width(0.8, half)
+@pytest.mark.parametrize(
+    ("share", "half", "rows"), [(0.8, 0.10, 61), (0.8, 0.05, 245), (0.05, 0.03, 212), (1, 0.1, 16)]
+)
+def test_rows_for_an_interval_are_the_fewest(share: float, half: float, rows: int) -> None:
+    found = rows_for_half_width(share, half)
+    (low, high), (low_before, high_before) = (wilson_of_share(share, size) for size in (found, found - 1))
 
     assert found == pytest.approx(rows, rel=0.05)
+    assert high - low <= 2 * half < high_before - low_before
+
+
+def test_a_saving_too_small_for_any_number_of_months_never_pays(visitor: Client) -> None:
+    query = "?price_in=1e-300&price_out=0&price_per_hour=0&one_off=1e9&requests=1&retraining=0"
+
+    answer = visitor.get(f"{BREAK_EVEN}{query}")
+
+    assert (answer.status_code, answer.content.decode().count("Never")) == (200, 2)
 
 
 @pytest.mark.parametrize("name", CALCULATORS)
