@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from playbook.library.articles import Article
+from playbook.library.blocks import BLOCK_KINDS, BlockMark
 from playbook.library.consistency import line_of
 from playbook.library.content import Library
 from playbook.library.embeds import EMBED_KINDS, parse_embed
 from playbook.library.files import read_text
 from playbook.library.formulas import FormulaError, to_mathml
 from playbook.library.links import content_path, judge
-from playbook.library.outline import BLOCK_KINDS, BlockMark
 from playbook.library.problems import ContentError, ContentProblem
 from playbook.library.reader import GLOSSARY_PATH
+from playbook.library.sanitise import SHOWN_ATTRIBUTES, SHOWN_TAGS
 
 
 def check_library(library: Library, *, today: date) -> tuple[ContentProblem, ...]:
@@ -34,13 +35,18 @@ def check_library(library: Library, *, today: date) -> tuple[ContentProblem, ...
 
 
 def check_article(library: Library, article: Article) -> tuple[ContentProblem, ...]:
-    """Return what is wrong with the text of one article: links, anchors, images, formulas and blocks."""
+    """Return what is wrong with the text of one article: links, anchors, images, formulas, blocks and HTML."""
     outline = article.outline
     if outline.refused:
         return outline.refused.problems(article.path)
     return tuple(
         ContentProblem(path=article.path, line=line, message=message, severity="warning" if warning else "error")
-        for line, message, warning in (*_links(library, article), *_formulas(article), *_blocks(library, article))
+        for line, message, warning in (
+            *_links(library, article),
+            *_formulas(article),
+            *_blocks(library, article),
+            *_html(article),
+        )
     )
 
 
@@ -82,6 +88,8 @@ def _formulas(article: Article) -> Iterator[_Found]:
 
 
 def _blocks(library: Library, article: Article) -> Iterator[_Found]:
+    for line, message in article.outline.mistakes:
+        yield line, message, False
     known = library.embeddable()
     for block in article.outline.blocks:
         if block.kind in EMBED_KINDS:
@@ -96,6 +104,17 @@ def _blocks(library: Library, article: Article) -> Iterator[_Found]:
             yield from _figure(library, article, block)
         elif block.kind == "tab" and not block.argument:
             yield block.line, "/// tab has no title; write it after a bar: /// tab | Title", False
+
+
+def _html(article: Article) -> Iterator[_Found]:
+    """Yield the HTML that the page leaves out: what is harmful, and what was only meant as words, as in <model>."""
+    for tag in article.outline.html:
+        if tag.name not in SHOWN_TAGS:
+            yield tag.line, f"<{tag.name[:40]}> is not shown; remove it, or write it between backticks", False
+            continue
+        for name in tag.attributes:
+            if name not in SHOWN_ATTRIBUTES.get(tag.name, ()):
+                yield tag.line, f"<{tag.name} {name[:40]}> is shown without {name[:40]}; remove the attribute", True
 
 
 def _figure(library: Library, article: Article, block: BlockMark) -> Iterator[_Found]:

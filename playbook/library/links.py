@@ -61,6 +61,8 @@ class LinkMemory:
 
 
 SOUND = Verdict()
+#: Of whole addresses that a page shows; a link of another kind loses its address.
+SCHEMES = frozenset({"http", "https", "mailto"})
 #: A scheme ("https:", "mailto:") or another host ("//example.org").
 _WHOLE_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 
@@ -95,6 +97,9 @@ def judge(names: Names, article: Article, mention: Mention) -> Verdict:
     if place is None:
         if mention.kind == "image":
             return Verdict(error=f"image {mention.href[:200]!r} is elsewhere; put the file into the content folder")
+        if not mention.href.startswith("//") and mention.href.partition(":")[0].lower() not in SCHEMES:
+            known = ", ".join(f"{scheme}:" for scheme in sorted(SCHEMES))
+            return Verdict(error=f"link {mention.href[:200]!r} is not shown; an address begins with {known}")
         return SOUND
     path, anchor = place
     if not path:
@@ -155,6 +160,8 @@ def _target(names: Names, article: Article, mention: Mention) -> object | None:
 
 def _judge_wikilink(names: Names, article: Article, href: str) -> Verdict:
     name, _, anchor = href.partition("#")
+    if not name and not anchor:
+        return Verdict(error="a wikilink names nothing; write the slug of an article between [[ and ]]")
     target = names.article(name) if name else article
     if target is None:
         areas = [key for key in names.articles if key.rpartition("/")[2] == name]

@@ -17,13 +17,14 @@ import markdown as python_markdown
 from markdown.extensions.toc import slugify_unicode
 
 from playbook.library.articles import Article
+from playbook.library.blocks import ADMONITIONS
 from playbook.library.check import check_article
 from playbook.library.content import Library
 from playbook.library.decorate import Html, Part, decorate, placeholder, split_parts
 from playbook.library.images import Image
 from playbook.library.limits import refuse_pathological
 from playbook.library.links import judge
-from playbook.library.outline import ADMONITIONS, Heading
+from playbook.library.outline import Heading
 from playbook.library.problems import ContentError, ContentProblem
 from playbook.library.sanitise import Clean, Link, ResolveLink, sanitise
 from playbook.library.syntax import Syntax

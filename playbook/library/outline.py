@@ -13,16 +13,13 @@ from typing import Literal
 
 from markdown.extensions.toc import slugify_unicode, unique
 
+from playbook.library.blocks import BlockMark, read_blocks
 from playbook.library.formulas import FORMULA
 from playbook.library.limits import lines_outside_code, refuse_pathological
 from playbook.library.problems import ContentError
 
 #: `[[slug]]`, `[[area/slug]]`, `[[slug#heading|label]]`.
 WIKILINK = r"\[\[(?P<name>[^\[\]|#\n]*)(?:#(?P<anchor>[^\[\]|\n]*))?(?:\|(?P<label>[^\[\]\n]*))?\]\]"
-
-ADMONITIONS = ("note", "tip", "hint", "warning", "attention", "caution", "danger", "error", "disagree")
-#: What may follow `///`, beside the embeds.
-BLOCK_KINDS = frozenset({*ADMONITIONS, "admonition", "figure", "tab"})
 
 #: Begins with a look at the next character, so that plain text is passed over at the speed of a character search.
 _HIDDEN = re.compile(
@@ -42,10 +39,9 @@ _HTML_ATTRIBUTE = re.compile(
     r"(?P<name>alt|src)\s*=\s*(?:\"(?P<a>[^\"]*)\"|'(?P<b>[^']*)'|(?P<c>[^\s\"'>]+))", re.IGNORECASE
 )
 _HTML_ID = re.compile(r"<(?:h[2-6]|li|sup)\s[^>]*?id\s*=\s*[\"']?(?P<id>[^\"'\s>]+)", re.IGNORECASE)
-_BLOCK = re.compile(
-    r"^[ \t>]*/{3,}[ \t]*(?P<kind>[a-z][\w-]*)[ \t]*(?:\|[ \t]*(?P<argument>[^\n]*?))?[ \t]*$", re.MULTILINE
-)
 _WIKILINK = re.compile(WIKILINK)
+_HTML_TAG = re.compile(r"<(?P<tag>[a-zA-Z][^\s<>/:@]*)(?P<rest>[\s/][^<>]*)?>")
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _MARKS = re.compile(r"[`*_\[\]<&$\\]")
 
 
@@ -76,23 +72,26 @@ class Formula:
 
 
 @dataclass(frozen=True)
-class BlockMark:
-    """The first line of a `/// kind | argument` block."""
+class HtmlTag:
+    """A tag of HTML in the Markdown. `attributes`: their names, in small letters."""
 
     line: int
-    kind: str
-    argument: str
+    name: str
+    attributes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What an article's Markdown holds. `anchors`: every id that a link may name. `refused`: why it is not rendered."""
+    """What an article's Markdown holds. `anchors`: every id that a link may name. `mistakes`: what is wrong with
+    its headings and the marks of its blocks, line and message. `refused`: why it is not rendered."""
 
     headings: tuple[Heading, ...] = ()
     anchors: frozenset[str] = frozenset()
     mentions: tuple[Mention, ...] = ()
     formulas: tuple[Formula, ...] = ()
     blocks: tuple[BlockMark, ...] = ()
+    mistakes: tuple[tuple[int, str], ...] = ()
+    html: tuple[HtmlTag, ...] = ()
     refused: ContentError | None = field(default=None, compare=False)
 
 
@@ -112,6 +111,7 @@ class _Scanner:
     def __init__(self, body: str, body_line: int) -> None:
         self.text = _without_fences(body, body_line)
         self.formulas: list[tuple[int, str, bool]] = []
+        self.mistakes: list[tuple[int, str]] = []
         self.bare = _HIDDEN.sub(self._hide, self.text) if re.search(r"[`$\\]|<!--", self.text) else self.text
         self.line_starts = [found.end() for found in re.finditer("\n", self.text)]
         self.first_line = body_line
@@ -119,12 +119,15 @@ class _Scanner:
     def outline(self) -> Outline:
         headings = tuple(self._headings())
         ids = {found["id"] for found in _HTML_ID.finditer(self.bare)} if "<" in self.bare else set()
+        blocks, mistakes = self._blocks()
         return Outline(
             headings=headings,
-            anchors=frozenset(ids.union(heading.id for heading in headings)),
+            anchors=frozenset(ids.union(heading.id for heading in headings if heading.level > 1)),
             mentions=tuple(sorted(self._mentions(), key=lambda mention: mention.line)),
             formulas=tuple(Formula(self._line(at), tex, block) for at, tex, block in self.formulas),
-            blocks=tuple(self._blocks()),
+            blocks=tuple(blocks),
+            mistakes=(*self.mistakes, *mistakes),
+            html=tuple(self._html()) if "<" in self.bare else (),
         )
 
     def _hide(self, found: re.Match[str]) -> str:
@@ -154,6 +157,9 @@ class _Scanner:
         used: set[str] = set()
         for start, end, level in sorted(found):
             title = _plain(self.text[start:end])
+            if title and level == 1:
+                message = "a heading with one # is shown as text, for the title is above it; write ## or more"
+                self.mistakes.append((self._line(start), message))
             if title:
                 yield Heading(level=level, id=unique(slugify_unicode(title, "-"), used), title=title)
 
@@ -184,13 +190,16 @@ class _Scanner:
             }
             yield Mention("image", self._line(found.start()), values.get("src", ""), values.get("alt", "").strip())
 
-    def _blocks(self) -> Iterator[BlockMark]:
-        if "///" in self.bare:
-            for found in _BLOCK.finditer(self.bare):
-                start, end = found.span("argument")
-                yield BlockMark(
-                    self._line(found.start("kind")), found["kind"], self.text[start:end] if start >= 0 else ""
-                )
+    def _html(self) -> Iterator[HtmlTag]:
+        for found in _HTML_TAG.finditer(self.bare):
+            names = (word.partition("=")[0].lower() for word in _QUOTED.sub("", found["rest"] or "").split())
+            attributes = tuple(name for name in names if name.strip("/"))
+            yield HtmlTag(self._line(found.start()), found["tag"].lower(), attributes)
+
+    def _blocks(self) -> tuple[list[BlockMark], list[tuple[int, str]]]:
+        if "///" not in self.bare:
+            return [], []
+        return read_blocks(self.text.split("\n"), self.bare.split("\n"), self.first_line)
 
 
 def wikilink_target(found: re.Match[str]) -> str:

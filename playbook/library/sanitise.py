@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import nh3
 
 from playbook.library.articles import Article
-from playbook.library.links import broken, content_path
-from playbook.library.outline import ADMONITIONS
+from playbook.library.blocks import ADMONITIONS
+from playbook.library.links import SCHEMES, broken, content_path
 from playbook.library.problems import ContentProblem
 from playbook.library.syntax import WIKI_SCHEME
 
@@ -25,7 +25,9 @@ _TEXT_TAGS = {"a", "abbr", "br", "code", "del", "em", "img", "kbd", "s", "small"
 _BLOCK_TAGS = {"blockquote", "div", "figcaption", "figure", "h2", "h3", "h4", "h5", "h6", "hr", "p", "pre"}
 _LIST_TAGS = {"dd", "dl", "dt", "li", "ol", "ul"}
 _TABLE_TAGS = {"table", "tbody", "td", "th", "thead", "tr"}
-_ATTRIBUTES = {
+SHOWN_TAGS = _TEXT_TAGS | _BLOCK_TAGS | _LIST_TAGS | _TABLE_TAGS
+#: Tag → the attributes that it may have.
+SHOWN_ATTRIBUTES = {
     "a": {"href", "title", "class"},
     "abbr": {"title"},
     "code": {"class"},
@@ -81,11 +83,11 @@ def sanitise(raw: str, article: Article, resolve_link: ResolveLink, resolve_name
     clean = links.found
     clean.html = nh3.clean(
         raw,
-        tags=_TEXT_TAGS | _BLOCK_TAGS | _LIST_TAGS | _TABLE_TAGS,
+        tags=SHOWN_TAGS,
         clean_content_tags={"script", "style", "template", "noscript", "iframe", "svg", "math", "title"},
-        attributes=_ATTRIBUTES,
+        attributes=SHOWN_ATTRIBUTES,
         attribute_filter=links.filter_attribute,
-        url_schemes={"http", "https", "mailto", WIKI_SCHEME},
+        url_schemes={*SCHEMES, WIKI_SCHEME},
         link_rel="noopener noreferrer",
         strip_comments=True,
         set_tag_attribute_values={"pre": {"tabindex": "0"}},

@@ -10,9 +10,9 @@ from playbook.figures.__main__ import draw_all, main
 from playbook.figures.diagrams import padded_share
 from playbook.figures.drawing import Drawing
 from playbook.library.articles import Article
+from playbook.library.blocks import BlockMark
 from playbook.library.content import load_library
 from playbook.library.figures import read_figure
-from playbook.library.outline import BlockMark
 
 CONTENT = Path(__file__).parents[2] / "content"
 LIBRARY = load_library(CONTENT)

@@ -3,8 +3,9 @@
 import pytest
 
 from playbook.library.articles import read_article
+from playbook.library.blocks import BlockMark
 from playbook.library.markdown import render
-from playbook.library.outline import BlockMark, Formula, Heading, Mention, Outline, read_outline
+from playbook.library.outline import Formula, Heading, Mention, Outline, read_outline
 
 FRONT = "---\ntitle: T\nsummary: S\nowner: O\nreviewed: 2026-11-20\n---\n"
 

@@ -137,7 +137,8 @@ Dropped text.
     assert '<div class="embed" data-embed="calculator" data-ref="lora-memory?rank=16&amp;batch=8"></div>' in page.html
     assert "Dropped" not in page.html
     assert [str(problem) for problem in page.problems] == [
-        f"{LORA}:26: /// checklist names 'gone', which is no checklist; there are: go"
+        f"{LORA}:19: text inside /// evidence is not shown; write /// in the line below it, and the text after that",
+        f"{LORA}:26: /// checklist names 'gone', which is no checklist; there are: go",
     ]
 
 
