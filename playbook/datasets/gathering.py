@@ -29,13 +29,14 @@ LONG_ROW_CHARS = 32_000
 _FINDS = ("empty_answer", "refusal", "secret", "personal", "long_row", "formula", "tools")
 TEMPLATE_KEY = "template"
 _REFUSAL = re.compile(
-    r"(?:i['’]?m (?:very |really )?sorry,? but|i apologi[sz]e,? but|sorry,? (?:but )?i|"
-    r"i (?:can(?:no|['’])t|am (?:unable|not able) to|['’]m (?:unable|not able) to|won['’]t) "
-    r"(?:help|assist|provide|answer|do|comply|fulfil|fulfill|create|generate|continue|with)|as an ai\b|"
-    r"as a (?:large )?language model|i['’]?m (?:just |only )?an ai\b)",
+    r"(?:\bi['’]?m (?:very |really )?sorry,? but|\bi apologi[sz]e,? but|\bsorry,? (?:but )?i\b|"
+    r"\bi(?: can(?:no|['’])t| am (?:unable|not able) to|['’]m (?:unable|not able) to| won['’]t(?: be able to)?) "
+    r"(?:help|assist|provide|answer|do|comply|fulfil|fulfill|create|generate|continue|with)\b|"
+    r"\bi(?: must|['’]ll have to) (?:decline|refuse)\b|\bas an ai\b|\bas a (?:large )?language model|"
+    r"\bi['’]?m (?:just |only )?an ai\b|\bes tut mir leid,? aber ich kann|"
+    r"\b(?:dabei|damit) kann ich (?:\w+ ){0,2}nicht|\bje suis désolée?,? mais je ne peux|\blo siento,? pero no puedo)",
     re.IGNORECASE,
 )
-#: Words that stand for a missing answer; “none” is not among them, for it is a class of many tasks.
 #: Marks that say nothing by themselves; the last four are white space of no width.
 _MARKS = r"[\s().…?*\"'\[\]{}–—\u200b\u200c\u2060\ufeff-]*"
 _SAYS_NOTHING = re.compile(rf"{_MARKS}(?:(?:n\s*/\s*a|nan|null|nil|undefined|todo|tbd|empty){_MARKS})?", re.IGNORECASE)

@@ -48,18 +48,28 @@ def deal(prompts: Hashes, groups: Hashes, plan: SplitPlan) -> Assignment | Probl
             filled[split] += size
     for split in wanted:
         if not dealt[split]:
-            dealt[split].append(_take_smallest(dealt, sizes))
+            _fill(split, dealt, sizes, wanted)
     of_unit = np.zeros(len(roots), dtype=np.uint8)
     for number, split in enumerate(SPLITS):
         of_unit[dealt[split]] = number
     return of_unit[roots]
 
 
-def _take_smallest(dealt: "dict[Split, array[int]]", sizes: NDArray[np.int64]) -> int:
-    giver = max(SPLITS, key=lambda split: (len(dealt[split]) > 1, split is Split.TRAIN, len(dealt[split])))
-    smallest = min(dealt[giver], key=lambda unit: sizes[unit])
-    dealt[giver].remove(smallest)
-    return smallest
+def _fill(split: Split, dealt: "dict[Split, array[int]]", sizes: NDArray[np.int64], wanted: dict[Split, int]) -> None:
+    """Give an empty split the smallest unit of train; where that has no second one, its share of the other's rows."""
+    giver = max(SPLITS, key=lambda held: (len(dealt[held]) > 1, held is Split.TRAIN, len(dealt[held])))
+    rows = sum(int(sizes[unit]) for unit in dealt[giver])
+    share = 0 if giver is Split.TRAIN else rows * wanted[split] // (wanted[split] + wanted[giver])
+    by_size = sorted(dealt[giver], key=lambda unit: int(sizes[unit]))
+    taken, filled = by_size[:1], int(sizes[by_size[0]])
+    for unit in by_size[1:-1]:
+        filled += int(sizes[unit])
+        if filled > share:
+            break
+        taken.append(unit)
+    dealt[split].extend(taken)
+    kept = set(taken)
+    dealt[giver] = array("I", (unit for unit in dealt[giver] if unit not in kept))
 
 
 def _too_few(units: int, *, grouped: bool) -> Problem:

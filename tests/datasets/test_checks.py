@@ -108,6 +108,10 @@ def test_short_answers_that_say_something_are_not(importing: Importing, answer: 
         "As an AI language model, I have no opinion.",
         "I cannot assist with this request.",
         "Sorry, I am unable to do that",
+        "I’m not able to help with this.",
+        "I won't be able to provide that.",
+        "I must decline.",
+        "Es tut mir leid, aber dabei kann ich nicht helfen.",
     ],
 )
 def test_refusals_are_counted(importing: Importing, answer: str) -> None:
@@ -117,7 +121,10 @@ def test_refusals_are_counted(importing: Importing, answer: str) -> None:
 
 
 def test_an_apology_of_a_help_desk_is_no_refusal(importing: Importing) -> None:
-    rows = [*rows_of(6), chat("late", "I am sorry that your parcel is late. It comes tomorrow.")]
+    said = (
+        "I am sorry that your parcel is late. It comes tomorrow. I can help with the forms, and you must decline ads."
+    )
+    rows = [*rows_of(6), chat("late", said)]
     assert "refusal" not in found(importing(("rows.jsonl", jsonl(rows))))
 
 

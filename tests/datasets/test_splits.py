@@ -73,6 +73,12 @@ def test_groups_too_large_for_their_share_still_fill_every_split(importing: Impo
     assert sizes(importing) == [9, 7, 5]
 
 
+def test_what_one_huge_group_leaves_is_shared_by_validation_and_test(importing: Importing) -> None:
+    rows = [chat(f"huge {n}", "x", g="huge") for n in range(90)] + [chat(f"own {n}", "x", g=str(n)) for n in range(10)]
+    importing(("rows.jsonl", jsonl(rows)), plan=SplitPlan(group_field="g"))
+    assert sizes(importing) == [90, 5, 5]
+
+
 def test_too_few_different_prompts_leave_no_test_rows(importing: Importing) -> None:
     report = importing(("rows.jsonl", jsonl([chat("a", "1"), chat("a", "2"), chat("b", "3")])))
     assert codes(report) == {"no_test_rows": 1}
