@@ -28,7 +28,9 @@ _HIDDEN = re.compile(
     rf"|<!--.*?-->|(?P<formula>{FORMULA})|\\[!-/:-@\[-`{{-~])",
     re.DOTALL,
 )
-_HEADING = re.compile(r"^[ >\t]*(?:(?:[-*+]|\d+\.)[ \t]+)?(?P<level>#{1,6})(?P<text>(?:\\.|[^\\\n])*?)#*[ \t]*$", re.M)
+_HEADING = re.compile(
+    r"^(?P<before>[ >\t]*)(?:(?:[-*+]|\d+\.)[ \t]+)?(?P<level>#{1,6})(?P<text>(?:\\.|[^\\\n])*?)#*[ \t]*$", re.M
+)
 _UNDERLINE = re.compile(r"^(?:=+|-+)[ \t]*$", re.MULTILINE)
 _LINK = re.compile(r"\[(?<!!\[)(?:[^\[\]]|\[[^\[\]]*\])*\]\(\s*<?(?P<href>[^\s<>()]*(?:\([^\s()]*\)[^\s<>()]*)*)")
 _IMAGE = re.compile(r"!\[(?P<alt>[^\[\]]*)\](?:\(\s*<?(?P<href>[^\s<>()]*)|\s?\[)")
@@ -146,6 +148,10 @@ class _Scanner:
         if "#" in self.bare:
             # The end is sought in the text: code or a formula at the end of the line is blank in `bare`.
             for mark in _HEADING.finditer(self.bare):
+                if mark["before"] in (" ", "  ", "   "):
+                    message = "shown as text, not as a heading: there is a space before #; remove it"
+                    self.mistakes.append((self._line(mark.start("level")), message))
+                    continue
                 start = mark.start("text")
                 line_end = self.text.find("\n", start)
                 line = self.text[start : line_end if line_end >= 0 else None]
@@ -229,7 +235,7 @@ def _plain(heading: str) -> str:
         text = re.sub(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]", r"\1", text)
         text = re.sub(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\](?:\([^)]*\)|\[[^\]]*\])", r"\1", text)
         text = re.sub(rf"{FORMULA}", lambda found: (found["block"] or found["inline"]).strip(), text, flags=re.DOTALL)
-        text = re.sub(r"(?<!\\)\*+(?=\S)|(?<=\S)(?<!\\)\*+|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)", "", text)
+        text = re.sub(r"(?<!\\)\*+(?=\S)|(?<=\S)(?<!\\)\*+|(?<![\w\\])_+(?=\S)|(?<=[^\s\\])_+(?!\w)", "", text)
         plain.append(html.unescape(re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)))
         if index + 2 < len(parts):
             plain.append(parts[index + 2])

@@ -67,6 +67,7 @@ def test_a_sound_folder_has_nothing_to_mend(content: Path) -> None:
         ("/// tab\n///", "/// tab has no title; write it after a bar: /// tab | Title"),
         ("/// job\n///", "/// job | '': name one recipe after the bar"),
         ("/// job | quick", "/// job is opened here and never closed; write /// where it ends"),
+        ("   ## Lead", "shown as text, not as a heading: there is a space before #; remove it"),
         ("# Lead", "a heading with one # is shown as text, for the title is above it; write ## or more"),
         ("Lead\n====", "a heading with one # is shown as text, for the title is above it; write ## or more"),
         ("<script>alert(1)</script>", "<script> is not shown; remove it, or write it between backticks"),

@@ -88,6 +88,7 @@ def test_links_and_pictures_in_raw_html_are_found() -> None:
         "Symbols: 100 % — “quoted”, (bracketed)!",
         "Ünïcode 学習率",
         "Escaped \\* star",
+        "Escaped a\\_b and \\_c\\_",
         "&amp; entity &mdash; dash",
         "Formula $x^2$ here",
         "<b>Tag</b> here",

@@ -69,7 +69,9 @@ def test_the_data_is_named_when_it_is_a_shipped_sample(reader: Client, content: 
 def test_what_the_report_says_is_drawn_for_the_eye_and_said_in_words(reader: Client, report: Path) -> None:
     page = reader.get("/library/train/third/").content.decode()
 
-    assert re.search(r'<div class="bars" role="img" aria-label="Zero-shot: 25 % \(14–40\)\. LoRA: 95 % \(83–99\)\."', page)
+    assert re.search(
+        r'<div class="bars" role="img" aria-label="Zero-shot: 25 % \(14–40\)\. LoRA: 95 % \(83–99\)\."', page
+    )
 
 
 def test_a_new_report_is_shown_without_a_restart(reader: Client, report: Path) -> None:
