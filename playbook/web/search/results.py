@@ -131,7 +131,8 @@ def _row(hit: Hit, row: Model) -> Found:
         case Decision():
             return Found(hit.kind, hit.title, row.get_absolute_url(), row.use_case.name, hit.snippet, row.status)
         case Job():
-            return Found(hit.kind, hit.title, row.get_absolute_url(), row.use_case.name, hit.snippet, row.state)
+            where = f"Job {row.pk}, {row.use_case.name}"  # jobs of one recipe often have one name
+            return Found(hit.kind, hit.title, row.get_absolute_url(), where, hit.snippet, row.state)
         case Dataset() | UseCase():
             return Found(hit.kind, hit.title, row.get_absolute_url(), hit.context, hit.snippet)
     raise AssertionError(f"no page for {row!r}")

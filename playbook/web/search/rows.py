@@ -129,7 +129,7 @@ def _jobs(pks: Sequence[int] | None) -> dict[int, Document]:
             kind=JOB,
             key=str(row.pk),
             title=row.title,
-            context=f"Job {row.pk}, {row.use_case.name}",
+            context=row.use_case.name,
             labels=f"job {row.recipe} {row.base_model}",
             group=group_of(row.use_case_id),
         )

@@ -93,6 +93,7 @@ def test_a_row_is_found_as_soon_as_it_is_written(client: Client, use_case: UseCa
     assert "/jobs/" not in "".join(links(client, "lora on tickets"))
     job = make_job(use_case, alice)
     assert job.get_absolute_url() in links(client, "lora on tickets")
+    assert f"Job {job.pk}, {use_case}" in text(client, "lora on tickets")
     decision = decided.proposed(use_case, alice)
     assert decision.get_absolute_url() in links(client, f"D-{decision.number}")
 
