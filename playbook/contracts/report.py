@@ -306,6 +306,19 @@ class Report(Frozen):
     retention: RetentionSummary | None = Field(default=None, description="None when nothing was trained")
 
     @model_validator(mode="after")
+    def _no_row_is_dropped(self) -> Self:
+        rows = self.spec.measured_rows.rows
+        for arm in self.arms:
+            if beyond := [item.index for item in arm.items if item.index >= rows]:
+                raise ValueError(f"{arm.arm} answered row {beyond[0] + 1} of a split of {rows}")
+            if len(arm.items) < rows and not arm.partial:
+                raise ValueError(
+                    f"{arm.arm} answered {len(arm.items)} of {rows} rows and is not marked as partial: a row that "
+                    "fails counts as wrong, and none is left out"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _figures_follow_from_the_rows(self) -> Self:
         metric = self.spec.evaluation.metric
         if len({arm.arm for arm in self.arms}) < len(self.arms):

@@ -41,7 +41,7 @@ VERSION_1: dict[str, Any] = {
         },
         "schema_version": 1,
         "inputs": [
-            {"split": split, "sha256": digit * 64, "size_bytes": 5, "rows": 1}
+            {"split": split, "sha256": digit * 64, "size_bytes": 5, "rows": 2}
             for split, digit in (("train", "a"), ("validation", "b"), ("test", "c"))
         ],
     },
@@ -185,6 +185,29 @@ def test_figures_that_do_not_follow_from_the_rows_are_refused(arm: dict[str, Any
 def test_an_arm_that_is_there_twice_is_refused() -> None:
     with pytest.raises(ValidationError, match="an arm is there twice"):
         Report.model_validate(VERSION_1 | {"arms": VERSION_1["arms"] * 2})
+
+
+@pytest.mark.parametrize(
+    ("rows", "partial", "reason"),
+    [
+        (3, False, "zero_shot answered 2 of 3 rows and is not marked as partial: a row that fails counts as wrong"),
+        (1, False, "zero_shot answered row 2 of a split of 1"),
+        (1, True, "zero_shot answered row 2 of a split of 1"),
+    ],
+)
+def test_arms_that_all_lack_the_same_rows_are_refused(rows: int, partial: bool, reason: str) -> None:
+    document = json.loads(json.dumps(VERSION_1))
+    document["spec"]["inputs"][2]["rows"] = rows
+    document["arms"][0]["partial"] = partial
+    with pytest.raises(ValidationError, match=reason):
+        Report.model_validate(document)
+
+
+def test_an_arm_cut_short_may_lack_rows() -> None:
+    document = json.loads(json.dumps(VERSION_1)) | {"partial": True}
+    document["spec"]["inputs"][2]["rows"] = 3
+    document["arms"][0]["partial"] = True
+    assert Report.model_validate(document).arms[0].partial
 
 
 def test_a_report_altered_on_disk_is_noticed() -> None:

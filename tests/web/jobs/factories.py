@@ -36,6 +36,11 @@ def make_spec(*, base_model: str = "tiny", max_steps: int = 30) -> RunSpec:
     return spec.model_copy(update={"training": spec.training.model_copy(update={"max_steps": max_steps})})
 
 
+def with_rows(spec: RunSpec, rows: int) -> RunSpec:
+    """The spec, as if each split had so many rows."""
+    return spec.model_copy(update={"inputs": tuple(file.model_copy(update={"rows": rows}) for file in spec.inputs)})
+
+
 def make_job(
     use_case: UseCase, created_by: User, *, base_model: str = "tiny", priority: int = 0, max_steps: int = 30
 ) -> Job:
@@ -54,7 +59,8 @@ def make_capabilities(*base_models: str) -> Capabilities:
 
 
 def make_report(spec: RunSpec) -> Report:
-    """A report of one row that the base model got wrong."""
+    """A report whose rows the base model all got wrong: one, in the specs made here."""
+    rows = spec.measured_rows.rows
     item = ItemResult(
         index=0,
         prompt=(Message(role="user", content="test"),),
@@ -66,10 +72,11 @@ def make_report(spec: RunSpec) -> Report:
         output_tokens=1,
         natural_stop=True,
     )
-    score = Score(metric=spec.evaluation.metric, successes=0, n=1, value=0.0, low=0.0, high=0.79)
+    score = Score(metric=spec.evaluation.metric, successes=0, n=rows, value=0.0, low=0.0, high=0.79)
+    items = tuple(item.model_copy(update={"index": index}) for index in range(rows))
     return Report(
         spec=spec,
-        arms=(ArmReport(arm=Arm.ZERO_SHOT, items=(item,), scores=(score,), seconds=0.1),),
+        arms=(ArmReport(arm=Arm.ZERO_SHOT, items=items, scores=(score,), seconds=0.1),),
         comparisons=(),
         training=None,
         overlap=Overlap(shared_rows=0, shared_templates=None, test_templates=None),

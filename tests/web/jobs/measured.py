@@ -23,7 +23,7 @@ from playbook.web.jobs import blind, reports
 from playbook.web.jobs.models import Job
 from playbook.web.usecases.models import UseCase
 from tests.web.jobs.ended import claimed_job, finished_with
-from tests.web.jobs.factories import make_report, make_spec
+from tests.web.jobs.factories import make_report, make_spec, with_rows
 
 ROWS = 60
 LABELS = ("account", "billing", "bug", "feature")
@@ -51,10 +51,8 @@ SETTINGS = EvaluationSettings(
 
 def measured_spec(*, rows: int = ROWS, settings: EvaluationSettings = SETTINGS, hour_rate: float = 2.0) -> RunSpec:
     """A spec whose test split has so many rows, with a price for the machine."""
-    spec = make_spec()
-    inputs = tuple(file.model_copy(update={"rows": rows}) for file in spec.inputs)
     cost = CostSettings(hour_rate=hour_rate, currency="EUR") if hour_rate else None
-    return spec.model_copy(update={"evaluation": settings, "inputs": inputs, "cost": cost})
+    return with_rows(make_spec(), rows).model_copy(update={"evaluation": settings, "cost": cost})
 
 
 def answered(
