@@ -62,10 +62,15 @@ def _with_row(version: DatasetVersion, turn: PlaygroundTurn, example: Example) -
 
 
 def _example(turn: PlaygroundTurn, side: Side, answer: str) -> Example:
+    """What was answered before stays context (weight 0): nobody corrected it, so it must not be learned."""
     system = turn.session.job.playground_spec.prompt.system
     first = (Message(role="system", content=system),) if system and system.strip() else ()
     last = Message(role="user", content=turn.question), Message(role="assistant", content=answer)
-    return Example(messages=(*first, *said_before(turn, side), *last))
+    before = (
+        message.model_copy(update={"weight": 0}) if message.role == "assistant" else message
+        for message in said_before(turn, side)
+    )
+    return Example(messages=(*first, *before, *last))
 
 
 def _refuse_held_out(example: Example, held_out: dict[Split, str]) -> None:

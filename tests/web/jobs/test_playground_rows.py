@@ -103,7 +103,7 @@ def test_a_large_dataset_goes_through_an_import(
         save_turn(asked.turns.get(), dataset, side=Side.TUNED, answer="x", actor=alice)
 
 
-def test_the_turns_before_it_are_part_of_the_row_as_its_side_heard_them(
+def test_the_turns_before_it_are_part_of_the_row_as_its_side_heard_them_and_are_not_learned(
     client: Client, asked: PlaygroundSession, claimed: Attempt, dataset: Dataset, alice: User
 ) -> None:
     for number, problem in ((2, {"error": "too long", "natural_stop": False}), (3, {})):
@@ -113,13 +113,12 @@ def test_the_turns_before_it_are_part_of_the_row_as_its_side_heard_them(
     url = f"{url_of(asked)}3/save/?side=base"
     assert "2 messages before it are part of the row" in client.get(url).content.decode()
     assert client.post(url, {"dataset": dataset.pk, "answer": "right"}).status_code == 302
-    contents = [(message["role"], message["content"]) for message in lines(dataset, Split.TRAIN)[-1]["messages"]]
-    assert contents == [
-        ("system", "Be short."),
-        ("user", "the cellar is wet"),
-        ("assistant", "base 1"),
-        ("user", "question 3"),
-        ("assistant", "right"),
+    assert lines(dataset, Split.TRAIN)[-1]["messages"] == [
+        {"role": "system", "content": "Be short."},
+        {"role": "user", "content": "the cellar is wet"},
+        {"role": "assistant", "content": "base 1", "weight": 0},
+        {"role": "user", "content": "question 3"},
+        {"role": "assistant", "content": "right"},
     ]
 
 
