@@ -5,8 +5,10 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 
-from playbook.contracts.report import ArmReport, Score
+from playbook.contracts.report import ArmReport, ItemResult, Score
 from playbook.scoring.compare import refuse_different_rows
+from playbook.scoring.figures import p_text
+from playbook.scoring.rows import question_of
 from playbook.scoring.table import ArmLine, Table
 from playbook.scoring.verdict import Verdict
 from playbook.scoring.words import METRIC_NAMES
@@ -29,7 +31,7 @@ def record_of(line: ArmLine) -> dict[str, Cell]:
         "rows": score.n,
         "failed": line.failed,
         "cut": line.cut,
-        "partial": "yes" if line.report.partial else "no",
+        "partial": _yes(line.report.partial),
         "difference": against.difference.value if against else None,
         "difference_low": against.difference.low if against else None,
         "difference_high": against.difference.high if against else None,
@@ -41,6 +43,7 @@ def record_of(line: ArmLine) -> dict[str, Cell]:
         "output_tokens": line.output_tokens,
         "latency_p50_seconds": line.latency_p50,
         "latency_p95_seconds": line.latency_p95,
+        "machine_seconds_per_1000_requests": 1000 * line.request_seconds,
         "cost_per_1000_requests": line.cost_per_1000,
         "training_seconds": line.training_seconds,
         "training_cost": line.training_cost,
@@ -50,25 +53,46 @@ def record_of(line: ArmLine) -> dict[str, Cell]:
 
 def table_csv(table: Table) -> str:
     """Return the table as CSV (RFC 4180: CRLF, quoted where needed), one line an arm."""
-    return _csv([record_of(line) for line in table.lines])
+    currency = {"currency": table.cost.currency if table.cost else None}
+    return _csv([record_of(line) | currency for line in table.lines])
 
 
 def rows_csv(arms: Sequence[ArmReport]) -> str:
-    """Return every row with every arm's answer as CSV. Raises DifferentRows when the arms answered different rows."""
-    for arm in arms[1:]:
-        refuse_different_rows(arms[0], arm)
+    """Return every row with every arm's answer as CSV; empty cells where an arm was cancelled before it.
+
+    Raises DifferentRows when arms that ran through answered different rows.
+    """
+    whole = [arm for arm in arms if not arm.partial]
+    for arm in whole[1:]:
+        refuse_different_rows(whole[0], arm)
+    answers = {arm.arm.value: {item.index: item for item in arm.items} for arm in arms}
     records: list[dict[str, Cell]] = []
-    for at, first in enumerate(arms[0].items if arms else ()):
-        record: dict[str, Cell] = {
-            "row": first.index + 1,
-            "question": first.prompt[-1].content if first.prompt else "",
-            "expected": first.expected,
-        }
-        for arm in arms:
-            item, name = arm.items[at], arm.arm.value
-            record |= {f"{name}_answer": item.output, f"{name}_score": item.score, f"{name}_failed": item.error}
+    for index in sorted({index for items in answers.values() for index in items}):
+        given = {name: items[index] for name, items in answers.items() if index in items}
+        expected = next(iter(given.values())).expected
+        record: dict[str, Cell] = {"row": index + 1, "question": question_of(given.values()), "expected": expected}
+        for name in answers:
+            item = given.get(name)
+            record |= {f"{name}_{what}": cell for what, cell in _cells_of(item).items()}
         records.append(record)
     return _csv(records)
+
+
+def _cells_of(item: ItemResult | None) -> dict[str, Cell]:
+    return {
+        "answer": item and item.output,
+        "score": item and item.score,
+        "right": item and _yes(item.correct),
+        "failed": item and item.error,
+        "cut": item and _yes(item.cut),
+        "prompt_tokens": item and item.prompt_tokens,
+        "output_tokens": item and item.output_tokens,
+        "latency_seconds": item and item.latency_seconds,
+    }
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def table_json(table: Table, verdict: Verdict) -> str:
@@ -112,7 +136,7 @@ def _markdown_cells(line: ArmLine) -> list[str]:
         _markdown_safe(line.label) + (" (cancelled)" if line.report.partial else ""),
         _quality(score, score.value),
         f"{_quality(score, score.low)} – {_quality(score, score.high)}",
-        f"{against.p_holm:.2g}" if against else "–",
+        _markdown_safe(p_text(against.p_holm)) if against else "–",
         f"{line.tokens:,.0f}",
         _or_dash(line.latency_p50, "{:.3g} s"),
         _or_dash(line.latency_p95, "{:.3g} s"),

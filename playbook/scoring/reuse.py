@@ -46,4 +46,4 @@ class Reuse:
         >>> round(Reuse(looks=10, rows=200).optimism, 3)
         0.076
         """
-        return sqrt(log(self.looks) / (2 * self.rows)) if self.looks > 1 else 0.0
+        return min(1.0, sqrt(log(self.looks) / (2 * self.rows))) if self.looks > 1 else 0.0

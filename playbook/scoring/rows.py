@@ -1,6 +1,6 @@
 """The rows behind the figures: what went from wrong to right and back, and which rows are worst."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -29,6 +29,12 @@ class Changes:
 
     gained: tuple[ChangedRow, ...]
     lost: tuple[ChangedRow, ...]
+
+
+def question_of(answers: Iterable[ItemResult]) -> str:
+    """Return what a row asks, from several arms' answers to it: passages that an arm put around it are left out where
+    another arm did without, for the shortest last message holds the fewest of them."""
+    return min((item.prompt[-1].content for item in answers if item.prompt), key=len, default="")
 
 
 def changes_between(baseline: ArmReport, arm: ArmReport) -> Changes:

@@ -7,6 +7,7 @@ nothing of Django.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from playbook.contracts.dataset import Split
 from playbook.contracts.metrics import Metric, MetricSettings
 from playbook.contracts.report import ArmReport, Comparison, Estimate, Report, Score, TrainingSummary
 from playbook.contracts.run_spec import Arm, CostSettings
@@ -29,7 +30,8 @@ class NotComparable(ValueError):
 
 @dataclass(frozen=True)
 class Against:
-    """An arm against the best prompt. `p_holm` is `p_value` adjusted for all arms of the table."""
+    """An arm against the best prompt. `p_holm` is `p_value` adjusted for all arms of the table. `detectable`: the
+    smallest difference between two that differ on as many rows as these, which would show; None when none would."""
 
     gained: int
     lost: int
@@ -37,14 +39,19 @@ class Against:
     p_value: float
     p_holm: float
     test: str
+    detectable: float | None
+
+    @property
+    def is_shown(self) -> bool:
+        return self.p_holm < SIGNIFICANT
 
     @property
     def is_better(self) -> bool:
-        return self.p_holm < SIGNIFICANT and self.difference.value > 0
+        return self.is_shown and self.difference.value > 0
 
     @property
     def is_worse(self) -> bool:
-        return self.p_holm < SIGNIFICANT and self.difference.value < 0
+        return self.is_shown and self.difference.value < 0
 
 
 @dataclass(frozen=True)
@@ -81,23 +88,36 @@ class ArmLine:
     def tokens(self) -> float:
         return self.prompt_tokens + self.output_tokens
 
+    @property
+    def is_answered(self) -> bool:
+        """It answered every row, and not every row failed: its score says how good it is."""
+        return not self.report.partial and self.failed < self.score.n
+
 
 @dataclass(frozen=True)
 class Table:
-    """`rows`: of the test set, answered by every arm that is not partial. `baseline`: the line of the best prompt.
-
-    `detectable`: the smallest difference to the best prompt that these rows would show, over the arms; None when there
-    is no arm to compare, or no difference would show.
-    """
+    """`split`: whose rows were answered. `rows`: how many it has; every arm that is not partial answered them.
+    `baseline`: the line of the best prompt, None when there is none or all of its rows failed. `costs_differ`: reports
+    name different prices, so `cost` is None."""
 
     metric: Metric
     settings: MetricSettings
     test_set_sha256: str
+    split: Split
     rows: int
     lines: tuple[ArmLine, ...]
     baseline: ArmLine | None
-    detectable: float | None
     cost: CostSettings | None
+    costs_differ: bool = False
+
+    @property
+    def detectable(self) -> float | None:
+        """The smallest difference to the best prompt that these rows would show: the largest of those arms whose
+        difference did not show, else of all. None when there is no arm to compare, or no difference would show."""
+        compared = [line.against for line in self.lines if line.against is not None]
+        hidden = [against for against in compared if not against.is_shown]
+        found = [against.detectable for against in hidden or compared if against.detectable is not None]
+        return max(found, default=None)
 
     @property
     def is_indicative(self) -> bool:
@@ -108,6 +128,11 @@ class Table:
     def whole(self) -> tuple[ArmLine, ...]:
         """The lines of arms that answered every row."""
         return tuple(line for line in self.lines if not line.report.partial)
+
+    @property
+    def answered(self) -> tuple[ArmLine, ...]:
+        """Those of them that gave an answer at all."""
+        return tuple(line for line in self.lines if line.is_answered)
 
 
 @dataclass(frozen=True)
@@ -141,7 +166,9 @@ def table_across(reports: Mapping[str, Report]) -> Table:
         for arm in report.arms
     ]
     costs = {report.spec.cost for report in reports.values()}
-    return _table(entries, first, cost=costs.pop() if len(costs) == 1 else None)
+    if len(costs) > 1:
+        return replace(_table(entries, first, cost=None), costs_differ=True)
+    return _table(entries, first, cost=first.spec.cost)
 
 
 def refuse_incomparable(name: str, report: Report, other_name: str, other: Report) -> None:
@@ -180,19 +207,18 @@ def _table(entries: Sequence[_Entry], report: Report, *, cost: CostSettings | No
     whole = [line for line in lines if not line.report.partial]
     for line in whole[1:]:
         refuse_different_rows(whole[0].report, line.report)
-    baseline = best_of([line for line in whole if line.arm.is_prompt_alone])
-    detectable = None
+    baseline = best_of([line for line in lines if line.arm.is_prompt_alone and line.is_answered])
     if baseline is not None:
-        lines, detectable = _with_comparisons(lines, baseline)
+        lines = _with_comparisons(lines, baseline)
         baseline = next(line for line in lines if line.report is baseline.report)
     return Table(
         metric=settings.metric,
         settings=settings,
         test_set_sha256=report.test_set_sha256,
+        split=settings.split,
         rows=len(whole[0].report.items) if whole else report.spec.measured_rows.rows,
         lines=tuple(lines),
         baseline=baseline,
-        detectable=detectable,
         cost=cost,
     )
 
@@ -232,20 +258,21 @@ def goodness(score: Score) -> float:
     return score.value if score.metric.is_share else -score.value
 
 
-def _with_comparisons(lines: Sequence[ArmLine], baseline: ArmLine) -> tuple[list[ArmLine], float | None]:
-    """Return the lines, each compared with the best prompt, and the smallest difference that would show."""
-    compared = [line for line in lines if line is not baseline and not line.report.partial]
+def _with_comparisons(lines: Sequence[ArmLine], baseline: ArmLine) -> list[ArmLine]:
+    """Return the lines, each that gave answers to all rows compared with the best prompt."""
+    compared = [line for line in lines if line is not baseline and line.is_answered]
     found: list[tuple[ArmLine, Comparison]] = [(line, compare_arms(baseline.report, line.report)) for line in compared]
     adjusted = holm([comparison.p_value for _, comparison in found])
-    against = {id(line): _against(comparison, p_holm=p) for (line, comparison), p in zip(found, adjusted, strict=True)}
-    detectable = [_detectable(baseline.report, line.report) for line in compared]
-    shown = [
+    against = {
+        id(line): _against(comparison, p_holm=p, detectable=_detectable(baseline.report, line.report))
+        for (line, comparison), p in zip(found, adjusted, strict=True)
+    }
+    return [
         replace(line, against=against.get(id(line)), break_even_requests=_break_even(baseline, line)) for line in lines
     ]
-    return shown, max((one for one in detectable if one is not None), default=None)
 
 
-def _against(comparison: Comparison, *, p_holm: float) -> Against:
+def _against(comparison: Comparison, *, p_holm: float, detectable: float | None) -> Against:
     assert comparison.difference is not None  # noqa: S101 - None in files of version 1 alone; this one is new
     return Against(
         gained=comparison.gained,
@@ -254,6 +281,7 @@ def _against(comparison: Comparison, *, p_holm: float) -> Against:
         p_value=comparison.p_value,
         p_holm=p_holm,
         test=comparison.test,
+        detectable=detectable,
     )
 
 
@@ -264,7 +292,7 @@ def _detectable(baseline: ArmReport, arm: ArmReport) -> float | None:
 
 def _break_even(baseline: ArmLine, line: ArmLine) -> float | None:
     """Seconds stand for money: training and both arms ran on one machine, so that its price cancels out."""
-    if line.training_seconds is None:
+    if line.training_seconds is None or not line.is_answered:
         return None
     return break_even_requests(
         one_off=line.training_seconds, before=baseline.request_seconds, after=line.request_seconds

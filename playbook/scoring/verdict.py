@@ -1,12 +1,14 @@
 """The verdict: what the table says, in one sentence with its uncertainty, and what has to be known beside it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from playbook.contracts.metrics import Metric
 from playbook.contracts.report import Report
 from playbook.contracts.run_spec import Arm
 from playbook.scoring.compare import compare_arms
-from playbook.scoring.figures import p_text, points, points_between, score_text
+from playbook.scoring.figures import counted, p_text, percent, points, points_between, score_text
 from playbook.scoring.power import INDICATIVE_BELOW_ROWS, LEAST_DISCORDANT_ROWS
 from playbook.scoring.table import SIGNIFICANT, SIMPLEST_FIRST, ArmLine, Table, best_of, goodness
 from playbook.scoring.words import METRIC_NAMES, PHRASES
@@ -35,8 +37,12 @@ _IN_WORDS = {
     Advice.RETRIEVE: "retrieve",
     Advice.TUNE_AND_RETRIEVE: "retrieve, and tune",
 }
-#: Under this share right, the best arm is not worth keeping for its own sake.
+#: Under this share, the best arm is not worth keeping for its own sake. Good free text is far below by the metrics that
+#: compare its letters or words.
 _USEFUL = 0.5
+#: Of the reason why an arm failed, so many characters.
+_REASON_CHARACTERS = 200
+_HAVE_NO_HALF = (Metric.CHRF, Metric.ROUGE_L, Metric.PERPLEXITY)
 
 
 @dataclass(frozen=True)
@@ -52,24 +58,28 @@ def verdict_of(table: Table, *, report: Report | None = None, noun: str = "held-
     """Return what a table speaks for. `report`: adds what it says of retention and cancellation. `noun`: the rows, in
     the plural ("tickets").
 
-    An arm wins against the best prompt when the difference is significant after Holm and larger than run-to-run noise.
-    Of arms that win, the simplest stands unless a later one is shown to be better than it. That the best prompt was
-    chosen on the same rows makes the bar higher for the others, never lower.
+    An arm wins against the best prompt when the difference is significant after Holm and larger than the run-to-run
+    noise of both. Of arms that win, the simplest stands unless a later one is shown to be better than it. That the
+    best prompt was chosen on the same rows makes the bar higher for the others, never lower. An arm that failed on
+    every row neither wins nor is beaten.
     """
     notes = tuple(_notes(table, report))
     if not table.whole:
         return Verdict(Advice.MEASURE_MORE, "No arm has answered all rows, so there is no verdict.", notes)
+    best = best_of(table.answered)
+    if best is None:
+        return Verdict(Advice.MEASURE_MORE, "Every row failed, so there is no verdict.", notes)
     if table.baseline is None:
-        best = best_of(table.whole)
-        assert best is not None  # noqa: S101 - there are whole lines
+        prompts = any(line.arm.is_prompt_alone for line in table.lines)
+        lacking = "no prompt ran through beside it" if prompts else "no prompt was measured beside it"
         return Verdict(
             Advice.MEASURE_MORE,
-            f"{_on(table, noun)}{_said(best)}, but no prompt was measured beside it: measure zero-shot and few-shot, "
-            "or nobody can tell whether more was needed.",
+            f"{_on(table, noun)}{_said(best)}, but {lacking}: measure zero-shot and few-shot, or nobody can tell "
+            "whether more was needed.",
             notes,
         )
-    contenders = [line for line in table.whole if not line.arm.is_prompt_alone]
-    winner = _winner(contenders)
+    contenders = [line for line in table.answered if not line.arm.is_prompt_alone]
+    winner = _winner(contenders, table.baseline)
     if winner is not None:
         return _won(table, winner, noun, notes)
     if contenders:
@@ -77,21 +87,21 @@ def verdict_of(table: Table, *, report: Report | None = None, noun: str = "held-
     return _prompts_alone(table, noun, notes)
 
 
-def _winner(contenders: list[ArmLine]) -> ArmLine | None:
+def _winner(contenders: list[ArmLine], baseline: ArmLine) -> ArmLine | None:
     """Return the simplest line that beats the best prompt, unless a later one is shown to be better than that."""
     winner = None
     for line in sorted(contenders, key=lambda line: SIMPLEST_FIRST.index(line.arm)):
-        if not (line.against and line.against.is_better) or _is_noise(line):
+        if not (line.against and line.against.is_better) or _is_noise(line, baseline):
             continue
         if winner is None or _is_shown_better(winner, line):
             winner = line
     return winner
 
 
-def _is_noise(line: ArmLine) -> bool:
-    return (
-        line.noise is not None and line.against is not None and abs(line.against.difference.value) <= line.noise.margin
-    )
+def _is_noise(line: ArmLine, baseline: ArmLine) -> bool:
+    """Whether the difference is no larger than what either moves from run to run."""
+    margin = max((one.noise.margin for one in (line, baseline) if one.noise is not None), default=None)
+    return margin is not None and line.against is not None and abs(line.against.difference.value) <= margin
 
 
 def _is_shown_better(simpler: ArmLine, line: ArmLine) -> bool:
@@ -103,6 +113,9 @@ def _is_shown_better(simpler: ArmLine, line: ArmLine) -> bool:
 def _won(table: Table, winner: ArmLine, noun: str, notes: tuple[str, ...]) -> Verdict:
     assert table.baseline is not None  # noqa: S101 - it was beaten
     advice = _OF_ARM[winner.arm]
+    if _is_too_little(table, winner):
+        better = f"{winner.label} is better than the prompts, and below {percent(_USEFUL)} %: that may not be enough."
+        notes = (better, *notes)
     figures = f"{_on(table, noun)}{_said(winner)}, {_also(table.baseline)}"
     if table.is_indicative:
         return Verdict(
@@ -140,25 +153,33 @@ def _kept(table: Table, contenders: list[ArmLine], noun: str, notes: tuple[str, 
         more = "and no difference shows. Measure on more rows before you decide."
         return Verdict(Advice.MEASURE_MORE, f"{start}, {more}", notes)
     if best.against.is_worse:
-        return Verdict(Advice.PROMPT, f"{figures}: keep the prompt, everything else measured is worse.", notes)
-    if _is_noise(best):
+        if _is_too_little(table, best, baseline):
+            return Verdict(Advice.NOTHING, f"{figures}: nothing measured here helps enough.", notes)
+        worse = f"{_name(best)} is" if len(contenders) == 1 else "even the best of the other approaches is"
+        return Verdict(Advice.PROMPT, f"{figures}: keep the prompt, {worse} worse.", notes)
+    if _is_noise(best, baseline):
         reason = "that is no more than the same arm moves from run to run"
     else:
         reason = f"no difference shows (p {_p(best)})"
-    if table.metric.is_share and max(best.score.value, baseline.score.value) < _USEFUL:
+    if _is_too_little(table, best, baseline):
         return Verdict(Advice.NOTHING, f"{figures}, and {reason}: nothing measured here helps enough.", notes)
     return Verdict(Advice.PROMPT, f"{figures}, and {reason}: keep the prompt.", notes)
+
+
+def _is_too_little(table: Table, *lines: ArmLine) -> bool:
+    return table.metric not in _HAVE_NO_HALF and all(line.score.value < _USEFUL for line in lines)
 
 
 def _prompts_alone(table: Table, noun: str, notes: tuple[str, ...]) -> Verdict:
     """Prompts were measured and nothing else: which is better, and whether that may do."""
     baseline = table.baseline
     assert baseline is not None  # noqa: S101 - without one this is not asked
-    others = [line for line in table.whole if line is not baseline]
-    if not others:
-        figures = f"{_on(table, noun)}{_said(baseline)}"
-        return Verdict(Advice.MEASURE_MORE, f"{figures}; nothing was measured beside it.", notes)
-    other = others[0]
+    others = [line for line in table.answered if line is not baseline]
+    other = best_of(others)
+    if other is None:
+        beside = "no other arm ran through" if len(table.lines) > 1 else "nothing was measured beside it"
+        return Verdict(Advice.MEASURE_MORE, f"{_on(table, noun)}{_said(baseline)}; {beside}.", notes)
+    assert other.against is not None  # noqa: S101 - every whole line but the baseline is compared
     figures = f"{_on(table, noun)}{_said(baseline)}, {_also(other)}"
     if table.is_indicative:
         return Verdict(
@@ -166,9 +187,14 @@ def _prompts_alone(table: Table, noun: str, notes: tuple[str, ...]) -> Verdict:
             f"Indicative only, with fewer than {INDICATIVE_BELOW_ROWS} rows: {_lower(figures)}.",
             notes,
         )
-    if all(line.against is not None and line.against.is_worse for line in others):
+    if _is_too_little(table, baseline):
+        return Verdict(Advice.NOTHING, f"{figures}: no prompt measured here helps enough.", notes)
+    if other.against.is_worse:
         return Verdict(Advice.PROMPT, f"{figures}: the better prompt is {_name(baseline)}.", notes)
-    return Verdict(Advice.PROMPT, f"{figures}, and no difference shows: take the shorter prompt.", notes)
+    alike = [line for line in others if line.against is not None and not line.against.is_shown]
+    shortest = min((baseline, *alike), key=lambda line: line.prompt_tokens)
+    shows = f"no difference shows (p {_p(other)})"
+    return Verdict(Advice.PROMPT, f"{figures}, and {shows}: take the shortest prompt, {_name(shortest)}.", notes)
 
 
 def _notes(table: Table, report: Report | None) -> list[str]:
@@ -183,28 +209,46 @@ def _notes(table: Table, report: Report | None) -> list[str]:
             + (f"; {missing} {'arm was' if missing == 1 else 'arms were'} not begun." if missing else ".")
         )
     for line in table.lines:
-        if line.report.partial:
+        notes += _notes_of(line)
+    if any(line.against is not None for line in table.lines):
+        if table.detectable is None:
             notes.append(
-                f"{line.label} was cancelled after {line.score.n} rows. Long rows come first, so these are no fair "
-                "sample: its figures are shown and not compared."
+                f"With fewer than {LEAST_DISCORDANT_ROWS} rows, or groups of rows, no difference can show at all."
             )
-        if line.failed:
-            notes.append(f"{line.label}: {line.failed} of {line.score.n} rows failed; they count as wrong.")
-        if line.cut:
-            notes.append(f"{line.label}: {line.cut} of {line.score.n} answers were cut at the longest length allowed.")
-        if line.noise is not None:
+        elif table.metric.is_share:
             notes.append(
-                f"{line.label} was measured {len(line.noise.means)} times: between two runs its score moves by up to "
-                f"{points(line.noise.margin)}, and {line.noise.changed} rows changed."
+                f"Between arms that differ on as many rows as these, {table.rows:,} rows show a difference of "
+                f"{points(table.detectable)} or more (4 times in 5); a smaller one would stay hidden."
             )
-    if table.metric.is_share and table.detectable is not None:
-        notes.append(
-            f"These {table.rows} rows show a difference of {points(table.detectable)} or more "
-            "(4 times in 5); a smaller one would stay hidden."
-        )
-    elif any(line.against is not None for line in table.lines):
-        notes.append(f"With fewer than {LEAST_DISCORDANT_ROWS} rows, or groups of rows, no difference can show at all.")
     return notes
+
+
+def _notes_of(line: ArmLine) -> Iterator[str]:
+    rows = counted(line.score.n, "row")
+    if line.report.partial:
+        yield (
+            f"{line.label} was cancelled after {rows}. Long rows come first, so these are no fair sample: its figures "
+            "are shown and not compared."
+        )
+    if line.failed == line.score.n:
+        reason = " ".join((line.report.failed[0].error or "").split())
+        shown = reason if len(reason) <= _REASON_CHARACTERS else f"{reason[: _REASON_CHARACTERS - 1]}…"
+        yield (
+            f"{line.label} failed on every row, so its figures say that it did not run, and not how good it is. The "
+            f"first reason: {shown}"
+        )
+    elif line.failed:
+        count = "it counts" if line.failed == 1 else "they count"
+        yield f"{line.label}: {line.failed:,} of {rows} failed; {count} as wrong."
+    if line.cut:
+        was = "was" if line.cut == 1 else "were"
+        answers = counted(line.score.n, "answer")
+        yield f"{line.label}: {line.cut:,} of {answers} {was} cut at the longest length allowed."
+    if line.noise is not None:
+        yield (
+            f"{line.label} was measured {len(line.noise.means)} times: between two runs its score moves by up to "
+            f"{points(line.noise.margin)}, and {counted(line.noise.changed, 'row')} changed."
+        )
 
 
 def _difference(line: ArmLine, table: Table) -> str:
@@ -215,12 +259,13 @@ def _difference(line: ArmLine, table: Table) -> str:
     interval = f"95 % interval {points_between(difference.low, difference.high)}"
     return (
         f"{line.label} against {_name(baseline)}: {points(difference.value, signed=True)} ({interval}), "
-        f"p {p_text(against.p_holm, sign=True)} after Holm; {against.gained} rows gained, {against.lost} lost."
+        f"p {p_text(against.p_holm, sign=True)} after Holm; {counted(against.gained, 'row')} gained, "
+        f"{against.lost:,} lost."
     )
 
 
 def _on(table: Table, noun: str) -> str:
-    return f"On {table.rows:,} {noun if table.rows != 1 else 'row'} "
+    return f"On {table.rows:,} {noun.removesuffix('s') if table.rows == 1 else noun} "
 
 
 def _name(line: ArmLine) -> str:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from playbook.contracts.dataset import Message
 from playbook.contracts.metrics import Metric, MetricSettings
 from playbook.contracts.run_spec import Arm
 from playbook.scoring.compare import DifferentRows
@@ -30,7 +31,11 @@ def test_csv_holds_every_column_in_one_line_an_arm(table: Table) -> None:
         ("Few-shot", 20 / 60, "60"),
         ("LoRA", 50 / 60, "60"),
     ]
-    assert list(lines[1]) == list(record_of(table.lines[1]))
+    assert list(lines[1]) == [*record_of(table.lines[1]), "currency"]
+    assert [(line["currency"], line["machine_seconds_per_1000_requests"]) for line in lines] == [
+        ("EUR", "2000.0"),
+        ("EUR", "1000.0"),
+    ]
     assert (lines[0]["p_holm"], lines[0]["training_cost"]) == ("", "")
     assert [float(lines[1][name]) for name in ("difference", "cost_per_1000_requests", "break_even_requests")] == [
         pytest.approx(0.5),
@@ -72,6 +77,30 @@ def test_rows_of_all_arms_stand_side_by_side() -> None:
         rows_csv([few, arm_of(Arm.LORA, [1])])
 
 
+def test_rows_that_a_cancelled_arm_never_reached_have_empty_cells() -> None:
+    few = arm_of(Arm.FEW_SHOT, [0, 1, 1])
+    part = arm_of(Arm.LORA, [1, 1]).model_copy(update={"partial": True, "items": (item(2, 1), item(0, 1))})
+
+    rows = list(csv.DictReader(io.StringIO(rows_csv([part, few]), newline="")))
+
+    assert [(row["row"], row["few_shot_right"], row["lora_right"], row["lora_answer"]) for row in rows] == [
+        ("1", "no", "yes", "1"),
+        ("2", "yes", "", ""),
+        ("3", "yes", "yes", "1"),
+    ]
+
+
+def test_the_question_stands_without_the_passages_of_one_arm() -> None:
+    asked = (Message(role="user", content="Who?"),)
+    found = (Message(role="user", content="Passage: a, b.\n\nWho?"),)
+    rag = arm_of(Arm.RAG, [1]).model_copy(update={"items": (item(0, 1, prompt=found),)})
+    lora = arm_of(Arm.LORA, [1]).model_copy(update={"items": (item(0, 1, prompt=asked),)})
+
+    for arms in ([rag, lora], [lora, rag]):
+        row = next(csv.DictReader(io.StringIO(rows_csv(arms), newline="")))
+        assert (row["question"], row["rag_answer"], row["lora_latency_seconds"]) == ("Who?", "1", "")
+
+
 def test_json_is_the_table_with_its_verdict(table: Table) -> None:
     verdict = verdict_of(table)
 
@@ -99,7 +128,7 @@ def test_markdown_is_a_table_with_the_verdict_above(table: Table) -> None:
 
     assert lines[0] == "On 60 held-out rows LoRA is right on 83 % (72–91), few-shot on 33 % (23–46): tune."
     assert lines[2].startswith("| Arm | Exact match | 95 % interval | p (Holm) |")
-    assert lines[5] == ("| LoRA | 83.3 % | 72.0 % – 90.7 % | 1.9e-09 | 40 | – | – | 2 | 1 | 500 |")
+    assert lines[5] == ("| LoRA | 83.3 % | 72.0 % – 90.7 % | \\< 0.001 | 40 | – | – | 2 | 1 | 500 |")
     assert {line.count("|") for line in lines[2:6]} == {11}
 
 

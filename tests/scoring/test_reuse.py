@@ -34,3 +34,7 @@ def test_the_best_of_many_equal_models_looks_better_within_the_bound(looks: int,
 
 def test_a_single_look_has_no_best_to_choose() -> None:
     assert Reuse(looks=1, rows=10).optimism == Reuse(looks=0, rows=10).optimism == 0
+
+
+def test_no_model_looks_better_than_all_right() -> None:
+    assert Reuse(looks=14, rows=1).optimism == 1

@@ -182,3 +182,14 @@ def test_percentiles_equal_numpy_s(percent: int) -> None:
 
     assert percentile(values, percent) == pytest.approx(np.percentile(values, percent))
     assert percentile([], percent) is None
+
+
+def test_an_arm_that_failed_on_every_row_changes_no_p_value_and_is_no_baseline() -> None:
+    zero, few = arm_of(Arm.ZERO_SHOT, [1] * 30 + [0] * 30), arm_of(Arm.FEW_SHOT, [1] * 40 + [0] * 20)
+    lost = answered_by(Arm.LORA, [item(at, 0, error="out of memory") for at in range(60)])
+
+    alone, table = table_of(report_of(zero, few)), table_of(report_of(zero, few, lost))
+
+    assert table.lines[0].against == alone.lines[0].against
+    assert (table.lines[2].against, table.lines[2].break_even_requests, table.lines[2].failed) == (None, None, 60)
+    assert table_of(report_of(answered_by(Arm.ZERO_SHOT, lost.items), arm_of(Arm.LORA, [1] * 60))).baseline is None

@@ -5,7 +5,7 @@ from math import exp
 import pytest
 
 from playbook.contracts.metrics import Metric, MetricSettings
-from playbook.contracts.report import Estimate, Repeat, RetentionItem, RetentionSummary
+from playbook.contracts.report import ArmReport, Estimate, ItemResult, Repeat, RetentionItem, RetentionSummary
 from playbook.contracts.run_spec import Arm
 from playbook.scoring.compare import scores_of
 from playbook.scoring.table import table_of
@@ -79,7 +79,15 @@ def test_where_tuning_is_worse_the_prompt_stays() -> None:
     found = verdict(arm_of(Arm.ZERO_SHOT, right(90, 100)), arm_of(Arm.LORA, right(50, 100)))
 
     assert found.advice is Advice.PROMPT
-    assert found.sentence.endswith("zero-shot on 90 % (83–94): keep the prompt, everything else measured is worse.")
+    assert found.sentence.endswith("zero-shot on 90 % (83–94): keep the prompt, LoRA is worse.")
+
+    both = verdict(
+        arm_of(Arm.ZERO_SHOT, right(90, 100)), arm_of(Arm.RAG, right(60, 100)), arm_of(Arm.LORA, right(50, 100))
+    )
+    assert both.sentence == (
+        "On 100 held-out rows RAG is right on 60 % (50–69), zero-shot on 90 % (83–94): keep the prompt, even the best "
+        "of the other approaches is worse."
+    )
 
 
 def test_where_nothing_helps_it_says_so() -> None:
@@ -87,6 +95,31 @@ def test_where_nothing_helps_it_says_so() -> None:
 
     assert found.advice is Advice.NOTHING
     assert found.sentence.endswith("and no difference shows (p = 0.25): nothing measured here helps enough.")
+
+    worse = verdict(arm_of(Arm.ZERO_SHOT, right(15, 100)), arm_of(Arm.LORA, right(2, 100)))
+    assert (worse.advice, worse.sentence) == (
+        Advice.NOTHING,
+        "On 100 held-out rows LoRA is right on 2 % (1–7), zero-shot on 15 % (9–23): nothing measured here helps "
+        "enough.",
+    )
+
+
+def test_an_arm_that_wins_on_few_rows_may_not_be_good_enough() -> None:
+    found = verdict(arm_of(Arm.ZERO_SHOT, right(1, 100)), arm_of(Arm.LORA, right(20, 100)))
+
+    assert found.sentence.endswith("LoRA is right on 20 % (13–29), zero-shot on 1 % (0.2–5): tune.")
+    assert found.notes[0] == "LoRA is better than the prompts, and below 50 %: that may not be enough."
+
+
+def test_half_says_nothing_of_free_text() -> None:
+    chrf = MetricSettings(metric=Metric.CHRF)
+    arms = [arm_of(Arm.FEW_SHOT, [0.3, 0.4] * 50, settings=chrf), arm_of(Arm.LORA, [0.4, 0.3] * 50, settings=chrf)]
+    found = verdict(*arms, settings={"metric": "chrf"})
+
+    assert found.sentence == (
+        "On 100 held-out rows LoRA reaches 35 % (34–36) chrF, few-shot 35 % (34–36), and no difference shows (p = 1): "
+        "keep the prompt."
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +142,7 @@ def test_one_row_decides_nothing() -> None:
     found = verdict(arm_of(Arm.ZERO_SHOT, [0]), arm_of(Arm.LORA, [1]))
 
     assert found.advice is Advice.MEASURE_MORE
-    assert "on 1 row LoRA is right on 100 % (21–100), zero-shot on 0 % (0–79)" in found.sentence
+    assert "on 1 held-out row LoRA is right on 100 % (21–100), zero-shot on 0 % (0–79)" in found.sentence
     assert "With fewer than 6 rows, or groups of rows, no difference can show at all." in found.notes
 
 
@@ -123,6 +156,23 @@ def test_a_difference_within_run_to_run_noise_is_none() -> None:
         "LoRA was measured 2 times: between two runs its score moves by up to 39 points, and 100 rows changed."
         in found.notes
     )
+
+
+def test_the_noise_of_the_best_prompt_counts_too() -> None:
+    few = arm_of(
+        Arm.FEW_SHOT, right(70, 100), repeats=(Repeat(seed=1, scores=tuple([1.0] * 60 + [0.0] * 40), seconds=1),)
+    )
+    found = verdict(few, arm_of(Arm.LORA, right(80, 100)))
+
+    assert found.advice is Advice.PROMPT
+    assert found.sentence.endswith("and that is no more than the same arm moves from run to run: keep the prompt.")
+    assert verdict(few, arm_of(Arm.LORA, right(100, 100))).advice is Advice.TUNE
+
+
+def test_rows_are_counted_in_words_that_fit() -> None:
+    found = verdict(arm_of(Arm.ZERO_SHOT, right(50, 100)), arm_of(Arm.LORA, right(51, 100)))
+
+    assert found.notes[0].endswith("p = 1 after Holm; 1 row gained, 0 lost.")
 
 
 def test_a_score_of_parts_of_a_point_reads_as_one() -> None:
@@ -156,15 +206,29 @@ def test_without_a_prompt_nobody_knows_whether_more_was_needed() -> None:
     assert "but no prompt was measured beside it: measure zero-shot and few-shot" in found.sentence
 
 
+def long_prompts(count: int) -> tuple[ItemResult, ...]:
+    return tuple(item(at, score, prompt_tokens=900) for at, score in enumerate(right(count, 100)))
+
+
 def test_prompts_alone_are_compared_with_each_other() -> None:
     zero = arm_of(Arm.ZERO_SHOT, right(20, 100))
 
     better = verdict(zero, arm_of(Arm.FEW_SHOT, right(80, 100)))
-    same = verdict(zero, arm_of(Arm.FEW_SHOT, right(21, 100)))
+    good = arm_of(Arm.ZERO_SHOT, right(80, 100))
+    same = verdict(good, arm_of(Arm.FEW_SHOT, right(82, 100)).model_copy(update={"items": long_prompts(82)}))
+    poor = verdict(zero, arm_of(Arm.FEW_SHOT, right(21, 100)))
     assert better.sentence.endswith(
         "few-shot is right on 80 % (71–87), zero-shot on 20 % (13–29): the better prompt is few-shot."
     )
-    assert same.sentence.endswith("and no difference shows: take the shorter prompt.")
+    assert same.sentence == (
+        "On 100 held-out rows few-shot is right on 82 % (73–88), zero-shot on 80 % (71–87), and no difference shows "
+        "(p = 0.5): take the shortest prompt, zero-shot."
+    )
+    assert (poor.advice, poor.sentence) == (
+        Advice.NOTHING,
+        "On 100 held-out rows few-shot is right on 21 % (14–30), zero-shot on 20 % (13–29): no prompt measured here "
+        "helps enough.",
+    )
     assert verdict(zero).sentence.endswith("zero-shot is right on 20 % (13–29); nothing was measured beside it.")
 
 
@@ -188,9 +252,46 @@ def test_failed_and_cut_rows_are_told() -> None:
     found = verdict(answered_by(Arm.ZERO_SHOT, items))
 
     assert found.notes == (
-        "Zero-shot: 1 of 100 rows failed; they count as wrong.",
-        "Zero-shot: 1 of 100 answers were cut at the longest length allowed.",
+        "Zero-shot: 1 of 100 rows failed; it counts as wrong.",
+        "Zero-shot: 1 of 100 answers was cut at the longest length allowed.",
     )
+    more = (*(item(at, 0, error="too long") for at in range(2)), *(item(at, 0, cut=True) for at in (2, 3)))
+    assert verdict(answered_by(Arm.ZERO_SHOT, (*more, *zero.items[4:]))).notes == (
+        "Zero-shot: 2 of 100 rows failed; they count as wrong.",
+        "Zero-shot: 2 of 100 answers were cut at the longest length allowed.",
+    )
+
+
+def failed(arm: Arm, rows: int = 100) -> ArmReport:
+    return answered_by(arm, [item(at, 0, error="out of memory") for at in range(rows)])
+
+
+def test_an_arm_that_failed_on_every_row_neither_wins_nor_is_beaten() -> None:
+    zero, few = arm_of(Arm.ZERO_SHOT, right(60, 100)), arm_of(Arm.FEW_SHOT, right(90, 100))
+    lora = arm_of(Arm.LORA, right(90, 100))
+
+    found = verdict(zero, few, failed(Arm.LORA))
+    assert found.sentence.endswith(
+        "few-shot is right on 90 % (83–94), zero-shot on 60 % (50–69): the better prompt is few-shot."
+    )
+    assert found.notes[-2] == (
+        "LoRA failed on every row, so its figures say that it did not run, and not how good it is. The first reason: "
+        "out of memory"
+    )
+    alone = verdict(zero, few)
+    assert found.sentence == alone.sentence
+    assert found.notes[0] == alone.notes[0]
+    assert verdict(failed(Arm.ZERO_SHOT), lora).sentence.endswith(
+        "LoRA is right on 90 % (83–94), but no prompt ran through beside it: measure zero-shot and few-shot, or "
+        "nobody can tell whether more was needed."
+    )
+    assert verdict(zero, failed(Arm.LORA)).sentence.endswith("60 % (50–69); no other arm ran through.")
+
+
+def test_where_everything_failed_there_is_no_verdict() -> None:
+    found = verdict(failed(Arm.ZERO_SHOT), failed(Arm.LORA))
+
+    assert (found.advice, found.sentence) == (Advice.MEASURE_MORE, "Every row failed, so there is no verdict.")
 
 
 def test_a_loss_of_general_ability_is_told_first() -> None:
@@ -218,4 +319,14 @@ def test_a_loss_of_general_ability_is_told_first() -> None:
 def test_what_would_stay_hidden_is_told() -> None:
     found = verdict(arm_of(Arm.ZERO_SHOT, right(40, 100)), arm_of(Arm.LORA, [0] * 20 + [1] * 40 + [0] * 40))
 
-    assert found.notes[-1].startswith("These 100 rows show a difference of 17 points or more (4 times in 5)")
+    assert found.notes[-1] == (
+        "Between arms that differ on as many rows as these, 100 rows show a difference of 17 points or more (4 times "
+        "in 5); a smaller one would stay hidden."
+    )
+
+
+def test_what_would_stay_hidden_is_of_the_arms_whose_difference_does_not_show() -> None:
+    arms = [arm_of(Arm.ZERO_SHOT, right(0, 60)), arm_of(Arm.RAG, right(59, 60)), arm_of(Arm.LORA, right(2, 60))]
+
+    assert "60 rows show a difference of 10 points or more" in verdict(*arms).notes[-1]
+    assert "60 rows show a difference of 34 points or more" in verdict(*arms[:2]).notes[-1]

@@ -16,6 +16,7 @@ from playbook.contracts.report import ArmReport, Report
 from playbook.contracts.run_spec import Arm
 from playbook.scoring.preference import Preference, preference_of
 from playbook.scoring.preference import Rating as RowRating
+from playbook.scoring.rows import question_of
 from playbook.scoring.words import ARM_LABELS
 from playbook.web.accounts.models import User
 from playbook.web.common.models import record
@@ -100,7 +101,7 @@ def next_question(job: Job, pair: Pair, rater: User, rated: Collection[int]) -> 
     first, second = pair.first.items[place], pair.second.items[place]
     shown = (first.output, second.output)
     left, right = shown if _first_is_left(job, pair, rater, place) else shown[::-1]
-    return Question(first.index, first.prompt[-1].content, first.expected, left, right)
+    return Question(first.index, question_of((first, second)), first.expected, left, right)
 
 
 def rate(job: Job, pair: Pair, *, rater: User, report_sha256: str, row_index: int, choice: Choice) -> Rating:

@@ -12,7 +12,7 @@ from playbook.contracts.metrics import Metric
 from playbook.contracts.report import Report, RetentionSummary
 from playbook.contracts.run_spec import Arm
 from playbook.scoring import verdict
-from playbook.scoring.figures import number, p_text, percent, points, points_between
+from playbook.scoring.figures import counted, number, p_text, percent, points, points_between
 from playbook.scoring.labels import Confusion, FieldLine, LabelLine, confusion_of, fields_of
 from playbook.scoring.preference import Preference
 from playbook.scoring.rows import changes_between, worst_rows
@@ -43,10 +43,11 @@ _ARM_OF = {
 
 @dataclass(frozen=True)
 class Sample:
-    """A few rows of one kind. `total`: how many there are."""
+    """A few rows of one kind. `total`: how many there are. `between`: the two arms that rows changed between."""
 
     kind: str
     title: str
+    between: str
     arm: Arm
     rows: tuple[RowView, ...]
     total: int
@@ -68,7 +69,8 @@ class Matrix:
 
 @dataclass(frozen=True)
 class BreakEven:
-    """`requests`: from which volume on the training is repaid by cheaper answers alone; None when they are not."""
+    """`requests`: from which volume on the training is repaid by cheaper answers alone; None when they are not.
+    `is_worse`: they are shown to be worse answers, too."""
 
     label: str
     baseline: str
@@ -76,6 +78,7 @@ class BreakEven:
     before: str
     after: str
     requests: float | None
+    is_worse: bool
     url: str
 
 
@@ -131,7 +134,7 @@ def page_of(job: Job, read: Read, user: User) -> ReportPage:
         samples=_samples(read, headline),
         matrices=_matrices(read, headline),
         fields=_fields(read, headline),
-        break_evens=tuple(_break_even(table, line) for line in table.lines if line.training_seconds is not None)
+        break_evens=tuple(_break_even(table, line) for line in table.answered if line.training_seconds is not None)
         if table.baseline
         else (),
         retention=_retention(report.retention) if report.retention else None,
@@ -156,7 +159,7 @@ def headline_of(read: Read) -> ArmLine | None:
     """Return the line that the verdict is about; where it speaks for a prompt, the best of the others."""
     table = read.table
     found = next((line for line in table.whole if line.arm is _ARM_OF.get(read.verdict.advice)), None)
-    others = [line for line in table.whole if line is not table.baseline]
+    others = [line for line in table.answered or table.whole if line is not table.baseline]
     return found or best_of([line for line in others if not line.arm.is_prompt_alone] or others)
 
 
@@ -169,9 +172,9 @@ def _samples(read: Read, headline: ArmLine | None) -> tuple[Sample, ...]:
     if len(shown) == 2 and shown[0] is shown[1]:
         shown.pop()
 
-    def sample(kind: str, title: str, indices: Sequence[int], total: int) -> Sample:
+    def sample(kind: str, title: str, indices: Sequence[int], total: int, between: str = "") -> Sample:
         rows = report_rows.views(shown, indices[:SAMPLES], limit=SAMPLE_CHARACTERS)
-        return Sample(kind, title, line.arm, rows, total)
+        return Sample(kind, title, between, line.arm, rows, total)
 
     samples = []
     if baseline is not None and line is not baseline:
@@ -180,7 +183,8 @@ def _samples(read: Read, headline: ArmLine | None) -> tuple[Sample, ...]:
             ("gained", "Wrong → right", changes.gained),
             ("lost", "Right → wrong", changes.lost),
         ):
-            samples.append(sample(kind, title, [pair.after.index for pair in pairs], len(pairs)))
+            indices = [pair.after.index for pair in pairs]
+            samples.append(sample(kind, title, indices, len(pairs), f"{baseline.label} → {line.label}"))
     worst = worst_rows(line.report, [arm for arm in read.report.arms if arm is not line.report], limit=SAMPLES)
     wrong = sum(not item.correct for item in line.report.items)
     samples.append(sample("worst", f"Worst rows of {line.label}", [item.index for item in worst], wrong))
@@ -246,6 +250,7 @@ def _break_even(table: Table, line: ArmLine) -> BreakEven:
         before=seconds_text(baseline.request_seconds),
         after=seconds_text(line.request_seconds),
         requests=line.break_even_requests,
+        is_worse=line.against is not None and line.against.is_worse,
         url=f"{reverse('wiki:calculator', args=['break-even'])}?{urlencode(inputs)}",
     )
 
@@ -269,12 +274,12 @@ def _preference(found: Preference, people: int) -> PreferenceView:
     baseline, arm = ARM_LABELS[found.baseline], ARM_LABELS[found.arm]
     decided = found.wins + found.losses
     if found.share is None:
-        said = f"{found.rows} rows rated, and nobody saw a difference"
+        said = f"{counted(found.rows, 'row')} rated, and nobody saw a difference"
     else:
+        share = f"{percent(found.share.value)} % ({percent(found.share.low)}–{percent(found.share.high)})"
         said = (
-            f"{arm} preferred to {baseline} in {percent(found.share.value)} % "
-            f"({percent(found.share.low)}–{percent(found.share.high)}) of {decided} choices on {found.rows} rows, "
-            f"p {p_text(found.p_value, sign=True)}"
+            f"{arm} preferred to {baseline} in {share} of {counted(decided, 'choice')} on "
+            f"{counted(found.rows, 'row')}, p {p_text(found.p_value, sign=True)}"
         )
     ties = f"; {found.ties} without a difference" if found.ties and found.share else ""
     return PreferenceView(f"{arm} over {baseline}", found, people, f"{said}{ties}.")

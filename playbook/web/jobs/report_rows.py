@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from playbook.contracts.report import ArmReport, ItemResult, Report
-from playbook.scoring.rows import changes_between, worst_rows
+from playbook.scoring.rows import changes_between, question_of, worst_rows
 from playbook.scoring.words import ARM_LABELS
 from playbook.web.jobs.report_table import seconds_text
 
@@ -68,7 +68,7 @@ def views(
         rows.append(
             RowView(
                 index=index,
-                prompt=Text.of(answers[0][1].prompt[-1].content if answers and answers[0][1].prompt else "", limit),
+                prompt=Text.of(question_of(item for _, item in answers), limit),
                 expected=Text.of(answers[0][1].expected if answers else "", limit),
                 answers=tuple(
                     AnswerView(

@@ -18,7 +18,8 @@ TESTS = {"mcnemar": "exact McNemar test", "permutation": "paired permutation tes
 
 @dataclass(frozen=True)
 class ArmRow:
-    """One line of the table. Empty text: the question does not arise for this arm."""
+    """One line of the table. Empty text: the question does not arise for this arm. `requests`, `training`: what 1,000
+    requests and the training cost; without a price, how long they keep the machine busy."""
 
     line: ArmLine
     is_baseline: bool
@@ -30,8 +31,8 @@ class ArmRow:
     p_note: str
     latency_p50: str
     latency_p95: str
-    cost: str
-    training_cost: str
+    requests: str
+    training: str
     secondary: tuple[str, ...]
 
     @property
@@ -65,7 +66,11 @@ def table_view(table: Table, *, criterion: Criterion | None = None) -> TableView
         table=table,
         metric=metric_title(table.metric),
         rows=tuple(_row(table, line) for line in table.lines),
-        plot=score_plot([(line.label, line.score) for line in table.lines], threshold=threshold),
+        plot=score_plot(
+            [(line.label, line.score) for line in table.lines],
+            threshold=threshold,
+            caption=f"{metric_title(table.metric)} on {table.split} rows, with the 95 % interval.",
+        ),
         secondary=tuple(metric_title(metric) for metric in secondary),
     )
 
@@ -85,8 +90,8 @@ def _row(table: Table, line: ArmLine) -> ArmRow:
         p_note=f"{TESTS.get(against.test, against.test)}, {p_text(against.p_value)} before Holm" if against else "",
         latency_p50=seconds_text(line.latency_p50),
         latency_p95=seconds_text(line.latency_p95),
-        cost=_cost(line.cost_per_1000),
-        training_cost=_cost(line.training_cost) if line.training_seconds is not None else "",
+        requests=_cost(line.cost_per_1000, 1000 * line.request_seconds),
+        training="" if line.training_seconds is None else _cost(line.training_cost, line.training_seconds),
         secondary=tuple(score_text(measured[metric]) if metric in measured else NOT_MEASURED for metric in names),
     )
 
@@ -103,8 +108,8 @@ def interval_text(score: Score) -> str:
     return f"{percent(score.low).removesuffix(' %')} – {percent(score.high)}"
 
 
-def _cost(amount: float | None) -> str:
-    return NOT_MEASURED if amount is None else number_text(amount)
+def _cost(amount: float | None, seconds: float) -> str:
+    return seconds_text(seconds) if amount is None else number_text(amount)
 
 
 def seconds_text(seconds: float | None) -> str:
@@ -126,7 +131,7 @@ def score_plot(
     scores: Sequence[tuple[str, Score]],
     *,
     threshold: float | None = None,
-    caption: str = "Share of test rows, with the 95 % interval.",
+    caption: str,
 ) -> IntervalPlot:
     """Return the plot of labelled scores by one metric: shares from 0 to 100 %, a perplexity from 1 on.
 

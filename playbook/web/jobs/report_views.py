@@ -58,7 +58,7 @@ def export_table(request: HttpRequest, pk: int, suffix: str) -> HttpResponse:
 @require_safe
 @says_what_is_damaged
 def rows(request: HttpRequest, pk: int) -> HttpResponse:
-    """The test rows with every arm's answer: all, or those of one kind, as `?arm=` answered them."""
+    """The measured rows with every arm's answer: all, or those of one kind, as `?arm=` answered them."""
     job, read = reported_job(request, pk)
     kind = request.GET.get("show", "all")
     kind = kind if kind in report_rows.KINDS else "all"
@@ -67,6 +67,7 @@ def rows(request: HttpRequest, pk: int) -> HttpResponse:
     page = Paginator(chosen, report_rows.PER_PAGE).get_page(request.GET.get("page"))
     context: dict[str, Any] = {
         "job": job,
+        "split": read.table.split,
         "page": page,
         "rows": report_rows.views(read.report.arms, list(page)),
         "wanted": kind,
@@ -88,7 +89,7 @@ def row(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     found = report_rows.views(read.report.arms, [index], limit=None)[0]
     if not found.answers:
         raise Http404(f"no arm answered row {index + 1}")
-    return render(request, "jobs/job_row.html", {"job": job, "row": found})
+    return render(request, "jobs/job_row.html", {"job": job, "split": read.table.split, "row": found})
 
 
 def _chosen(request: HttpRequest, read: Read) -> tuple[ArmReport | None, ArmReport | None]:

@@ -6,6 +6,7 @@ the people who rated its answers are named beside them. See `scoring.reuse` for 
 
 from dataclasses import dataclass
 
+from playbook.scoring.figures import points
 from playbook.scoring.reuse import Reuse
 from playbook.web.accounts.models import User
 from playbook.web.jobs.models import Job, Rating
@@ -28,9 +29,9 @@ class Looks:
         return {"fresh": "", "worn": "warn", "spent": "bad"}[self.reuse.level]
 
     @property
-    def points(self) -> float:
-        """The largest optimism to expect, in percentage points."""
-        return self.reuse.optimism * 100
+    def optimism(self) -> str:
+        """The largest to expect: `7.6 points`."""
+        return points(self.reuse.optimism)
 
 
 def looks_at(sha256: str, *, rows: int, user: User) -> Looks:

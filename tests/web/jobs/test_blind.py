@@ -246,6 +246,17 @@ def test_the_preference_joins_the_report_with_its_interval(client: Client, rated
     assert "2 people rated answers to these rows blind." in page
 
 
+def test_one_rating_is_told_in_the_singular(client: Client, rated: Job, alice: User) -> None:
+    rate(rated, alice, "equal")
+    client.force_login(alice)
+    page = client.get(f"/jobs/{rated.pk}/report/").content.decode()
+    assert "1 row rated, and nobody saw a difference." in page
+    rate(rated, alice, "left", place=1)
+    page = client.get(f"/jobs/{rated.pk}/report/").content.decode()
+    assert " of 1 choice on 2 rows, p = 1; 1 without a difference." in page
+    assert "By 1 person." in page
+
+
 @pytest.mark.parametrize("ratings", [1, 3])
 def test_the_page_asks_the_same_queries_however_many_are_rated(
     client: Client,

@@ -69,6 +69,18 @@ def test_arms_of_several_jobs_share_one_table_and_one_verdict(client: Client, us
     assert page.count("best prompt</span>") == 1
 
 
+def test_costs_of_jobs_with_other_prices_are_left_out_and_the_reason_is_said(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    arms = (measured_arm(Arm.ZERO_SHOT), measured_arm(Arm.LORA))
+    specs = [measured_spec(hour_rate=rate) for rate in (2.0, 3.0)]
+    jobs = [finished_with(claimed_job(use_case, alice, spec=spec), measured_report(spec, arms)) for spec in specs]
+    client.force_login(alice)
+    page = client.get("/jobs/compare/", {"jobs": [job.pk for job in jobs]}).content.decode()
+    assert "Time of the machine stands where costs would: an hour of it had another price in each job." in page
+    assert "PLAYBOOK_GPU_HOUR_RATE" not in page
+
+
 def test_jobs_without_a_report_say_so(client: Client, use_case: UseCase, alice: User) -> None:
     first, second = (make_job(use_case, alice) for _ in range(2))
     Job.objects.filter(pk=second.pk).update(test_set_sha256="0" * 64)

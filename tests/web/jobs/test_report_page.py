@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from playbook.contracts.dataset import Split
 from playbook.contracts.metrics import Metric
 from playbook.contracts.report import ArmReport
 from playbook.contracts.run_spec import Arm, EvaluationSettings
@@ -105,7 +106,7 @@ def test_the_metric_is_explained_and_labels_stand_in_a_matrix(reader: Client, fi
 
 def test_changed_and_worst_rows_are_shown_and_linked(reader: Client, five: Job) -> None:
     page = text_of(reader, five)
-    assert re.search(r'id="gained">Wrong → right <span[^>]*>16 rows', page)
+    assert re.search(r'id="gained">Wrong → right <span[^>]*>16 rows, Few-shot → LoRA<', page)
     assert re.search(r'id="lost">Right → wrong <span[^>]*>0 rows', page)
     assert re.search(r'id="worst">Worst rows of LoRA <span[^>]*>4 rows', page)
     assert f'href="/jobs/{five.pk}/rows/?show=gained&amp;arm=lora"' in page
@@ -135,7 +136,7 @@ def test_a_failed_row_is_shown_as_failed_and_counts_as_wrong(reader: Client, fiv
     page = text_of(reader, five, "rows/?show=failed&arm=rag")
     assert "It failed, and counts as wrong: the prompt is longer than the model&#x27;s context of 2,048 tokens" in page
     assert '<span class="badge plain bad">1 failed</span>' in text_of(reader, five)
-    assert "RAG: 1 of 60 rows failed; they count as wrong." in text_of(reader, five)
+    assert "RAG: 1 of 60 rows failed; it counts as wrong." in text_of(reader, five)
 
 
 def test_a_long_answer_is_cut_with_a_way_to_all_of_it_and_flagged(reader: Client, five: Job) -> None:
@@ -168,6 +169,58 @@ def test_break_even_leads_into_the_calculator_with_the_inputs_filled_in(reader: 
     assert (data["one_off"], data["price_per_hour"], data["tokens_per_second"]) == (0.05333, 2.0, 175.9)
 
 
+def test_without_a_price_the_table_says_how_long_the_machine_is_busy(
+    reader: Client, use_case: UseCase, alice: User
+) -> None:
+    arms = (measured_arm(Arm.FEW_SHOT), measured_arm(Arm.LORA))
+    page = text_of(reader, finished(use_case, alice, *arms, rows=60, hour_rate=0))
+    assert "Time of 1,000" in page
+    assert cells_of(page, "Few-shot")[-2:] == ["14 min 00 s", "none"]
+    assert cells_of(page, "LoRA")[-2:] == ["4 min 50 s", "1 min 36 s"]
+    assert "EUR" not in page
+
+
+def test_training_that_made_answers_worse_is_not_repaid_by_cheaper_ones(
+    reader: Client, use_case: UseCase, alice: User
+) -> None:
+    wrong = {index: {"output": "bug" if index % 4 == 0 else "account"} for index in range(60)}
+    job = finished(use_case, alice, measured_arm(Arm.FEW_SHOT), measured_arm(Arm.LORA, odd=wrong), rows=60)
+    page = text_of(reader, job)
+    assert "LoRA answers worse than Few-shot, so cheaper requests would not repay its training (1 min 36 s)" in page
+    assert "requests until LoRA" not in page
+
+
+def test_an_arm_that_failed_on_every_row_is_shown_and_not_compared(
+    reader: Client, use_case: UseCase, alice: User
+) -> None:
+    failed = {index: {"output": "", "error": "CUDA out of memory <here>"} for index in range(60)}
+    arms = (measured_arm(Arm.ZERO_SHOT), measured_arm(Arm.FEW_SHOT))
+    job = finished(use_case, alice, *arms, measured_arm(Arm.LORA, odd=failed), rows=60)
+    page = text_of(reader, job)
+    assert '<span class="badge plain bad">60 failed</span>' in page
+    assert cells_of(page, "LoRA")[:4] == ["0 %", "0 – 6 %", "–", "–"]
+    assert cells_of(page, "Zero-shot")[3] == "0.099"
+    assert "The first reason: CUDA out of memory &lt;here&gt;" in page
+    assert "requests until LoRA" not in page
+    assert 'id="gained">Wrong → right <span class="small muted num">10 rows, Few-shot → Zero-shot' in page
+    nothing = finished(use_case, alice, measured_arm(Arm.ZERO_SHOT, odd=failed), rows=60)
+    assert "Every row failed, so there is no verdict." in text_of(reader, nothing)
+    for name in PAGES:
+        assert reader.get(f"/jobs/{nothing.pk}/{name}").status_code == 200
+
+
+def test_rows_of_the_validation_split_are_called_so(reader: Client, use_case: UseCase, alice: User) -> None:
+    settings = SETTINGS.model_copy(update={"arms": (Arm.ZERO_SHOT,), "split": Split.VALIDATION})
+    job = finished(use_case, alice, measured_arm(Arm.ZERO_SHOT), rows=60, settings=settings)
+    page = text_of(reader, job)
+    assert "60 validation rows. p:" in page
+    assert "Label accuracy on validation rows, with the 95 % interval." in page
+    assert "Every answer on the validation set" in text_of(reader, job, "rows/")
+    assert "<h1>Validation row 3</h1>" in text_of(reader, job, "rows/2/")
+    for name in ("report/", "report/print/", "rows/", "rows/2/"):
+        assert "test row" not in text_of(reader, job, name).lower()
+
+
 def test_retention_is_shown_before_and_after_with_its_interval_and_its_warning(reader: Client, five: Job) -> None:
     page = text_of(reader, five)
     assert "50 % → 33 % (−17 points, 95 % interval −30 to −2)" in page
@@ -188,7 +241,8 @@ def test_an_old_report_without_latency_price_and_retention_says_not_measured(
 ) -> None:
     job = succeeded_job(use_case, alice)
     page = text_of(reader, job)
-    assert cells_of(page, "Zero-shot")[5:] == ["not measured", "not measured", "not measured", "none"]
+    assert cells_of(page, "Zero-shot")[5:] == ["not measured", "not measured", "50.0 s", "none"]
+    assert "Time of the machine stands where costs would: an hour of it had no price" in page
     assert "PLAYBOOK_GPU_HOUR_RATE" in page
     assert "Indicative only" in page
     for name in PAGES:
@@ -225,12 +279,15 @@ def test_a_cancelled_job_keeps_its_partial_report_clearly_marked(
     assert "Partial report" in page
     assert "cancelled on the way" in page
     assert "LoRA was cancelled after 20 rows." in page
+    assert "Not measured: the job was cancelled before." in page
     assert cells_of(page, "LoRA")[2:4] == ["–", "–"]
     assert "Partial report" in text_of(reader, job, "")
     assert "Partial report" in text_of(reader, job, "report/print/")
     rows = text_of(reader, job, "rows/?page=6")
     assert "Zero-shot" in rows
     assert "<dt>LoRA<br>" not in rows
+    lines = list(csv.DictReader(io.StringIO(reader.get(f"/jobs/{job.pk}/report.rows.csv").content.decode())))
+    assert [(line["zero_shot_right"], line["lora_right"]) for line in lines[19:21]] == [("yes", "yes"), ("no", "")]
 
 
 @pytest.mark.parametrize("name", PAGES)

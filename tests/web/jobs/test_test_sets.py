@@ -1,6 +1,7 @@
 """The counter of looks at a locked test set: what counts, who is named, and where it is shown."""
 
 import importlib
+from dataclasses import replace
 
 import pytest
 from django.apps import apps
@@ -10,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from playbook.contracts.dataset import Split
 from playbook.contracts.run_spec import Arm
+from playbook.scoring.reuse import Reuse
 from playbook.web.accounts.models import User
 from playbook.web.datasets.actions import Card, create_dataset
 from playbook.web.datasets.models import Dataset
@@ -79,6 +81,14 @@ def test_the_report_warns_as_the_looks_grow(
     assert said in page
     assert "https://doi.org/10.1126/science.aaa9375" in page
     assert f"Job {jobs[-1].pk}: LoRA on tickets" in page
+
+
+def test_the_optimism_of_many_looks_is_told_in_points(use_case: UseCase, alice: User) -> None:
+    succeeded_job(use_case, alice)
+    sha256 = Job.objects.get().test_set_sha256
+    found = looks_at(sha256, rows=40, user=alice)
+    worn = replace(found, reuse=Reuse(looks=5, rows=8_000))
+    assert (found.optimism, worn.optimism) == ("0 points", "1 point")
 
 
 @pytest.fixture
