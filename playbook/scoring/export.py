@@ -72,22 +72,22 @@ def rows_csv(arms: Sequence[ArmReport]) -> str:
         expected = next(iter(given.values())).expected
         record: dict[str, Cell] = {"row": index + 1, "question": question_of(given.values()), "expected": expected}
         for name in answers:
-            item = given.get(name)
-            record |= {f"{name}_{what}": cell for what, cell in _cells_of(item).items()}
+            cells = _cells_of(given[name]) if name in given else dict.fromkeys(_cells_of(next(iter(given.values()))))
+            record |= {f"{name}_{what}": cell for what, cell in cells.items()}
         records.append(record)
     return _csv(records)
 
 
-def _cells_of(item: ItemResult | None) -> dict[str, Cell]:
+def _cells_of(item: ItemResult) -> dict[str, Cell]:
     return {
-        "answer": item and item.output,
-        "score": item and item.score,
-        "right": item and _yes(item.correct),
-        "failed": item and item.error,
-        "cut": item and _yes(item.cut),
-        "prompt_tokens": item and item.prompt_tokens,
-        "output_tokens": item and item.output_tokens,
-        "latency_seconds": item and item.latency_seconds,
+        "answer": item.output,
+        "score": item.score,
+        "right": _yes(item.correct),
+        "failed": item.error,
+        "cut": _yes(item.cut),
+        "prompt_tokens": item.prompt_tokens,
+        "output_tokens": item.output_tokens,
+        "latency_seconds": item.latency_seconds,
     }
 
 

@@ -7,7 +7,12 @@ def score_text(score: Score) -> str:
     """Return a score with its interval: `93 % (89–96)`, or `3.1 (2.8–3.4)` for perplexity."""
     if not score.metric.is_share:
         return f"{number(score.value)} ({number(score.low)}–{number(score.high)})"
-    return f"{percent(score.value)} % ({percent(score.low)}–{percent(score.high)})"
+    return share_text(score.value, score.low, score.high)
+
+
+def share_text(value: float, low: float, high: float) -> str:
+    """Return a share with its interval: `93 % (89–96)`."""
+    return f"{percent(value)} % ({percent(low)}–{percent(high)})"
 
 
 def percent(share: float) -> str:

@@ -194,7 +194,11 @@ def _prompts_alone(table: Table, noun: str, notes: tuple[str, ...]) -> Verdict:
     alike = [line for line in others if line.against is not None and not line.against.is_shown]
     shortest = min((baseline, *alike), key=lambda line: line.prompt_tokens)
     shows = f"no difference shows (p {_p(other)})"
-    return Verdict(Advice.PROMPT, f"{figures}, and {shows}: take the shortest prompt, {_name(shortest)}.", notes)
+    if shortest is baseline or shortest.against is None:
+        return Verdict(Advice.PROMPT, f"{figures}, and {shows}: take {_name(baseline)}, the shortest prompt.", notes)
+    worst = points(max(0.0, -shortest.against.difference.low))
+    shorter = f"{_name(shortest)} is the shorter prompt, and loses {worst} at most"
+    return Verdict(Advice.PROMPT, f"{figures}, and {shows}: {shorter}.", notes)
 
 
 def _notes(table: Table, report: Report | None) -> list[str]:

@@ -222,8 +222,10 @@ def test_prompts_alone_are_compared_with_each_other() -> None:
     )
     assert same.sentence == (
         "On 100 held-out rows few-shot is right on 82 % (73–88), zero-shot on 80 % (71–87), and no difference shows "
-        "(p = 0.5): take the shortest prompt, zero-shot."
+        "(p = 0.5): zero-shot is the shorter prompt, and loses 7 points at most."
     )
+    short = verdict(arm_of(Arm.ZERO_SHOT, right(82, 100)), arm_of(Arm.FEW_SHOT, right(80, 100)))
+    assert short.sentence.endswith("and no difference shows (p = 0.5): take zero-shot, the shortest prompt.")
     assert (poor.advice, poor.sentence) == (
         Advice.NOTHING,
         "On 100 held-out rows few-shot is right on 21 % (14–30), zero-shot on 20 % (13–29): no prompt measured here "

@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from playbook.scoring.figures import share_text
+
 LINE_HEIGHT = 300
 TOP, BOTTOM = 14, 34
 
@@ -230,7 +232,7 @@ def interval_plot(
     placed = tuple(
         IntervalRow(
             label=label,
-            text=text[index] if text else f"{value * 100:.0f} % ({low * 100:.0f}–{high * 100:.0f})",
+            text=text[index] if text else share_text(value, low, high),
             number=index % 6 + 1,
             x=place(value),
             x_low=place(low),

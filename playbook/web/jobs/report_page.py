@@ -12,7 +12,7 @@ from playbook.contracts.metrics import Metric
 from playbook.contracts.report import Report, RetentionSummary
 from playbook.contracts.run_spec import Arm
 from playbook.scoring import verdict
-from playbook.scoring.figures import counted, number, p_text, percent, points, points_between
+from playbook.scoring.figures import counted, number, p_text, percent, points, points_between, share_text
 from playbook.scoring.labels import Confusion, FieldLine, LabelLine, confusion_of, fields_of
 from playbook.scoring.preference import Preference
 from playbook.scoring.rows import changes_between, worst_rows
@@ -276,7 +276,7 @@ def _preference(found: Preference, people: int) -> PreferenceView:
     if found.share is None:
         said = f"{counted(found.rows, 'row')} rated, and nobody saw a difference"
     else:
-        share = f"{percent(found.share.value)} % ({percent(found.share.low)}–{percent(found.share.high)})"
+        share = share_text(found.share.value, found.share.low, found.share.high)
         said = (
             f"{arm} preferred to {baseline} in {share} of {counted(decided, 'choice')} on "
             f"{counted(found.rows, 'row')}, p {p_text(found.p_value, sign=True)}"

@@ -78,8 +78,8 @@ def reports_of(jobs: Collection[Job]) -> tuple[dict[int, Report], list[str]]:
     return {pk: read.report for pk, read in found.items()}, problems
 
 
-def _load(sha256: str) -> Read:
-    """Read and check the bytes each time, so that an altered file is noticed; parse them once."""
+def bytes_of(sha256: str) -> bytes:
+    """Return the bytes of a report file whose digest was recorded. Raises ReportDamaged."""
     try:
         content = blobs.path_of(sha256).read_bytes()
     except FileNotFoundError:
@@ -90,6 +90,12 @@ def _load(sha256: str) -> Read:
         check_digest(content, sha256=sha256)
     except ReportAltered as altered:
         raise ReportDamaged(str(altered)) from None
+    return content
+
+
+def _load(sha256: str) -> Read:
+    """Read and check the bytes each time, so that an altered file is noticed; parse them once."""
+    content = bytes_of(sha256)
     return _parsed.get(sha256, lambda: Read(sha256, _sound(content), len(content)))
 
 

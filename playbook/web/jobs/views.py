@@ -20,13 +20,14 @@ from playbook.web.common.permissions import Conflict
 from playbook.web.common.requests import HtmxRequest, wants_fragment
 from playbook.web.datasets.models import Dataset
 from playbook.web.decisions.models import Decision, Status
-from playbook.web.jobs import actions, compare, live, predictions, preflight, queries
+from playbook.web.jobs import actions, compare, live, predictions, preflight, queries, reports, uploads
 from playbook.web.jobs.budget import Budget, budget_of
 from playbook.web.jobs.compare import is_number
 from playbook.web.jobs.estimate import Estimate, estimate
 from playbook.web.jobs.forms import SETTINGS, LaunchForm
 from playbook.web.jobs.models import EventChunk, Job, Worker
 from playbook.web.jobs.policy import rules_for
+from playbook.web.jobs.report_access import says_what_is_damaged
 from playbook.web.jobs.setting_fields import typed_value
 from playbook.web.jobs.test_sets import Looks, looks_at
 from playbook.web.usecases.models import UseCase
@@ -167,10 +168,14 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-def artifact(request: HttpRequest, pk: int, name: str) -> FileResponse:
-    """Download one artifact of the job: the adapter, the report."""
+@says_what_is_damaged
+def artifact(request: HttpRequest, pk: int, name: str) -> HttpResponse | FileResponse:
+    """Download one artifact of the job: the adapter, or the report unless it was altered."""
     job = visible_job(request, pk)
     stored = get_object_or_404(queries.downloads(job), name=name)
+    headers = {"Content-Disposition": f'attachment; filename="job-{job.pk}-{name}"'}
+    if name == uploads.REPORT:
+        return HttpResponse(reports.bytes_of(stored.sha256), content_type="application/json", headers=headers)
     try:
         file = blobs.open_blob(stored.sha256)
     except FileNotFoundError:

@@ -290,7 +290,7 @@ def test_a_cancelled_job_keeps_its_partial_report_clearly_marked(
     assert [(line["zero_shot_right"], line["lora_right"]) for line in lines[19:21]] == [("yes", "yes"), ("no", "")]
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, "files/report.json"])
 def test_a_report_altered_on_disk_is_not_shown_and_the_digests_are_named(reader: Client, five: Job, name: str) -> None:
     sha256 = five.artifacts.get(name="report.json").sha256
     blobs.path_of(sha256).write_text("{}")
