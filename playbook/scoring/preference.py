@@ -21,7 +21,7 @@ class Rating:
 class Preference:
     """`share`: of the ratings with a preference, those for `arm`, with a 95 % interval; None without any.
 
-    `p_value`: that neither is preferred.
+    `p_value`: how often chance alone brings so uneven a choice where neither is preferred.
     """
 
     baseline: Arm

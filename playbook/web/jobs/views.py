@@ -168,19 +168,23 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-@says_what_is_damaged
 def artifact(request: HttpRequest, pk: int, name: str) -> HttpResponse | FileResponse:
     """Download one artifact of the job: the adapter, or the report unless it was altered."""
     job = visible_job(request, pk)
     stored = get_object_or_404(queries.downloads(job), name=name)
-    headers = {"Content-Disposition": f'attachment; filename="job-{job.pk}-{name}"'}
     if name == uploads.REPORT:
-        return HttpResponse(reports.bytes_of(stored.sha256), content_type="application/json", headers=headers)
+        return _report_file(request, job, stored.sha256)
     try:
         file = blobs.open_blob(stored.sha256)
     except FileNotFoundError:
         raise Http404(f"{name} is gone from the data folder") from None
     return FileResponse(file, as_attachment=True, filename=f"job-{job.pk}-{name}")
+
+
+@says_what_is_damaged
+def _report_file(request: HttpRequest, job: Job, sha256: str) -> HttpResponse:
+    headers = {"Content-Disposition": f'attachment; filename="job-{job.pk}-{uploads.REPORT}"'}
+    return HttpResponse(reports.bytes_of(sha256), content_type="application/json", headers=headers)
 
 
 @require_safe

@@ -166,7 +166,7 @@ def test_forecasts_stand_against_what_came(
     assert [(row.label, row.text) for row in found.said.rows] == [("60–80 % (2)", "50 % (9–91)")]
     assert found.values is not None
     assert [(row.label, row.text) for row in found.values.rows] == [
-        ("D-3 (85 %)", "82 % (68–91)"),
+        ("D-3 (85 %)", "83 % (68–91)"),
         ("D-2 (85 %)", "50 % (35–65)"),
         ("D-1 (85 %)", "95 % (83–99)"),
     ]
