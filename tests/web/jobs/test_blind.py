@@ -291,7 +291,7 @@ def visit(rated: Job) -> Iterator[Visit]:
 
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
-def test_keys_rate_one_row_after_the_other(visit: Visit, rated: Job) -> None:
+def test_keys_rate_one_row_after_the_other_and_the_report_prints_on_white(visit: Visit, rated: Job) -> None:
     page = visit.log_in("alice")
     page.goto(address(rated))
     expect(page.locator("#blind")).to_be_focused()
@@ -301,3 +301,10 @@ def test_keys_rate_one_row_after_the_other(visit: Visit, rated: Job) -> None:
     page.get_by_label("Compare").focus()
     page.keyboard.press("1")
     expect(page.get_by_text("3 rated", exact=True)).to_be_visible()
+    page.goto(f"/jobs/{rated.pk}/report/print/")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.emulate_media(media="print")
+    ink, paper = page.locator(".card").first.evaluate(
+        "card => [getComputedStyle(card).color, getComputedStyle(card).backgroundColor]"
+    )
+    assert (ink, paper) == ("rgb(0, 0, 0)", "rgb(255, 255, 255)")
