@@ -20,7 +20,8 @@ class Guard:
     """Refuses `event` on the rows of `model` where `when` holds (SQL over OLD and NEW; empty: always).
 
     `{differs}` in `when` compares two values that may be null. A refused statement raises IntegrityError with
-    `message`. A guard of DELETE also refuses TRUNCATE.
+    `message`. A guard of DELETE also refuses TRUNCATE, and on SQLite an INSERT OR REPLACE over a row that is there:
+    that deletes it without firing a trigger of DELETE.
     """
 
     name: str
@@ -35,17 +36,19 @@ class Guard:
 
     def names(self, vendor: str) -> tuple[str, ...]:
         """Return the names of its triggers."""
-        return (self.name, f"{self.name}_truncate") if self._truncates(vendor) else (self.name,)
+        if self.event != "DELETE" or self.when:
+            return (self.name,)
+        return self.name, f"{self.name}_replace" if vendor == "sqlite" else f"{self.name}_truncate"
 
     def create(self, vendor: str) -> Iterator[str]:
         """Yield the statements that put it up."""
         row = "OLD" if self.event == "DELETE" else "NEW"
         if vendor == "sqlite":
             condition = f"WHEN {self.when.format(differs='IS NOT')} " if self.when else ""
-            yield (
-                f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} FOR EACH ROW {condition}"
-                f"BEGIN SELECT RAISE(ABORT, '{self.message}'); END"
-            )
+            refuse = f"BEGIN SELECT RAISE(ABORT, '{self.message}'); END"
+            yield f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} FOR EACH ROW {condition}{refuse}"
+            for name in self.names(vendor)[1:]:
+                yield f"CREATE TRIGGER {name} BEFORE INSERT ON {self.table} FOR EACH ROW WHEN {self._is_taken} {refuse}"
             return
         refuse = f"RAISE EXCEPTION '{self.message}' USING ERRCODE = 'integrity_constraint_violation';"
         condition = self.when.format(differs="IS DISTINCT FROM") or "TRUE"
@@ -57,14 +60,10 @@ class Guard:
             f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} "
             f"FOR EACH ROW EXECUTE FUNCTION {self.name}()"
         )
-        if self._truncates(vendor):
+        for name in self.names(vendor)[1:]:
+            yield f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {refuse} END $$"
             yield (
-                f"CREATE OR REPLACE FUNCTION {self.name}_truncate() RETURNS trigger LANGUAGE plpgsql AS $$ "
-                f"BEGIN {refuse} END $$"
-            )
-            yield (
-                f"CREATE TRIGGER {self.name}_truncate BEFORE TRUNCATE ON {self.table} "
-                f"FOR EACH STATEMENT EXECUTE FUNCTION {self.name}_truncate()"
+                f"CREATE TRIGGER {name} BEFORE TRUNCATE ON {self.table} FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
             )
 
     def drop(self, vendor: str) -> Iterator[str]:
@@ -73,8 +72,15 @@ class Guard:
         for name in self.names(vendor):
             yield f"DROP TRIGGER IF EXISTS {name}{where}"
 
-    def _truncates(self, vendor: str) -> bool:
-        return vendor == "postgresql" and self.event == "DELETE" and not self.when
+    @property
+    def _is_taken(self) -> str:
+        """SQL that says whether a row has a value of NEW which no second row may have."""
+        meta = apps.get_model(self.model)._meta
+        unique = [(found.column,) for found in meta.concrete_fields if found.unique]
+        for fields in (one.fields for one in meta.total_unique_constraints):
+            unique.append(tuple(meta.get_field(name).column for name in fields))
+        same = " OR ".join(" AND ".join(f"{column} = NEW.{column}" for column in columns) for columns in unique)
+        return f"EXISTS (SELECT 1 FROM {self.table} WHERE {same})"  # noqa: S608 - names of our own models
 
 
 def append_only(model: str, name: str, what: str) -> tuple[Guard, Guard]:
@@ -100,7 +106,8 @@ _guards: list[Guard] = [
         "common.AuditHead",
         "UPDATE",
         "the head of the audit log moves one entry at a time",
-        when="NEW.number <> OLD.number + 1",
+        when="NEW.number <> OLD.number + 1 OR NOT EXISTS "
+        "(SELECT 1 FROM common_auditentry WHERE number = NEW.number AND hash = NEW.hash)",
     ),
     Guard("audit_head_no_delete", "common.AuditHead", "DELETE", "the head of the audit log is never deleted"),
 ]
@@ -141,7 +148,7 @@ def missing(connection: BaseDatabaseWrapper) -> list[str]:
     query = (
         "SELECT name FROM sqlite_master WHERE type = 'trigger'"
         if connection.vendor == "sqlite"
-        else "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
+        else "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')"
     )
     with connection.cursor() as cursor:
         cursor.execute(query)

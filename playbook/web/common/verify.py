@@ -52,7 +52,7 @@ def _every_problem(connection: BaseDatabaseWrapper, into: Verification) -> Itera
     chain = _Chain(into.anchor)
     for row in _rows(connection):
         if not chain.takes(row):
-            yield from chain.read(*row)
+            yield from chain.read(row)
     yield from chain.end()
     into.entries, into.head = chain.read_rows, f"{chain.last_number}:{chain.last_hash}"
     for check in _checks:
@@ -89,52 +89,21 @@ class _Chain:
 
         What nearly every row is: a generator for each would cost as much as its hash.
         """
-        _, number, at, actor_id, action, subject, subject_id, detail, previous_hash, stored = row
+        number, previous_hash, stored = row[1], row[-2], row[-1]
         if number != self.last_number + 1 or previous_hash != self.last_hash:
             return False
-        computed = entry_hash(
-            number=number,
-            at=_moment(at),
-            actor_id=actor_id,
-            action=action,
-            subject=subject,
-            subject_id=subject_id,
-            detail=detail,
-            previous_hash=previous_hash,
-        )
-        if computed != stored or (self.anchor and self.anchor[0] == number):
+        if _computed(row) != stored or (self.anchor and self.anchor[0] == number):
             return False
         self.read_rows += 1
         self.last_number, self.last_hash = number, stored
         return True
 
-    def read(
-        self,
-        pk: int,
-        number: int,
-        at: str,
-        actor_id: int | None,
-        action: str,
-        subject: str,
-        subject_id: int,
-        detail: str,
-        previous_hash: str,
-        stored: str,
-    ) -> Iterator[str]:
+    def read(self, row: _Row) -> Iterator[str]:
+        pk, number, _, _, action, subject, subject_id, _, previous_hash, stored = row
         self.read_rows += 1
-        computed = entry_hash(
-            number=number,
-            at=_moment(at),
-            actor_id=actor_id,
-            action=action,
-            subject=subject,
-            subject_id=subject_id,
-            detail=detail,
-            previous_hash=previous_hash,
-        )
         expected = self.last_number + 1
         named = f"Entry {number} (id {pk}, “{action}” {subject} {subject_id})"
-        if computed != stored:
+        if _computed(row) != stored:
             yield f"{named} was altered: its content does not give its hash."
             number = expected  # what was altered may be the number itself
         elif number < expected:
@@ -169,6 +138,24 @@ class _Chain:
                 left = [part for part in ((first, number - 1), (number + 1, last)) if part[0] <= part[1]]
                 self.gaps[place : place + 1] = left
                 return
+
+
+def _computed(row: _Row) -> str:
+    """Return the hash that a row's content gives; "" when a column holds bytes, which SQLite lets in."""
+    _, number, at, actor_id, action, subject, subject_id, detail, previous_hash, _ = row
+    try:
+        return entry_hash(
+            number=number,
+            at=_moment(at),
+            actor_id=actor_id,
+            action=action,
+            subject=subject,
+            subject_id=subject_id,
+            detail=detail,
+            previous_hash=previous_hash,
+        )
+    except TypeError:
+        return ""
 
 
 def _moment(at: str) -> str:

@@ -63,12 +63,14 @@ def _signatures() -> QuerySet[Signature]:
 def signatures_are_as_signed() -> Iterator[str]:
     """Yield every signature that is not what its audit entry says, and every entry whose signature is gone."""
     entries = AuditEntry.objects.filter(action="signed", subject="decisions.decision").order_by("id")
-    said = {
-        detail["signature"]: detail["signature_sha256"]
-        for detail in entries.values_list("detail", flat=True).iterator(chunk_size=CHUNK)
-        if "signature_sha256" in detail  # earlier entries name no signature
-    }
-    first = min(said, default=None)
+    said: dict[int, str] = {}
+    unnamed = 0  # entries of earlier versions name no signature, an altered one may name nothing
+    for detail in entries.values_list("detail", flat=True).iterator(chunk_size=CHUNK):
+        if {"signature", "signature_sha256"} <= set(detail):
+            said[detail["signature"]] = detail["signature_sha256"]
+        else:
+            unnamed += 1
+    first = min(said, default=None) if unnamed else 0
     document: dict[str, Any] | None = None
     digest, holds = "", False
     for signature in _signatures().iterator(chunk_size=CHUNK):

@@ -92,10 +92,33 @@ def test_entries_form_a_chain_and_the_head_is_its_end(log: list[AuditEntry]) -> 
         "DELETE FROM common_auditentry",
         "DELETE FROM common_audithead",
         "UPDATE common_audithead SET number = 3",
+        "UPDATE common_audithead SET number = number + 1, hash = 'of no entry'",
+        "INSERT INTO common_audithead (id, number, hash) VALUES (1, 0, '') ON CONFLICT (id) DO UPDATE SET number = 0",
+        "INSERT INTO common_auditentry (id, number, at, action, subject, subject_id, detail, previous_hash, hash) "
+        "SELECT id - 3, 6, at, 'x', subject, subject_id, detail, hash, hash FROM common_auditentry WHERE number = 5 "
+        "ON CONFLICT (id) DO UPDATE SET action = 'x'",
     ],
 )
 def test_the_database_refuses_to_change_the_log(log: list[AuditEntry], statement: str) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
+        sql(statement)
+    assert problems() == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        # As the next entry, which is in order, in the place of an earlier one.
+        "INSERT OR REPLACE INTO common_auditentry "
+        "(id, number, at, action, subject, subject_id, detail, previous_hash, hash) "
+        "SELECT id - 3, 6, at, 'x', subject, subject_id, detail, hash, hash FROM common_auditentry WHERE number = 5",
+        "REPLACE INTO common_audithead (id, number, hash) VALUES (1, 2, '')",
+        "UPDATE OR REPLACE common_auditentry SET id = 1 WHERE number = 2",
+    ],
+)
+def test_the_database_refuses_to_replace_what_is_in_the_log(log: list[AuditEntry], statement: str) -> None:
+    """SQLite alone has such statements, and fires no trigger of DELETE for them; PostgreSQL does not know the words."""
+    with pytest.raises(DatabaseError), transaction.atomic():
         sql(statement)
     assert problems() == []
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import pytest
 import rfc8785
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -234,6 +234,48 @@ def test_a_signature_that_was_removed_or_made_up_is_named(proposal: Decision, bo
     guards.set_up(connection)
     (found,) = verified()
     assert found.endswith("is gone, though an audit entry says that it was given.")
+
+
+def test_a_signature_that_nobody_gave_is_named_be_it_the_first(proposal: Decision, bob: User) -> None:
+    sign_off = SignOff(fresh(proposal))
+    Signature.objects.create(
+        decision=proposal,
+        user=bob,
+        printed_name=str(bob),
+        role=Role.ML_LEAD,
+        verdict=Verdict.APPROVE,
+        meaning="I approve.",
+        covered=sign_off.document,
+        digest=sign_off.digest,
+    )
+    (found,) = verified()
+    assert found.endswith("has no audit entry: it was not made by signing.")
+
+
+def test_an_altered_entry_of_the_log_closes_no_page_and_hides_no_other_fault(
+    client: Client, proposal: Decision, bob: User
+) -> None:
+    sign(proposal, bob, Role.ML_LEAD)
+    entry = AuditEntry.objects.get(action="signed")
+    guards.lift(connection)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE common_auditentry SET detail = '{no JSON' WHERE id = %s", [entry.pk])
+    guards.set_up(connection)
+    (found,) = verified()
+    assert found.startswith(f"Entry {entry.number} (id {entry.pk}, “signed” decisions.decision {proposal.pk}) was alte")
+    client.force_login(bob)
+    page = client.get("/decisions/1/")
+    assert page.status_code == 200
+    assert "this entry of the audit log was altered" in page.content.decode()
+
+
+@pytest.mark.parametrize("table", ["decisions_signature", "decisions_decision"])
+def test_the_database_refuses_to_replace_a_row(proposal: Decision, bob: User, table: str) -> None:
+    """SQLite deletes the row there without a trigger of DELETE; PostgreSQL does not know the statement."""
+    sign(proposal, bob, Role.ML_LEAD)
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")  # noqa: S608
+    assert Signature.objects.count() == 1
 
 
 def test_the_audit_entry_holds_the_hash_of_the_signature(proposal: Decision, bob: User) -> None:
