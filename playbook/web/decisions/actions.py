@@ -142,15 +142,15 @@ def take_measurements(decision: Decision, *, actor: User) -> list[str]:
 
 def _save_edit(held: Decision, before: Document, names: tuple[str, ...], actor: User) -> None:
     """Save the fields if what a signature covers has changed; a proposal is then the actor's."""
-    changes = changes_between(before, covered_document(held))
-    if not changes:
+    after = covered_document(held)
+    if after == before:
         return
     held.edition += 1
     if held.status == Status.PROPOSED:
         _require_forecast(held)
         held.proposed_by, held.proposed_at = actor, timezone.now()
     held.save(update_fields=[*names, "edition", "proposed_by", "proposed_at"])
-    record("edited", held, actor=actor, changes=changes_as_json(changes))
+    record("edited", held, actor=actor, changes=changes_as_json(changes_between(before, after)))
     if held.status == Status.PROPOSED:
         mail.ask_for_signatures(held)
 

@@ -61,7 +61,7 @@ def covered_document(decision: Decision) -> Document:
             **{name: getattr(decision, name) for name in _PLAIN_FIELDS},
             "use_case": decision.use_case.slug,
             "review_on": decision.review_on.isoformat() if decision.review_on else "",
-            **{name: value for name in _FIELDS_WHEN_SET if (value := getattr(decision, name))},
+            **{name: value for name in _FIELDS_WHEN_SET if (value := getattr(decision, name)) not in (None, "", [])},
             **({"owner": decision.owner.username} if decision.owner else {}),
         },
         "criterion": criterion
@@ -140,10 +140,12 @@ def _flat(document: Document) -> dict[str, str]:
 
 def _text(name: str, value: Any) -> str:
     if name == "options":
-        shown = ((o["title"], o["pros"], o["cons"], o.get("arm")) for o in value)
-        return "; ".join(" / ".join(filter(None, parts)) for parts in shown)
+        return "; ".join(map(_option, value))
     if name == "measured":
-        return "; ".join(f"{row.arm_name} in job {row.job}: {row.text}" for row in map(Measured.of, value))
+        rows = map(Measured.of, value)
+        return "; ".join(
+            f"{row.arm_name} in job {row.job}: {row.text}, report {row.report_sha256[:12]}" for row in rows
+        )
     if name in ("threshold", "probability") or (name == "value" and isinstance(value, str)):
         return two_places(Decimal(value))
     if isinstance(value, dict):
@@ -153,6 +155,13 @@ def _text(name: str, value: Any) -> str:
             said += f", measured by job {measured['job']}, report {measured['report_sha256'][:12]}"
         return f"{said}, evidence {', '.join(digest[:12] for digest in evidence)}" if evidence else said
     return str(value)
+
+
+def _option(option: Document) -> str:
+    """`Tune (good: it learns; bad: it costs; measured by lora)`."""
+    parts = (("good: ", option["pros"]), ("bad: ", option["cons"]), ("measured by ", option.get("arm")))
+    said = "; ".join(f"{words}{text}" for words, text in parts if text)
+    return f"{option['title']} ({said})" if said else str(option["title"])
 
 
 def _label(path: str) -> str:

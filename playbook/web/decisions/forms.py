@@ -187,13 +187,19 @@ class DecisionEdit:
 
     def content(self) -> Content:
         """Return what was written. Call it on valid forms."""
-        text = {name: value for name, value in self.text.cleaned_data.items() if not name.startswith("seen_")}
+        text = {name: _lines(value) for name, value in self.text.cleaned_data.items() if not name.startswith("seen_")}
         options = [
-            {name: value for name, value in option.items() if value or name != "arm"}
+            {name: _lines(value) for name, value in option.items() if value or name != "arm"}
             for option in self.options.cleaned_data
             if option.get("title")
         ]
-        return Content(**text, **self.criterion.cleaned_data, options=options)
+        promise = {name: _lines(value) for name, value in self.criterion.cleaned_data.items()}
+        return Content(**text, **promise, options=options)
+
+
+def _lines(value: Any) -> Any:
+    """Return a text with the line ends that it had before a browser sent it: else to save a form is to change it."""
+    return value.replace("\r\n", "\n") if isinstance(value, str) else value
 
 
 class SignForm(forms.Form):

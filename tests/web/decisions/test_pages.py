@@ -192,6 +192,20 @@ def test_edit_changes_content_and_options(client: Client, draft: Decision, bob: 
     assert decision.options[-1] == {"title": "Buy a service", "pros": "", "cons": ""}
 
 
+def test_a_form_that_a_browser_sends_back_as_it_was_changes_nothing(
+    client: Client, proposal: Decision, bob: User
+) -> None:
+    client.force_login(bob)
+    form = {
+        name: value.replace("\n", "\r\n") if isinstance(value, str) else value
+        for name, value in edit_form(client, proposal).items()
+    }
+    assert "\r\n" in form["context"]
+    assert client.post("/decisions/1/edit/", form).status_code == 302
+    decision = fresh(proposal)
+    assert (decision.edition, decision.context, decision.proposed_by) == (1, proposal.context, proposal.proposed_by)
+
+
 def test_edit_with_half_a_criterion_is_422(client: Client, draft: Decision, alice: User) -> None:
     client.force_login(alice)
     response = client.post("/decisions/1/edit/", edit_form(client, draft, criterion_arm=""))

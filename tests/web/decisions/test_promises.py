@@ -13,9 +13,10 @@ from playbook.contracts.dataset import Split
 from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
 from playbook.web.common import blobs
+from playbook.web.common.models import AuditEntry
 from playbook.web.common.permissions import Conflict
 from playbook.web.decisions import actions
-from playbook.web.decisions.covered import covered_document
+from playbook.web.decisions.covered import changes_between, covered_document
 from playbook.web.decisions.history import void_signatures
 from playbook.web.decisions.models import Decision, Signature, Status
 from playbook.web.decisions.signing import SignOff
@@ -68,6 +69,7 @@ CHANGES: list[dict[str, Any]] = [
     {"forecast_probability": Decimal("0.7"), "forecast_value": Decimal("0.85")},
     {"kill_criterion": "No better than few-shot after two runs."},
     {"budget_gpu_minutes": 90},
+    {"budget_gpu_minutes": 0},
     {"owner": None},
     {"measured": [MEASURED]},
 ]
@@ -85,6 +87,32 @@ def test_every_part_of_the_promise_is_covered_and_voids_when_changed(
     (void,) = void_signatures(SignOff(fresh(proposal)), [])
     assert {part.label for part in void.changes} <= LABELS
     assert len(void.changes) == len(change)
+
+
+def test_a_budget_of_nothing_is_kept_and_is_another_than_none(draft: Decision, alice: User) -> None:
+    nothing = edit(draft, alice, budget_gpu_minutes=0)
+    assert nothing.budget_gpu_minutes == 0
+    assert edit(nothing, alice, budget_gpu_minutes=None).budget_gpu_minutes is None
+
+
+def test_an_argument_that_becomes_its_opposite_is_a_change(draft: Decision, alice: User) -> None:
+    said = "It learns the format."
+    good = edit(draft, alice, options=[{"title": "Tune", "pros": said, "cons": ""}])
+    bad = edit(good, alice, options=[{"title": "Tune", "pros": "", "cons": said}])
+    assert bad.options == [{"title": "Tune", "pros": "", "cons": said}]
+    entry = AuditEntry.objects.filter(action="edited").latest("pk")
+    assert entry.detail["changes"] == [
+        {"label": "considered options", "before": f"Tune (good: {said})", "after": f"Tune (bad: {said})"}
+    ]
+
+
+def test_another_report_with_the_same_figures_is_a_change(draft: Decision) -> None:
+    before, after = (
+        {"decision": {"measured": [{**MEASURED, "report_sha256": digest * 64}]}, "criterion": None} for digest in "ab"
+    )
+    (change,) = changes_between(before, after)
+    assert change.label == "measured results"
+    assert change.before != change.after
 
 
 def test_a_due_date_is_no_part_of_what_is_signed(proposal: Decision, alice: User, bob: User) -> None:
