@@ -21,7 +21,7 @@ from playbook.web.assessments.queries import evaluation_of
 from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict
 from playbook.web.decisions import mail
-from playbook.web.decisions.covered import Document, changes_as_json, changes_between, covered_document
+from playbook.web.decisions.covered import Document, changes_as_json, changes_between, covered_document, digest_of
 from playbook.web.decisions.measured import measured_in
 from playbook.web.decisions.models import TRANSITIONS, Decision, Status
 from playbook.web.decisions.signing import SignOff, for_signing
@@ -148,9 +148,11 @@ def _save_edit(held: Decision, before: Document, names: tuple[str, ...], actor: 
     held.edition += 1
     if held.status == Status.PROPOSED:
         _require_forecast(held)
+        held.written_by = sorted({*SignOff(held).writers, held.proposed_by_id, actor.pk})
         held.proposed_by, held.proposed_at = actor, timezone.now()
-    held.save(update_fields=[*names, "edition", "proposed_by", "proposed_at"])
-    record("edited", held, actor=actor, changes=changes_as_json(changes_between(before, after)))
+    held.save(update_fields=[*names, "edition", "proposed_by", "proposed_at", "written_by"])
+    changes = changes_as_json(changes_between(before, after))
+    record("edited", held, actor=actor, changes=changes, digest=digest_of(covered_document(held)))
     if held.status == Status.PROPOSED:
         mail.ask_for_signatures(held)
 
@@ -168,6 +170,7 @@ def propose(decision: Decision, *, actor: User) -> Decision:
         Status.PROPOSED,
         proposed_by=actor,
         proposed_at=timezone.now(),
+        written_by=[actor.pk],
         decided_at=None,
         edition=held.edition + 1,
     )
@@ -215,7 +218,9 @@ def reopen(decision: Decision, *, reason: str, actor: User) -> Decision:
 @transaction.atomic
 def supersede(decision: Decision, *, by: Decision, actor: User) -> Decision:
     """Mark an accepted decision as replaced by another accepted one of the same use case."""
-    held = lock_decision(decision)
+    # As they are stored now, in one order: else two decisions could replace each other at the same moment.
+    locked = {each.pk: lock_decision(each) for each in sorted((decision, by), key=lambda each: each.pk)}
+    held, by = locked[decision.pk], locked[by.pk]
     if by.pk == held.pk or by.use_case_id != held.use_case_id or by.status != Status.ACCEPTED:
         raise Conflict(f"D-{by.number} cannot supersede D-{held.number}; choose another accepted one of its use case.")
     _move(held, Status.SUPERSEDED, superseded_by=by)

@@ -130,6 +130,9 @@ class Decision(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     proposed_at = models.DateTimeField(null=True)
+    #: Keys of those who proposed it or changed it as a proposal: whoever edits becomes the proposer, and lets nobody
+    #: off who was it before.
+    written_by = models.JSONField(default=list)
     decided_at = models.DateTimeField(null=True)
 
     objects = DecisionQuerySet.as_manager()

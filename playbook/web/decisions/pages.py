@@ -111,8 +111,8 @@ def _why_not(sign_off: SignOff, user: User) -> str:
         return "You have signed this version."
     if stand_in := next((row for row in sign_off.current if row.on_behalf_of_id == user.pk), None):
         return f"{stand_in.printed_name} has signed this version for you."
-    if user.pk in sign_off.changers:
-        return "You changed an answer after it was proposed, so others sign it."
+    if user.pk in sign_off.writers:
+        return "You proposed it or changed it since, so others sign it."
     if sign_off.capacities(user):
         return "The signatures of your role are complete."
     return "You hold none of the roles that sign this decision."

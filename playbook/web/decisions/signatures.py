@@ -107,11 +107,11 @@ def _refuse(sign_off: SignOff, user: User, capacity: Capacity, seen_digest: str)
         raise Conflict(f"{principal} proposed this decision, so nobody signs it for them.")
     if sign_off.digest != seen_digest:
         raise StaleDigest("The decision changed after you opened this page, so your signature was not recorded.")
-    if {user.pk, principal.pk} & sign_off.changers:
-        who = "You" if user.pk in sign_off.changers else str(principal)
+    if {user.pk, principal.pk} & sign_off.writers:
+        who = "You" if user.pk in sign_off.writers else str(principal)
         raise Conflict(
-            f"{who} changed an answer after this was proposed, and nobody signs what they wrote. Ask a colleague in "
-            "that role, or have somebody else withdraw and propose it again."
+            f"{who} proposed this or changed it since, and nobody signs what they wrote. Ask a colleague in that role, "
+            "or have somebody else withdraw and propose it again."
         )
     for row in sign_off.current:
         if user.pk in (row.user_id, row.on_behalf_of_id) or principal.pk in (row.user_id, row.on_behalf_of_id):

@@ -111,13 +111,14 @@ class SignOff:
         return all(seat.missing == 0 for seat in self.seats)
 
     @cached_property
-    def changers(self) -> frozenset[int]:
-        """Keys of those who changed what is signed after it was proposed: by an answer, since an edit makes its author
-        the proposer. They wrote part of it, so they do not approve it; somebody else may propose it anew."""
+    def writers(self) -> frozenset[int]:
+        """Keys of those who proposed what is signed, or changed it after that: by an edit or by an answer. They wrote
+        part of it, so they do not approve it; somebody else may withdraw it and propose it anew."""
         since = self.decision.proposed_at
         if self.decision.status != Status.PROPOSED or since is None:
             return frozenset()
-        return frozenset(row.author_id for row in self.decision.assessment.answers.all() if row.answered_at > since)
+        answered = {row.author_id for row in self.decision.assessment.answers.all() if row.answered_at > since}
+        return frozenset(answered | set(self.decision.written_by))
 
     def capacities(self, user: User) -> list[Capacity]:
         """Return in what capacities the user may sign here, asked or not: their own roles, then those delegated."""
@@ -144,9 +145,9 @@ class SignOff:
         ]
 
     def barred(self, user_id: int) -> bool:
-        """True for the proposer, for who changed an answer since, and for who has signed or was signed for."""
+        """True for the proposer, for who changed it since, and for who has signed or was signed for."""
         signed = any(user_id in (row.user_id, row.on_behalf_of_id) for row in self.current)
-        return signed or user_id == self.decision.proposed_by_id or user_id in self.changers
+        return signed or user_id == self.decision.proposed_by_id or user_id in self.writers
 
     def membership_key(self, user: User, role: Role) -> int | None:
         """Return the key of the membership by which somebody holds a role; None when they do not."""

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -39,11 +40,25 @@ def add_member(use_case: UseCase, *, user: User, role: Role, actor: User) -> Mem
 
 @transaction.atomic
 def remove_member(membership: Membership, *, actor: User) -> None:
-    """Take a role away. Raises Conflict for the last owner: somebody must be able to add people."""
+    """Take a role away, and end what was delegated by it: a role that is given back is a new one. Who leaves the team
+    altogether signs for nobody any more. Raises Conflict for the last owner: somebody must be able to add people."""
     owners = Membership.objects.filter(use_case=membership.use_case, role=Role.OWNER)
     if membership.role == Role.OWNER and owners.count() == 1:
         raise Conflict(f"{membership.user} is the last owner of “{membership.use_case}”; add another owner first.")
-    record("removed member", membership.use_case, actor=actor, user=membership.user.username, role=membership.role)
+    open_ones = Delegation.objects.filter(use_case=membership.use_case, revoked_at=None)
+    ended = Q(delegator=membership.user, role=membership.role)
+    if not membership.use_case.memberships.filter(user=membership.user).exclude(pk=membership.pk).exists():
+        ended |= Q(delegate=membership.user)
+    said = [str(delegation) for delegation in open_ones.filter(ended).select_related("delegate", "delegator")]
+    open_ones.filter(ended).update(revoked_at=timezone.now())
+    record(
+        "removed member",
+        membership.use_case,
+        actor=actor,
+        user=membership.user.username,
+        role=membership.role,
+        **({"ended_delegations": said} if said else {}),
+    )
     membership.delete()
 
 

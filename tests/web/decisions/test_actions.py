@@ -189,6 +189,18 @@ def test_who_changes_a_proposal_does_not_sign_it(proposal: Decision, alice: User
     assert waiting_for(bob) == []
 
 
+def test_who_proposed_it_does_not_sign_it_after_somebody_elses_edit(
+    proposal: Decision, use_case: UseCase, alice: User, bob: User, charlie: User
+) -> None:
+    add_member(use_case, user=alice, role=Role.ML_LEAD, actor=alice)
+    answer(proposal, charlie, "maintain", "unknown")
+    edited = edit(proposal, bob, title="One comma, more")
+    for writer, role in ((alice, Role.ML_LEAD), (charlie, Role.PRODUCT_OWNER)):
+        with pytest.raises(Conflict, match="proposed this or changed it since, and nobody signs what they wrote"):
+            sign(edited, writer, role)
+        assert waiting_for(writer) == []
+
+
 def test_a_changed_answer_voids_too(proposal: Decision, bob: User, charlie: User) -> None:
     sign(proposal, bob, Role.ML_LEAD)
     answer(proposal, charlie, "maintain", "unknown")
@@ -274,6 +286,16 @@ def test_a_decision_is_superseded_by_an_accepted_one_of_its_use_case(
     assert (old.status, old.superseded_by) == (Status.SUPERSEDED, newer)
     with pytest.raises(Conflict, match="D-1 is superseded; it cannot become deprecated"):
         actions.deprecate(accepted, reason="x", actor=alice)
+
+
+def test_two_decisions_do_not_replace_each_other(
+    accepted: Decision, use_case: UseCase, alice: User, bob: User, charlie: User
+) -> None:
+    newer = decided.accepted(use_case, author=alice, ml_lead=bob, product_owner=charlie)
+    seen = Decision.objects.get(pk=accepted.pk)
+    actions.supersede(accepted, by=newer, actor=alice)
+    with pytest.raises(Conflict, match="D-1 cannot supersede D-2"):
+        actions.supersede(newer, by=seen, actor=bob)
 
 
 def test_a_decision_is_retired_with_a_reason(accepted: Decision, alice: User) -> None:

@@ -109,11 +109,11 @@ def test_who_changes_an_answer_after_the_proposal_does_not_sign(
     answer_question(
         proposal.assessment, question_id="maintain", value="unknown", comment="", seen_revision=1, author=bob
     )
-    with pytest.raises(Conflict, match="You changed an answer after this was proposed"):
+    with pytest.raises(Conflict, match="You proposed this or changed it since"):
         sign(proposal, bob, Role.ML_LEAD)
     assert waiting_for(bob) == []
     client.force_login(bob)
-    assert "You changed an answer after it was proposed" in client.get("/decisions/1/").content.decode()
+    assert "You proposed it or changed it since" in client.get("/decisions/1/").content.decode()
     answer_question(proposal.assessment, question_id="maintain", value="yes", comment="", seen_revision=2, author=bob)
     actions.withdraw(proposal, actor=alice)
     actions.propose(proposal, actor=alice)
@@ -181,6 +181,26 @@ def test_a_delegation_ends_with_its_day_when_taken_back_and_with_the_role(
         revoke_delegation(delegation, actor=bob)
     Delegation.objects.update(revoked_at=None)
     remove_member(use_case.memberships.get(user=bob), actor=alice)
+    with pytest.raises(RoleRequired):
+        sign_for(proposal, dana, Role.ML_LEAD, bob)
+
+
+def test_a_delegation_does_not_come_back_with_the_role(
+    proposal: Decision, delegation: Delegation, use_case: UseCase, alice: User, bob: User, dana: User
+) -> None:
+    remove_member(use_case.memberships.get(user=bob), actor=alice)
+    add_member(use_case, user=bob, role=Role.ML_LEAD, actor=alice)
+    with pytest.raises(RoleRequired):
+        sign_for(proposal, dana, Role.ML_LEAD, bob)
+    entry = AuditEntry.objects.get(action="removed member")
+    assert entry.detail["ended_delegations"] == [str(delegation)]
+
+
+def test_who_leaves_the_team_signs_for_nobody_when_they_come_back(
+    proposal: Decision, delegation: Delegation, use_case: UseCase, alice: User, bob: User, dana: User
+) -> None:
+    remove_member(use_case.memberships.get(user=dana), actor=alice)
+    add_member(use_case, user=dana, role=Role.VIEWER, actor=alice)
     with pytest.raises(RoleRequired):
         sign_for(proposal, dana, Role.ML_LEAD, bob)
 
