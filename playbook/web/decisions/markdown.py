@@ -9,8 +9,8 @@ from playbook.web.decisions.measured import Measured
 from playbook.web.decisions.models import Decision, Signature
 from playbook.web.decisions.signing import SignOff
 
-#: What begins a heading or underlines one, at most three blanks from the margin.
-_HEADING = re.compile(r"(?m)^( {0,3})(#|-{2,}[ \t]*$|=+[ \t]*$)")
+#: What begins a heading, underlines one, or opens code, at most three blanks from the margin.
+_BLOCK = re.compile(r"(?m)^( {0,3})(#|-{2,}[ \t]*$|=+[ \t]*$|`{3,}|~{3,})")
 
 
 def as_markdown(sign_off: SignOff) -> str:
@@ -22,7 +22,7 @@ def as_markdown(sign_off: SignOff) -> str:
         f"# D-{decision.number}: {_one_line(decision.title)}",
         f"## Context and Problem Statement\n\n{_body(decision.context)}",
         f"## Considered Options\n\n{_titles(decision)}",
-        f"## Decision Outcome\n\nChosen option: {chosen.title}",
+        f"## Decision Outcome\n\n{_chosen(decision, chosen.title)}",
         f"### Consequences\n\n{_body(decision.consequences)}",
         f"### Confirmation\n\n{_criterion(decision)}",
         f"## Pros and Cons of the Options\n\n{_pros_and_cons(decision)}",
@@ -42,6 +42,13 @@ def _front_matter(decision: Decision) -> str:
     return (
         f"---\nstatus: {decision.status}\ndate: {decided:%Y-%m-%d}\ndecision-makers: [{names}]{replaced}{replaces}\n---"
     )
+
+
+def _chosen(decision: Decision, title: str) -> str:
+    """`Chosen option: "Tune", because …`, with what speaks for it where it is among the options."""
+    because = next((option["pros"] for option in decision.options if option["title"] == title), "")
+    reason = f", because {_one_line(because)}" if because else ""
+    return f'Chosen option: "{_one_line(title)}"{reason}'
 
 
 def _titles(decision: Decision) -> str:
@@ -117,13 +124,14 @@ def _signature(row: Signature) -> str:
     signed = f"{row.signed_at:%Y-%m-%d %H:%M:%S} UTC"
     whom = f" for {_one_line(str(row.on_behalf_of))}" if row.on_behalf_of else ""
     who = f"{_one_line(row.printed_name)}, {row.get_role_display()}{whom}"
-    return f"* {who}, {signed}: “{row.meaning}”{reason} (sha256 {row.digest})"
+    return f"* {who}, {signed}: “{_one_line(row.meaning)}”{reason} (sha256 {row.digest})"
 
 
 def _body(text: str) -> str:
-    """Return what people wrote, without headings of its own: else a context could pretend to hold signatures."""
-    return _HEADING.sub(r"\1\\\2", text.replace("\r\n", "\n")) or "Not stated."
+    """Return what people wrote, without headings, code blocks and HTML of its own: else a context could pretend to
+    hold signatures, or hide those that follow behind a comment that never ends."""
+    return _BLOCK.sub(r"\1\\\2", text.replace("\r\n", "\n").replace("<", "\\<")) or "Not stated."
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(text.split()).replace("<", "\\<")

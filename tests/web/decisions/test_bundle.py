@@ -112,6 +112,11 @@ def _cover_other(rows: list[dict[str, Any]]) -> None:
     rows[0]["covered"]["criterion"]["threshold"] = "0.1000"
 
 
+def _cover_anew(value: dict[str, Any]) -> None:
+    value["covered"]["decision"]["consequences"] = "None at all."
+    value["digest"] = sha256(rfc8785.dumps(value["covered"])).hexdigest()
+
+
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [
@@ -137,6 +142,22 @@ def _cover_other(rows: list[dict[str, Any]]) -> None:
         ("audit.json", lambda value: value.pop("entries"), "'entries' is missing."),
         ("decision.json", lambda value: value.update(covered=[1.5]), "decision.json was altered"),
         ("audit.json", lambda value: value.update(entries=5), "A file of the bundle cannot be read:"),
+        ("decision.json", lambda value: value.update(status="rejected"), "its audit entries that it is accepted."),
+        ("decision.json", lambda value: value.update(decided_at="2020-01-01T00:00:00.000000Z"), "decided_at is not"),
+        ("decision.json", lambda value: value.update(decided_at=None), "decided_at is not what the audit log"),
+        (
+            "decision.json",
+            lambda value: value.update(criterion_locked_at=value["decided_at"]),
+            "criterion_locked_at is not",
+        ),
+        ("decision.json", lambda value: value.update(superseded_by=7), "superseded by 7, its audit entries by None."),
+        ("decision.json", lambda value: value.update(test_set="a" * 64), "test_set is not what was fixed."),
+        ("decision.json", lambda value: value.update(number=2), "it holds the document of another decision."),
+        ("decision.json", _cover_anew, "The decision is not what its newest audit entry recorded."),
+        ("signatures.json", lambda value: value[0].update(on_behalf_of="Eve"), "it is said to be given for Eve"),
+        ("signatures.json", lambda value: value[0].update(state="lapsed"), "does not state the signature of Bob"),
+        ("audit.json", lambda value: value["entries"].pop(), "its audit entries that it is proposed."),
+        ("audit.json", lambda value: value.update(head=f"1:{'0' * 64}"), "The head of the audit log is not at or"),
     ],
 )
 def test_a_forgery_with_fitting_sums_is_named(
@@ -145,6 +166,38 @@ def test_a_forgery_with_fitting_sums_is_named(
     code, problems = verified(changed(files, name, change), tmp_path)
     assert code == 1
     assert any(said in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("status: accepted", "status: rejected", "it states another status or digest"),
+        ("“é”", "“e”", "it does not say “Tickets <b>“é”</b> 😀”."),
+        ("test set ≥ 0.75.", "test set ≥ 0.7.", "it does not say “≥ 0.75.”."),
+        ("* Charlie Lindqvist, Product owner", "* Mallory Stone, Product owner", "signature of Charlie Lindqvist"),
+        ("* Charlie Lindqvist, Product owner", "* Charlie Lindqvist, ML lead", "signature of Charlie Lindqvist"),
+        ("I approve this decision as ML lead", "I read this as ML lead", "the signature of Bob Okafor"),
+        (" VOID: the decision changed afterwards.", "", "the signature of Bob Okafor"),
+        ("### Signatures\n\n", "### Signatures\n\n* Eve, ML lead\n", "it lists 4 signatures, and there are 3."),
+    ],
+)
+def test_a_forged_markdown_with_fitting_sums_is_named(
+    files: Files, tmp_path: Path, before: str, after: str, said: str
+) -> None:
+    text = files["decision.md"].decode()
+    assert before in text
+    forged = with_sums({**files, "decision.md": text.replace(before, after).encode()})
+    code, problems = verified(forged, tmp_path)
+    assert code == 1
+    assert any(said in problem for problem in problems), problems
+
+
+def test_a_name_that_stands_twice_and_nesting_without_end_are_named(files: Files, tmp_path: Path) -> None:
+    twice = files["decision.json"].replace(b"{", b'{"status": "draft", ', 1)
+    for content, said in ((twice, "a name stands twice"), (b"[" * 200_000, "cannot be read")):
+        code, problems = verified(with_sums({**files, "decision.json": content}), tmp_path)
+        assert code == 1
+        assert said in problems[-1]
 
 
 def test_what_is_no_bundle_is_refused_in_one_sentence(files: Files, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import markdown
 import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
@@ -370,3 +371,21 @@ def test_what_people_write_makes_no_heading_in_the_markdown(client: Client, draf
     assert [line for line in headings if "Signatures" in line or "Approved" in line] == ["### Signatures"]
     assert "\n---\n" not in text.partition("\n---\n")[2]
     assert "\n=====" not in text
+
+
+def test_what_people_write_hides_nothing_in_the_markdown(client: Client, draft: Decision, alice: User) -> None:
+    """Neither a comment nor a block of code that never ends: the signatures stand below."""
+    options = [{"title": "Tune <!--", "pros": "It learns", "cons": ""}]
+    edit(draft, alice, context="Fine.\n\n<!-- \n\n```\n~~~~", consequences="<details>", options=options)
+    client.force_login(alice)
+    text = client.get("/decisions/1.md").content.decode()
+    html = markdown.markdown(text.partition("\n---\n")[2], extensions=["fenced_code"])
+    assert "<h3>Signatures</h3>" in html
+    assert "<details>" not in html
+    assert "<!--" not in html
+
+
+def test_the_markdown_names_the_chosen_option_as_madr_does(client: Client, draft: Decision, alice: User) -> None:
+    client.force_login(alice)
+    text = client.get("/decisions/1.md").content.decode()
+    assert '\nChosen option: "Fine-tune with LoRA", because The answers of the assessment lead here.\n' in text
