@@ -21,7 +21,7 @@ from playbook.web.common import blobs
 from playbook.web.common.content import library
 from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict
-from playbook.web.jobs import uploads
+from playbook.web.jobs import policy, uploads
 from playbook.web.jobs.errors import Refused
 from playbook.web.jobs.models import Artifact, Attempt, Job, JobKind, Merge
 from playbook.web.jobs.playground import adapter_of
@@ -45,9 +45,10 @@ class Merged:
 def request_merge(source: Job, *, actor: User) -> Merge:
     """Queue a job that makes the merged model of `source`.
 
-    Raises Conflict when that run left no adapter, a merge of it waits or is there, or the model is over what the site
-    takes.
+    Raises Conflict when that run left no adapter, a merge of it waits or is there, the policy asks for a decision about
+    the base model, or the model is over what the site takes.
     """
+    policy.refuse_model(source.base_model, source=source)
     adapter, report = adapter_of(source), source.artifacts.filter(name=uploads.REPORT).last()
     if source.kind != JobKind.RUN or source.state != JobState.SUCCEEDED or adapter is None or report is None:
         raise Conflict(f"Job {source.pk} left no adapter to merge: only a run that succeeded with one can be merged.")

@@ -20,6 +20,7 @@ from playbook.web.accounts.models import User
 from playbook.web.common import blobs
 from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict
+from playbook.web.jobs import policy
 from playbook.web.jobs.models import (
     Artifact,
     Attempt,
@@ -67,8 +68,10 @@ def start_session(
 ) -> PlaygroundSession:
     """Queue a session with the base model, and the adapter of `tuned_job` beside it.
 
-    Raises Conflict when this person has one that has not ended, or the adapter is not on this site.
+    Raises Conflict when this person has one that has not ended, the policy asks for a decision about the base model, or
+    the adapter is not on this site.
     """
+    policy.refuse_model(base_model.id, source=tuned_job)
     adapter = None
     if tuned_job is not None:
         found = adapter_of(tuned_job)

@@ -3,8 +3,10 @@
 from playbook.contracts.run_spec import RunSpec
 from playbook.library.policy import JobFacts, Met, PolicyRule, rules_met
 from playbook.web.common.content import library
+from playbook.web.common.permissions import Conflict
 from playbook.web.datasets.models import SplitFile
 from playbook.web.jobs.estimate import estimate
+from playbook.web.jobs.models import Job
 
 #: Stands for all rules while nobody can read them: then no job starts on its own.
 _UNREADABLE = Met(
@@ -37,6 +39,21 @@ def rules_for(spec: RunSpec) -> tuple[Met, ...]:
         own_data=spec.trains and _own_data(spec),
     )
     return rules_met(policy, facts)
+
+
+def refuse_model(base_model: str, *, source: Job | None) -> None:
+    """Raise Conflict when a job that trains nothing, such as a session, may not hold a worker with this base model.
+
+    The rules about its size and list ask; of those about data and minutes a session meets none. What a decision allowed
+    `source`, the run whose model it is, that decision allows here.
+    """
+    if source is not None and source.decision_id is not None:
+        return
+    policy = library().policy
+    model = library().base_models.get(base_model)
+    facts = JobFacts(gpu_minutes=None, parameters=model.parameters if model else None, own_data=False)
+    if met := (_UNREADABLE,) if policy is None else rules_met(policy, facts):
+        raise Conflict(f"{sentence(met)} A run under it can be talked to and merged afterwards.")
 
 
 def sentence(met: tuple[Met, ...]) -> str:

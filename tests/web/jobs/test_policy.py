@@ -9,6 +9,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from playbook.contracts.dataset import Split
+from playbook.contracts.prompting import PromptSettings
+from playbook.contracts.run_spec import BaseModelRef
 from playbook.web.accounts.models import User
 from playbook.web.common.content import _cache
 from playbook.web.common.permissions import Conflict
@@ -16,11 +18,14 @@ from playbook.web.datasets.actions import Card, create_dataset, import_sample_da
 from playbook.web.datasets.models import Dataset
 from playbook.web.datasets.reading import read_three_files
 from playbook.web.jobs.actions import launch_job
-from playbook.web.jobs.models import Job
+from playbook.web.jobs.merging import request_merge
+from playbook.web.jobs.models import Job, PlaygroundSession
+from playbook.web.jobs.playground import start_session
 from playbook.web.jobs.policy import rules_for
 from playbook.web.usecases.models import UseCase
 from tests.web.datasets.conftest import CARD, jsonl
 from tests.web.decided import accepted
+from tests.web.jobs.ended import succeeded_job
 from tests.web.jobs.factories import make_spec
 
 LAUNCH = {"title": "Tickets, first try", "recipe": "support-tickets-lora"}
@@ -106,6 +111,32 @@ def test_a_model_that_is_not_listed_passes_unless_a_rule_says_otherwise(db: None
     rule(content, "unlisted_models: true")
     (met,) = rules_for(make_spec(base_model="unheard-of"))
     assert met.because == "its base model is not listed, so that its size is not known"
+
+
+def test_a_session_and_a_merge_are_held_to_the_rules_about_the_model(
+    content: Path, use_case: UseCase, alice: User, bob: User, charlie: User
+) -> None:
+    def talk(tuned_job: Job | None) -> PlaygroundSession:
+        return start_session(
+            use_case=use_case,
+            base_model=BaseModelRef(id="tiny"),
+            tuned_job=tuned_job,
+            prompt=PromptSettings(),
+            max_new_tokens=16,
+            started_by=alice,
+        )
+
+    free = succeeded_job(use_case, alice)
+    decision = accepted(use_case, author=alice, ml_lead=bob, product_owner=charlie)
+    allowed = succeeded_job(use_case, alice, decision=decision)
+    rule(content, "unlisted_models: true")
+    for tuned_job in (None, free):
+        with pytest.raises(Conflict, match=r"its base model is not listed, .* \(rule a-rule\)"):
+            talk(tuned_job)
+    with pytest.raises(Conflict, match=r"\(rule a-rule\)"):
+        request_merge(free, actor=alice)
+    assert talk(allowed).tuned_job == allowed
+    assert request_merge(allowed, actor=alice).source == allowed
 
 
 @pytest.mark.parametrize("text", ["rules: [{id: a}]", "rules:\n - !!python/object:os.system x", "a: &a [*a]", "]["])
