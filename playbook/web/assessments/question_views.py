@@ -26,6 +26,10 @@ from playbook.web.common.requests import HtmxRequest, wants_fragment
 from playbook.web.usecases.models import may_write
 from playbook.web.usecases.permissions import get_visible, require_role, signed_in
 
+ALTERED = (
+    "“{name}” was altered in the site's data folder: its bytes are not those with the SHA-256 {digest}… that the "
+    "answer names. It is not given out; restore it from a backup."
+)
 MEASURED_BY_NONE = "Choose a job of this use case whose report measured it."
 
 
@@ -112,14 +116,18 @@ def remark(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
 
 
 @require_safe
-def evidence_file(request: HtmxRequest, pk: int, sha256: str) -> FileResponse:
-    """A file of the assessment, always as a download: what people bring is never shown as a page of the site."""
+def evidence_file(request: HtmxRequest, pk: int, sha256: str) -> FileResponse | HttpResponse:
+    """A file of the assessment, always as a download: what people bring is never shown as a page of the site. One that
+    was altered on disk is not given out: it is not what answers and signatures name."""
     assessment = _assessment(request, pk)
     pieces = (piece for answer in assessment.answers.exclude(evidence=[]) for piece in answer.pieces)
     found = next((piece for piece in pieces if isinstance(piece, FileEvidence) and piece.sha256 == sha256), None)
     if found is None:
         raise Http404("no such file in this assessment")
     try:
+        if not blobs.is_intact(sha256):
+            messages.error(request, ALTERED.format(name=found.name, digest=sha256[:12]))
+            return redirect(assessment)
         content = blobs.open_blob(sha256)
     except FileNotFoundError:
         raise Http404("the file is gone from the site's data folder; restore it from a backup") from None

@@ -52,3 +52,9 @@ def store(chunks: Iterable[bytes]) -> Blob:
 def open_blob(sha256: str) -> BinaryIO:
     """Open a blob for reading. Raises FileNotFoundError when it is not there."""
     return path_of(sha256).open("rb")
+
+
+def is_intact(sha256: str) -> bool:
+    """Return whether the blob's bytes still have its digest. Raises FileNotFoundError when it is not there."""
+    with open_blob(sha256) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256

@@ -17,6 +17,7 @@ from playbook.web.assessments.evidence import LinkEvidence, digest_of
 from playbook.web.assessments.models import Answer, Assessment
 from playbook.web.assessments.queries import evaluation_of, rows_of
 from playbook.web.assessments.team_actions import assign_question
+from playbook.web.common.blobs import path_of
 from playbook.web.common.content import history, library
 from playbook.web.common.models import AuditEntry
 from playbook.web.usecases.actions import add_member, remove_member
@@ -209,6 +210,20 @@ def test_files_of_other_assessments_are_not_found(
     assert client.get(f"/decide/assessments/{kinds.pk}/files/{'0' * 64}/").status_code == 404
     client.force_login(mallory)
     assert client.get(path).status_code == 404
+
+
+def test_a_file_that_was_altered_on_disk_is_named_and_not_given_out(
+    client: Client, kinds: Assessment, alice: User
+) -> None:
+    client.force_login(alice)
+    say(kinds, alice, goal="x")
+    client.post(page_of(kinds, part="evidence/"), {"kind": "file", "file": SimpleUploadedFile("a.txt", b"12")})
+    digest = hashlib.sha256(b"12").hexdigest()
+    path_of(digest).write_bytes(b"13")
+    page = client.get(f"/decide/assessments/{kinds.pk}/files/{digest}/", follow=True)
+    assert "“a.txt” was altered in the site&#x27;s data folder" in page.content.decode()
+    path_of(digest).unlink()
+    assert client.get(f"/decide/assessments/{kinds.pk}/files/{digest}/").status_code == 404
 
 
 def test_a_question_is_asked_of_a_person_until_it_is_answered(
