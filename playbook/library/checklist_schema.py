@@ -5,8 +5,9 @@ Made from the model that reads the files, so the two cannot differ; what only a 
 
 from typing import Any
 
+from playbook.contracts.metrics import CRITERION_METRICS
 from playbook.contracts.roles import SIGNING_ROLES
-from playbook.library.definition import Checklist
+from playbook.library.definition import UNKNOWN, Checklist
 
 #: Where the schema lies, relative to the content folder; each checklist names it in its first line.
 SCHEMA_PATH = "checklist.schema.json"
@@ -22,7 +23,14 @@ def checklist_schema() -> dict[str, Any]:
         _when("choice", required=["choices"], only=["choices"]),
         _when("number", required=["unit"], only=["unit", "minimum", "maximum", "whole"]),
         _when("measured", required=["measured"], only=[]),
+        {
+            "if": {"properties": {"kind": {"enum": ["choice", "number", "text"]}}, "required": ["kind"]},
+            "then": {"properties": {"measured": {"type": "null"}}},
+        },
     ]
+    shares = {"enum": sorted(metric.value for metric in CRITERION_METRICS)}
+    definitions["Measured"]["properties"]["metric"] = definitions["Criterion"]["properties"]["metric"] = shares
+    definitions["Choice"]["properties"]["id"]["not"] = {"const": UNKNOWN}
     definitions["Question"]["properties"]["choices"]["minItems"] = 2
     definitions["Measured"]["oneOf"] = [{"required": ["at_least"]}, {"required": ["below"]}]
     definitions["Signing"]["properties"]["role"] = {"enum": sorted(role.value for role in SIGNING_ROLES)}

@@ -154,6 +154,24 @@ def test_each_path_evaluates_to_its_one_outcome(checklist: Checklist) -> None:
 
 
 @each_checklist
+def test_what_is_said_to_flip_the_advice_does_and_nothing_else_does(checklist: Checklist) -> None:
+    """Against every other answer to each question of each path."""
+    for path in decision_table(checklist):
+        answers = dict(path.answers)
+        changed = {
+            (name, other): evaluate(checklist, {**answers, name: other}).possible
+            for name, answer in answers.items()
+            for other in checklist.question(name).answers
+            if other != answer
+        }
+        now = checklist.outcome(path.outcome_id)
+
+        assert {(flip.question.id, flip.answer): flip.outcomes for flip in flips(checklist, answers)} == {
+            change: outcomes for change, outcomes in changed.items() if now not in outcomes
+        }
+
+
+@each_checklist
 def test_what_is_unknown_never_leads_to_a_go(checklist: Checklist) -> None:
     for path in decision_table(checklist):
         if UNKNOWN in dict(path.answers).values():

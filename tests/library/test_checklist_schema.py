@@ -53,6 +53,9 @@ def test_a_checklist_of_every_kind_fits() -> None:
         {"measured": {"arm": "lora", "metric": "exact_match", "at_least": 0.8, "below": 0.9}},
         {"measured": {"arm": "lora", "metric": "exact_match", "at_least": 80}},
         {"colour": "red"},
+        {"kind": "number", "unit": "rows", "measured": {"arm": "lora", "metric": "exact_match", "at_least": 0.8}},
+        {"measured": {"arm": "lora", "metric": "perplexity", "at_least": 0.8}},
+        {"kind": "choice", "choices": [{"id": "unknown", "label": "X"}, {"id": "y", "label": "Y"}]},
     ],
 )
 def test_what_the_model_refuses_the_schema_refuses_too(changes: dict[str, Any]) -> None:
