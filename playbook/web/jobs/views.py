@@ -99,7 +99,7 @@ def new(request: HtmxRequest) -> HttpResponse:
         "source": target.source,
         "estimate": (estimated := _estimate(form)),
         "budget": _budget(target, estimated),
-        "policy": _policy(form, target),
+        "policy": _policy(form),
         "online_workers": Worker.objects.online(),
     }
     template = "jobs/job_form.html"
@@ -117,6 +117,7 @@ def detail(request: HtmxRequest, pk: int) -> HttpResponse:
     if wants_fragment(request):
         return fragment(request, job, "jobs/_live.html", live.context)
     context = live.context(job, request) | live.log_context(job, request)
+    context["policy"] = rules_for(job.run_spec) if job.decision_id else ()
     return render(request, "jobs/job_detail.html", context)
 
 
@@ -293,11 +294,9 @@ def _budget(target: LaunchTarget, estimated: Estimate | None) -> Budget | None:
     return budget_of(target.decision, asked_seconds=estimated.seconds)
 
 
-def _policy(form: LaunchForm, target: LaunchTarget) -> tuple[Met, ...]:
-    """Return the rules by which this job needs a decision that it does not have; empty while the form is incomplete."""
-    if target.decision is not None or not form.is_valid():
-        return ()
-    return rules_for(form.cleaned_data["spec"])
+def _policy(form: LaunchForm) -> tuple[Met, ...]:
+    """Return the rules by which this job needs a decision; empty while the form is incomplete."""
+    return rules_for(form.cleaned_data["spec"]) if form.is_valid() else ()
 
 
 def _looks(request: HttpRequest, form: LaunchForm) -> Looks | None:

@@ -79,7 +79,12 @@ def test_an_accepted_decision_opens_the_way(
     page = client.get(f"/jobs/new/?decision={decision.number}").content.decode()
     assert "This job needs an accepted decision" not in page
     client.post(f"/jobs/new/?decision={decision.number}", {**LAUNCH, "dataset": own.pk})
-    assert Job.objects.get().decision == decision
+    job = Job.objects.get()
+    assert job.decision == decision
+    launched = client.get(job.get_absolute_url()).content.decode()
+    filled = client.get("/jobs/new/", {**LAUNCH, "dataset": own.pk, "decision": decision.number}).content.decode()
+    for page in (launched, filled):
+        assert 'because its dataset is not one of the samples (rule <span class="mono">own-data</span>): What a' in page
 
 
 def test_a_sample_needs_none(client: Client, use_case: UseCase, alice: User) -> None:
