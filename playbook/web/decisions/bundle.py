@@ -79,7 +79,7 @@ def _signatures(sign_off: SignOff) -> list[dict[str, Any]]:
 def _signature(row: Signature, state: str) -> dict[str, Any]:
     return {
         "statement": signature_document(row),
-        "on_behalf_of": str(row.on_behalf_of) if row.on_behalf_of else None,
+        "on_behalf_of": row.on_behalf_of.username if row.on_behalf_of else None,
         "state": state,
         "covered": row.covered,
     }

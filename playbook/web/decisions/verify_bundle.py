@@ -200,6 +200,7 @@ def check_signatures(
 ) -> Iterator[str]:
     details = [read_json(entry["detail"]) for entry in entries if entry["action"] == "signed"]
     recorded = {detail["signature"]: detail["signature_sha256"] for detail in details if "signature_sha256" in detail}
+    principals = {detail["signature"]: detail.get("on_behalf_of") for detail in details if "signature" in detail}
     for signature in signatures:
         statement, state = signature["statement"], signature["state"]
         named = f"The signature of {statement['printed_name']} ({statement['signed_at']})"
@@ -213,9 +214,8 @@ def check_signatures(
             yield f"{named} is said to be {state}, which its digest denies."
         if statement["decision"] != decision["number"]:
             yield f"{named} is under D-{statement['decision']}, another decision."
-        principal = signature["on_behalf_of"]
-        if (principal is None) != (statement["on_behalf_of"] is None) or (principal or "") not in statement["meaning"]:
-            yield f"{named} was altered: it is said to be given for {principal}, which its meaning does not say."
+        if signature["on_behalf_of"] != (principal := principals.get(statement["id"])):
+            yield f"{named} is said to be given for {signature['on_behalf_of']}, and its audit entry says {principal}."
     for missing in recorded:
         yield f"Signature {missing} was given, as the audit log says, and is missing."
 

@@ -154,9 +154,17 @@ def _cover_anew(value: dict[str, Any]) -> None:
         ("decision.json", lambda value: value.update(test_set="a" * 64), "test_set is not what was fixed."),
         ("decision.json", lambda value: value.update(number=2), "it holds the document of another decision."),
         ("decision.json", _cover_anew, "The decision is not what its newest audit entry recorded."),
-        ("signatures.json", lambda value: value[0].update(on_behalf_of="Eve"), "it is said to be given for Eve"),
+        (
+            "signatures.json",
+            lambda value: value[0].update(on_behalf_of="Eve"),
+            "is said to be given for Eve, and its audit entry says None.",
+        ),
         ("signatures.json", lambda value: value[0].update(state="lapsed"), "does not state the signature of Bob"),
-        ("audit.json", lambda value: value["entries"].pop(), "its audit entries that it is proposed."),
+        (
+            "audit.json",
+            lambda value: value.update(entries=value["entries"][:-2]),
+            "its audit entries that it is proposed.",
+        ),
         ("audit.json", lambda value: value.update(head=f"1:{'0' * 64}"), "The head of the audit log is not at or"),
     ],
 )

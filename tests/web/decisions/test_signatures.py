@@ -1,5 +1,7 @@
 """Signatures: in which role, for whom, by whom not; what a role taken away does; what the database refuses."""
 
+import io
+import zipfile
 from datetime import timedelta
 from hashlib import sha256
 
@@ -21,6 +23,7 @@ from playbook.web.decisions import actions
 from playbook.web.decisions.models import Decision, Signature, Status, Verdict
 from playbook.web.decisions.signatures import sign_decision
 from playbook.web.decisions.signing import Capacity, SignOff, waiting_for
+from playbook.web.decisions.verify_bundle import problems_of
 from playbook.web.decisions.vouched import signature_document
 from playbook.web.usecases.actions import add_member, delegate_role, remove_member, revoke_delegation
 from playbook.web.usecases.models import Delegation, UseCase
@@ -139,6 +142,9 @@ def test_a_delegate_signs_for_the_holder_and_the_signature_says_so(
     assert "<strong>Dana Ferreira</strong>, ML lead, for Bob Okafor" in page
     assert "* Dana Ferreira, ML lead for Bob Okafor, " in client.get("/decisions/1.md").content.decode()
     assert verified() == []
+    User.objects.filter(pk=bob.pk).update(name="Robert Okafor")  # the signature says what it said
+    with zipfile.ZipFile(io.BytesIO(client.get("/decisions/1.zip").content)) as bundle:
+        assert list(problems_of({name: bundle.read(name) for name in bundle.namelist()})) == []
 
 
 def test_holder_and_delegate_are_one_signature(
