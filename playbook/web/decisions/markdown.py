@@ -130,8 +130,8 @@ def _signature(row: Signature) -> str:
 def _body(text: str) -> str:
     """Return what people wrote, without headings, code blocks and HTML of its own: else a context could pretend to
     hold signatures, or hide those that follow behind a comment that never ends."""
-    return _BLOCK.sub(r"\1\\\2", text.replace("\r\n", "\n").replace("<", "\\<")) or "Not stated."
+    return _BLOCK.sub(r"\1\\\2", text.replace("\r\n", "\n").replace("<", "&lt;")) or "Not stated."
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split()).replace("<", "\\<")
+    return " ".join(text.split()).replace("<", "&lt;")

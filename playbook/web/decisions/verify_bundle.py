@@ -254,8 +254,8 @@ def check_markdown(text: str, decision: dict[str, Any], signatures: list[dict[st
 
 
 def _bare(text: str) -> str:
-    """Return a text without what Markdown adds or joins: blanks, line ends and backslashes."""
-    return "".join(text.replace("\\", "").split())
+    """Return a text without what Markdown adds or joins: blanks, line ends, backslashes, and &lt; for <."""
+    return "".join(text.replace("\\", "").replace("&lt;", "<").split())
 
 
 def main() -> int:

@@ -388,4 +388,5 @@ def test_what_people_write_hides_nothing_in_the_markdown(client: Client, draft: 
 def test_the_markdown_names_the_chosen_option_as_madr_does(client: Client, draft: Decision, alice: User) -> None:
     client.force_login(alice)
     text = client.get("/decisions/1.md").content.decode()
-    assert '\nChosen option: "Fine-tune with LoRA", because The answers of the assessment lead here.\n' in text
+    option, because = "Fine-tune, and measure it against the prompt", "The answers of the assessment lead here."
+    assert f'\nChosen option: "{option}", because {because}\n' in text
