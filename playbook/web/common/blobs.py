@@ -56,5 +56,5 @@ def open_blob(sha256: str) -> BinaryIO:
 
 def is_intact(sha256: str) -> bool:
     """Return whether the blob's bytes still have its digest. Raises FileNotFoundError when it is not there."""
-    with open_blob(sha256) as file:
+    with path_of(sha256).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == sha256

@@ -182,7 +182,7 @@ def _check_moments(decision: dict[str, Any], own: list[tuple[dict[str, Any], dic
         ("decided_at", decided[0] if decided else None),
         ("criterion_locked_at", fixed[0][0] if fixed else None),
     ):
-        if not _same_moment(decision[name], entry and entry["at"]):
+        if not _same_moment(decision[name], entry["at"] if entry else None):
             yield f"decision.json was altered: {name} is not what the audit log recorded."
     promised = (decision["covered"]["criterion"] or {}).get("test_set", "")
     if decision["test_set"] != (fixed[0][1]["test_set"] if fixed else promised):

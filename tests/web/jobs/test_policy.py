@@ -82,7 +82,9 @@ def test_an_accepted_decision_opens_the_way(
     job = Job.objects.get()
     assert job.decision == decision
     launched = client.get(job.get_absolute_url()).content.decode()
-    filled = client.get("/jobs/new/", {**LAUNCH, "dataset": own.pk, "decision": decision.number}).content.decode()
+    filled = client.get(
+        "/jobs/new/", {**LAUNCH, "dataset": str(own.pk), "decision": str(decision.number)}
+    ).content.decode()
     for page in (launched, filled):
         assert 'because its dataset is not one of the samples (rule <span class="mono">own-data</span>): What a' in page
 
