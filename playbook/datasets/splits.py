@@ -1,6 +1,5 @@
 """Rows → train, validation, test. What belongs together stays together; equal rows and seed give equal splits."""
 
-import random
 from array import array
 
 import numpy as np
@@ -20,9 +19,12 @@ LEFT_OUT = 255
 def deal(prompts: Hashes, groups: Hashes, plan: SplitPlan) -> Assignment | Problem:
     """Return the split of each row, or why there cannot be three.
 
-    Rows with the same prompt land in one split, and so do rows of one group (0: in none). Units of such rows are
-    shuffled and fill test, then validation, up to their shares; the rest is train. When no unit fits (few large
-    groups), an empty split takes the smallest unit of train.
+    Rows with the same prompt land in one split, and so do rows of one group (0: in none). Units of such rows fill test,
+    then validation, up to their shares, in an order by hash; the rest is train. When no unit fits (few large groups),
+    an empty split takes the smallest unit of train.
+
+    The order is by what the rows say, not by where they stand: when rows are added, removed or moved about, the others
+    stay in their split, but for the few that the new shares let over the border.
     """
     clusters = Clusters(len(prompts))
     clusters.join_equal(prompts)
@@ -30,10 +32,13 @@ def deal(prompts: Hashes, groups: Hashes, plan: SplitPlan) -> Assignment | Probl
     clusters.join_equal(groups[grouped], grouped)
     roots = clusters.roots
     sizes = np.bincount(roots, minlength=len(roots))
-    units = array("I", np.flatnonzero(sizes).astype(np.uint32).tobytes())  # a list of a million takes 40 MB
-    if len(units) < len(SPLITS):
-        return _too_few(len(units), grouped=bool(len(grouped)))
-    random.Random(plan.seed).shuffle(units)  # noqa: S311 - reproducible by design, not a secret
+    named = np.flatnonzero(sizes)
+    if len(named) < len(SPLITS):
+        return _too_few(len(named), grouped=bool(len(grouped)))
+    keys = np.full(len(roots), np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(keys, roots, np.where(groups, groups, prompts))
+    order = np.argsort(_mixed(keys[named], plan.seed), kind="stable")
+    units = array("I", named[order].astype(np.uint32).tobytes())  # a list of a million takes 40 MB
     wanted = {
         Split.TEST: max(1, round(len(prompts) * plan.test_share)),
         Split.VALIDATION: max(1, round(len(prompts) * plan.validation_share)),
@@ -53,6 +58,14 @@ def deal(prompts: Hashes, groups: Hashes, plan: SplitPlan) -> Assignment | Probl
     for number, split in enumerate(SPLITS):
         of_unit[dealt[split]] = number
     return of_unit[roots]
+
+
+def _mixed(keys: Hashes, seed: int) -> Hashes:
+    """Return 64 bits that look drawn by lot for each key and seed (the finalizer of SplitMix64, Steele et al. 2014)."""
+    mixed = keys + np.uint64((0x9E3779B97F4A7C15 * (seed + 1)) % 2**64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))
 
 
 def _fill(split: Split, dealt: "dict[Split, array[int]]", sizes: NDArray[np.int64], wanted: dict[Split, int]) -> None:

@@ -23,6 +23,23 @@ def test_the_same_seed_gives_the_same_splits(importing: Importing) -> None:
     assert importing(("rows.jsonl", content), plan=SplitPlan(seed=8)).splits != report.splits
 
 
+@pytest.mark.parametrize("group_field", ["", "customer"])
+def test_rows_that_come_go_or_move_leave_the_others_in_their_split(importing: Importing, group_field: str) -> None:
+    """Else the next version of a dataset would measure on rows that the last one was trained on."""
+    rows = [chat(f"prompt {n}", "x", customer=str(n if group_field else n // 2)) for n in range(200)]
+    plan = SplitPlan(group_field=group_field, seed=3)
+
+    def dealt(rows: list[dict[str, object]]) -> dict[str, Split]:
+        importing(("rows.jsonl", jsonl(rows)), plan=plan)
+        return {str(row["messages"]): split for split in Split for row in importing.rows(split)}
+
+    before = dealt(rows)
+    after = dealt([*rows[:50:-1], *rows[1:51], chat("prompt new", "x", customer="new")])
+    moved = [row for row in before.keys() & after.keys() if before[row] != after[row]]
+    assert len(before.keys() & after.keys()) == 199
+    assert len(moved) <= 2
+
+
 def test_shares_are_those_asked_for_and_rows_keep_their_order(importing: Importing) -> None:
     importing(("rows.jsonl", jsonl(rows_of(50))), plan=SplitPlan(validation_share=0.2, test_share=0.3))
     assert sizes(importing) == [25, 10, 15]

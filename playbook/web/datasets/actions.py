@@ -86,8 +86,10 @@ def start_import(
     created_by: User,
     card: Card | None = None,
     dataset: Dataset | None = None,
+    plan: SplitPlan | None = None,
 ) -> DatasetImport:
-    """Store the files and start reading them. `card`: of the new dataset; `dataset`: the one that gets a version.
+    """Store the files and start reading them. `card`: of the new dataset; `dataset`: the one that gets a version;
+    `plan`: how it was split before.
 
     Raises OSError when the disk is full.
     """
@@ -101,7 +103,7 @@ def start_import(
                 name=upload.name[:200], path=path, sha256=blob.sha256, size_bytes=blob.size_bytes, split=upload.split
             )
         )
-    order = Order(sources=tuple(sources))
+    order = Order(sources=tuple(sources), plan=plan or SplitPlan())
     with transaction.atomic():
         made = DatasetImport.objects.create(
             use_case=use_case,

@@ -49,7 +49,13 @@ def new_version(request: HttpRequest, pk: int) -> HttpResponse:
         uploads = brought.chosen.uploads()
         with _full_disk_told_on(brought.chosen):
             return redirect(
-                actions.start_import(use_case=dataset.use_case, uploads=uploads, created_by=user, dataset=dataset)
+                actions.start_import(
+                    use_case=dataset.use_case,
+                    uploads=uploads,
+                    created_by=user,
+                    dataset=dataset,
+                    plan=queries.last_plan(dataset),
+                )
             )
     context = {"dataset": dataset, "use_case": dataset.use_case, "brought": brought}
     return render(request, "datasets/dataset_form.html", context, status=422 if request.method == "POST" else 200)

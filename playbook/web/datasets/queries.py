@@ -14,7 +14,7 @@ from playbook.datasets.checks import CHECKS, About
 from playbook.datasets.formats import title_of
 from playbook.datasets.importing import split_file
 from playbook.datasets.rows import NumberedRow, Query, RowDiff, diff, rows_at, rows_from, search
-from playbook.datasets.spec import Balance, Check, Histogram, ReadSource, Report, RowRef
+from playbook.datasets.spec import Balance, Check, Histogram, ReadSource, Report, RowRef, SplitPlan
 from playbook.web.accounts.models import User
 from playbook.web.common import blobs
 from playbook.web.common.plots import StackedPlot
@@ -177,6 +177,12 @@ def report_of(version: DatasetVersion) -> Report | None:
         return Report.model_validate_json(blobs.path_of(version.report_sha256).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
+
+
+def last_plan(dataset: Dataset) -> SplitPlan | None:
+    """Return how the site split the newest version: the next one is split alike, so that rows keep their split."""
+    report = report_of(dataset.latest) if dataset.latest else None
+    return report.plan if report else None
 
 
 def shown_report(report: Report) -> ShownReport:

@@ -247,6 +247,18 @@ def test_a_new_version_is_added(client: Client, dataset: Dataset, bob: User) -> 
     assert "Version 2 of 2" in client.get(response["Location"]).content.decode()
 
 
+def test_a_new_version_is_split_as_the_last_one_was(client: Client, use_case: UseCase, alice: User) -> None:
+    """With another seed the test rows of before would be trained on."""
+    client.force_login(alice)
+    made = bring(client, one_file(TWENTY))
+    change(client, made, what="plan", validation_percent="20", test_percent="30", group_field="", seed="5")
+    stored = store(client, made)
+    again = bring(client, {"how": "one", **one_file(TWENTY)}, f"/datasets/{stored.pk}/versions/new/")
+    store(client, again)
+    new, old = (version.inputs() for version in stored.versions.all())
+    assert [file.sha256 for file in new] == [file.sha256 for file in old]
+
+
 def test_an_import_is_discarded_once_and_listed_until_then(client: Client, use_case: UseCase, alice: User) -> None:
     client.force_login(alice)
     made = bring(client, one_file(TWENTY))
