@@ -53,6 +53,8 @@ def read_image(content_dir: Path, path: str) -> Image:
     if found != expected:
         raise ContentError((1, f"named as {expected}, but its bytes are {found or 'no image'}; replace or rename it"))
     width, height = _pixels(found, head) or (None, None)
+    if width is None and size_bytes <= HEAD_BYTES and found != "image/avif":
+        raise ContentError((1, f"{found} that ends before it says its size; replace it"))
     if 0 in (width, height):
         raise ContentError((1, f"an image of {width} by {height} pixels; replace it"))
     return Image(path=path, media_type=found, size_bytes=size_bytes, width=width, height=height)
@@ -92,7 +94,7 @@ def _pixels(media_type: str, head: bytes) -> tuple[int, int] | None:
             case "image/webp":
                 return _webp_pixels(head)
     except (struct.error, IndexError):
-        return None  # cut short within its header; browsers show what they can
+        return None  # cut short within its header
     return None
 
 

@@ -33,6 +33,13 @@ class _Loader(yaml.CSafeLoader):
         for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Say where a value is that cannot be made, such as a 13th month."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError) as error:
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
+
 
 _DIGITS = list("-+0123456789")
 _FLOAT = r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
@@ -110,6 +117,9 @@ def read_yaml(text: str, *, first_line: int = 1) -> YamlText:
         raise ContentError(
             (first_line + (mark.line if mark else 0), f"not YAML: {error.problem}{_fix(error.problem)}")
         ) from error
+    except yaml.reader.ReaderError as error:
+        line = first_line + text.encode()[: error.position].count(b"\n")
+        raise ContentError((line, f"not YAML: {str(error).splitlines()[0]}")) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise ContentError((first_line, f"not YAML: {str(error).splitlines()[0]}")) from error
     finally:

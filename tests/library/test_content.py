@@ -140,6 +140,12 @@ def test_targets_are_found_by_path(content: Path) -> None:
             ":2: not YAML: unacceptable character #x0007: control characters are not allowed",
         ),
         (
+            "articles/train/x.md",
+            '---\ntitle: "é"\nsummary: "\x07"\n---\nx',
+            ":3: not YAML: unacceptable character #x0007: control characters are not allowed",
+        ),
+        ("articles/train/x.md", "---\na: 1\nreviewed: 2026-13-45\n---\nx", ":3: not YAML: month must be in 1..12"),
+        (
             "articles/Train Me/x.md",
             ARTICLE,
             ":1: not read: name it articles/<area>/<slug>.md with small letters, digits, hyphens",

@@ -68,10 +68,12 @@ def test_what_is_no_picture_is_a_problem_of_its_file(
     assert (library.images, list(library.articles)) == ({}, ["train/lora"])
 
 
-def test_a_header_cut_short_has_no_size(content: Path, write: Write) -> None:
-    write("x.jpg", JPEG[:12])
+@pytest.mark.parametrize(("name", "kind", "data"), [("x.jpg", "jpeg", JPEG[:12]), ("x.png", "png", PNG[:16])])
+def test_a_header_cut_short_is_no_picture(content: Path, write: Write, name: str, kind: str, data: bytes) -> None:
+    write(name, data)
 
-    assert read_image(content, "x.jpg").width is None
+    with pytest.raises(ContentError, match=f"image/{kind} that ends before it says its size; replace it"):
+        read_image(content, name)
 
 
 def test_a_picture_through_a_symlink_is_refused(content: Path, tmp_path: Path) -> None:
