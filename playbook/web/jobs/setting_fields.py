@@ -125,8 +125,16 @@ def form_field(setting: RunSetting) -> forms.Field:
         return forms.MultipleChoiceField(choices=choices, widget=forms.CheckboxSelectMultiple, **shared)
     longest = _longest(setting.info)
     if longest > LINE_CHARACTERS:
-        return forms.CharField(max_length=longest, widget=forms.Textarea(attrs={"rows": 4}), **shared)
+        return _LinesField(max_length=longest, strip=False, widget=forms.Textarea(attrs={"rows": 4}), **shared)
     return forms.CharField(max_length=longest, **shared)
+
+
+class _LinesField(forms.CharField):
+    """Text as it was: browsers send the line ends CR LF, and a clone must not change what nobody touched."""
+
+    def to_python(self, value: Any) -> str:
+        text: str = super().to_python(value)
+        return text.replace("\r\n", "\n")
 
 
 def _longest(info: FieldInfo) -> int:

@@ -147,6 +147,22 @@ def test_launching_a_clone_takes_the_same_files_and_recipe(client: Client, sourc
     assert (clone.cloned_from, clone.recipe, clone.use_case) == (source, source.recipe, source.use_case)
 
 
+def test_a_clone_sent_by_a_browser_changes_no_line_end_and_no_space(client: Client, source: Job, alice: User) -> None:
+    """Browsers send every line of a text with CR LF; the model would read another prompt than that of the source."""
+    client.force_login(alice)
+    spec = source.run_spec
+    prompt = spec.prompt.model_copy(update={"system": "Be brief.\nAnswer in JSON.\n"})
+    Job.objects.filter(pk=source.pk).update(
+        spec=spec.model_copy(update={"prompt": prompt}).model_dump(mode="json")  # as the workbench stores it
+    )
+    sent = client.get(f"/jobs/new/?clone={source.pk}").context["form"]
+    texts = {name: str(sent[name].value()).replace("\n", "\r\n") for name in ("system", "passages_template")}
+    assert "\r\n" in texts["passages_template"]
+    client.post(f"/jobs/new/?clone={source.pk}", {"title": "Again", **texts})
+    clone = Job.objects.exclude(pk=source.pk).get()
+    assert clone.run_spec == Job.objects.get(pk=source.pk).run_spec
+
+
 def test_a_clone_keeps_its_decision_while_that_is_accepted(
     client: Client, use_case: UseCase, alice: User, bob: User, charlie: User
 ) -> None:
