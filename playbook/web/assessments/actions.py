@@ -85,7 +85,7 @@ def answer_question(
     current = newest_answer(locked, question_id)
     if current and (current.value, current.comment) == (value, comment) and question_id not in locked.look_again:
         return current
-    if current and _others_since(locked, question_id, seen_revision, author):
+    if current and _others_since(locked, current, seen_revision, author):
         raise StaleAnswer(question=question, theirs=current, value=value, comment=comment)
     kept = current.measurement if current and current.value == value else None
     return _append(locked, question_id, current, author, value=value, comment=comment, measurement=kept)
@@ -188,11 +188,16 @@ def newest_answer(assessment: Assessment, question_id: str) -> Answer | None:
     return answers.order_by("-revision").first()
 
 
-def _others_since(assessment: Assessment, question_id: str, seen_revision: int, author: User) -> bool:
+def _others_since(assessment: Assessment, current: Answer, seen_revision: int, author: User) -> bool:
     """Return whether anybody but the author has answered since. What they said themselves a moment ago, they may change
-    without being asked."""
-    later = assessment.answers.filter(question_id=question_id, revision__gt=seen_revision)
-    return later.exclude(author=author).exists()
+    without being asked; and evidence that somebody added leaves the answer as it was, and stays with the next one."""
+    revisions = assessment.answers.filter(question_id=current.question_id)
+    if not revisions.filter(revision__gt=seen_revision).exclude(author=author).exists():
+        return False
+    seen = revisions.filter(revision=seen_revision).first()
+    return seen is None or any(
+        getattr(seen, name) != getattr(current, name) for name in ("value", "comment", "measurement")
+    )
 
 
 def _answered(locked: Assessment, question_id: str) -> Answer:

@@ -10,11 +10,13 @@ from playbook.web.accounts.models import User
 from playbook.web.assessments.actions import (
     InvalidAnswer,
     StaleAnswer,
+    add_evidence,
     answer_question,
     lock_assessment,
     start_assessment,
     unlock_assessment,
 )
+from playbook.web.assessments.evidence import LinkEvidence
 from playbook.web.assessments.models import Answer, Assessment
 from playbook.web.assessments.queries import checklist_of, current_answers, evaluation_of
 from playbook.web.common.content import library
@@ -69,6 +71,17 @@ def test_a_stale_form_is_told_what_the_other_answered(assessment: Assessment, al
     with pytest.raises(StaleAnswer, match="Alice Moreau answered “no” after you opened this page, so your “yes”"):
         answer(assessment, bob, "yes")
     assert [row.value for row in assessment.answers.all()] == ["no"]
+
+
+def test_evidence_of_others_is_no_other_answer_and_stays_with_the_next(
+    assessment: Assessment, alice: User, bob: User
+) -> None:
+    answer(assessment, alice, "no")
+    piece = LinkEvidence(url="https://example.org/", label="Minutes")
+    add_evidence(assessment, question_id="prompting", piece=piece, author=bob)
+    answer(assessment, alice, "yes", seen=1)
+    newest = current_answers(assessment)["prompting"]
+    assert (newest.value, newest.pieces, newest.author) == ("yes", (piece,), alice)
 
 
 def test_what_one_said_oneself_may_be_changed_from_a_page_that_does_not_show_it(
