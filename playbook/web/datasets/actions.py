@@ -160,7 +160,7 @@ def store_import(made: DatasetImport, *, actor: User) -> DatasetVersion:
 
 
 def discard_import(made: DatasetImport, *, actor: User) -> None:
-    """Give the import up. Raises Conflict while it runs, or when it was stored or discarded."""
+    """Give the import up, also while it runs. Raises Conflict when it was stored or discarded."""
     _require_open(made)
     imports.remove(made.pk)
     with transaction.atomic():

@@ -8,9 +8,11 @@ operating system releases when it ends, however it ends.
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from pydantic import ValidationError
 from playbook.datasets.spec import LOCK, LOG, ORDER, PROGRESS, REPORT, Order, Progress, Report, Stage, write_atomically
 from playbook.web.common.permissions import Conflict
 
+#: A killed process is gone at once, unless it waits for a disk.
+_SECONDS_TO_DIE = 10
 _STAGES = {
     Stage.WAITING: "Waiting for another import to end",
     Stage.READING: "Reading and checking rows",
@@ -103,11 +107,27 @@ def report_in(folder: Path) -> Report | None:
 
 
 def remove(pk: int) -> None:
-    """Remove the import's folder. Raises Conflict while it runs."""
+    """End the import if it runs, and remove its folder. Raises Conflict when its process cannot be ended from here."""
     folder = folder_of(pk)
-    if _is_running(folder):
-        raise Conflict("This import is running; wait until it ends, then discard it.")
+    if _is_running(folder) and not _kill(folder):
+        raise Conflict("This import runs where it cannot be stopped from; wait until it ends, then discard it.")
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kill(folder: Path) -> bool:
+    """Kill the process that reads the files; return whether it is gone. It writes into its own folder alone."""
+    try:
+        pid = int((folder / LOCK).read_text())
+        # The number may be another process's by now, or be of another machine that shares the folder.
+        if os.fsencode(folder) not in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            return False
+        os.kill(pid, signal.SIGKILL)
+    except (OSError, ValueError):
+        return False
+    deadline = time.monotonic() + _SECONDS_TO_DIE
+    while _is_running(folder) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not _is_running(folder)
 
 
 def _is_running(folder: Path) -> bool:

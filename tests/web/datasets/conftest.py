@@ -1,7 +1,9 @@
 """Rows to bring, a dataset of the use case, and imports that have ended."""
 
+import fcntl
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -91,3 +93,14 @@ def _no_import_outlives_its_test(db: None) -> Iterator[None]:
     yield
     for made in DatasetImport.objects.all():
         ended(made)
+
+
+@contextmanager
+def waiting(client: Client) -> Iterator[DatasetImport]:
+    """Bring rows while another import has its turn, so that this one waits."""
+    queue = imports.folder_of(0).parent / "queue"
+    queue.parent.mkdir(parents=True)
+    with queue.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        client.post(NEW, one_file(jsonl(*(f"t{n}" for n in range(20)))))
+        yield DatasetImport.objects.get()
