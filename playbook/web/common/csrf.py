@@ -9,9 +9,14 @@ import secrets
 from django.http import HttpRequest
 from django.middleware.csrf import CSRF_ALLOWED_CHARS, CSRF_SECRET_LENGTH, get_token
 
-_BASE = len(CSRF_ALLOWED_CHARS)
-_MASKS = _BASE**CSRF_SECRET_LENGTH
-_PLACES = {char: place for place, char in enumerate(CSRF_ALLOWED_CHARS)}
+_CHARS = CSRF_ALLOWED_CHARS.encode()
+_BASE = len(_CHARS)
+#: Random bytes at and above the largest multiple of the base are thrown away: the rest fall on each place as often.
+_UNEVEN = bytes(range(256 // _BASE * _BASE, 256))
+#: Tables that turn whole texts at once: random byte → place in the alphabet, place or sum of two → character.
+_PLACE = bytes(byte % _BASE for byte in range(256))
+_CHAR = bytes(_CHARS[byte % _BASE] for byte in range(256))
+_PLACE_OF = bytes.maketrans(_CHARS, bytes(range(_BASE)))
 
 
 def masked_token(request: HttpRequest) -> str:
@@ -23,9 +28,10 @@ def masked_token(request: HttpRequest) -> str:
     secret = request.META.get("CSRF_COOKIE")
     if secret is None:
         return get_token(request)
-    mask, cipher, number = list[str](), list[str](), secrets.randbelow(_MASKS)
-    for char in secret:
-        number, place = divmod(number, _BASE)
-        mask.append(CSRF_ALLOWED_CHARS[place])
-        cipher.append(CSRF_ALLOWED_CHARS[(_PLACES[char] + place) % _BASE])
-    return "".join(mask + cipher)
+    mask = b""
+    while len(mask) < CSRF_SECRET_LENGTH:
+        mask += secrets.token_bytes(2 * CSRF_SECRET_LENGTH).translate(_PLACE, _UNEVEN)
+    mask = mask[:CSRF_SECRET_LENGTH]
+    # Added as two long numbers with a byte for each character: two places are at most 122, so nothing is carried.
+    added = int.from_bytes(mask) + int.from_bytes(secret.encode().translate(_PLACE_OF))
+    return (mask.translate(_CHAR) + added.to_bytes(CSRF_SECRET_LENGTH).translate(_CHAR)).decode()
