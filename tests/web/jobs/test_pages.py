@@ -313,6 +313,13 @@ def test_workers_show_what_they_offer_and_whether_they_are_there(
     assert "tiny" in page
 
 
+def test_a_worker_that_has_never_called_is_listed_too(client: Client, alice: User) -> None:
+    actions.create_worker(name="gpu-1", created_by=None)
+    client.force_login(alice)
+    page = client.get("/jobs/workers/").content.decode()
+    assert ("<h2>gpu-1</h2>" in page, "<dt>Memory</dt><dd>–</dd>" in page) == (True, True)
+
+
 def test_a_queued_job_says_when_no_worker_can_take_it(client: Client, job: Job, alice: User) -> None:
     client.force_login(alice)
     assert "No online worker has tiny." in client.get(f"/jobs/{job.pk}/").content.decode()
