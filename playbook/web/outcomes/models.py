@@ -3,6 +3,7 @@
 The top of the data flow: reads decisions and jobs; articles show its rows through a panel.
 """
 
+from collections.abc import Collection
 from typing import Self
 
 from django.conf import settings
@@ -30,16 +31,16 @@ class Confirmation(models.TextChoices):
 class OutcomeReviewQuerySet(models.QuerySet["OutcomeReview"]):
     def visible_to(self, user: User) -> Self:
         """Reviews in use cases that the user belongs to."""
-        return self.with_visibility(user).filter(is_visible=True)
+        # Not correlated: a person's use cases are few, and are looked up once for all rows.
+        return self.filter(decision__use_case__in=Membership.objects.filter(user=user).values("use_case"))
 
-    def with_visibility(self, user: User) -> Self:
-        """Annotate `is_visible`: whether the user belongs to the use case."""
-        member = Membership.objects.filter(use_case=OuterRef("decision__use_case"), user=user)
-        return self.annotate(is_visible=Exists(member))
+    def newest_visible_to(self, user: User) -> Self:
+        """As `visible_to`, for the first rows in their order: each is looked at in turn until there are enough."""
+        return self.filter(Exists(Membership.objects.filter(use_case=OuterRef("decision__use_case"), user=user)))
 
-    def of_article(self, key: str) -> Self:
-        """Reviews of decisions that this article (`area/slug`) led to."""
-        return self.filter(articles__key=key)
+    def of_articles(self, keys: Collection[str]) -> Self:
+        """Reviews of decisions that one of these articles (`area/slug`) led to."""
+        return self.filter(Exists(OutcomeArticle.objects.filter(outcome=OuterRef("pk"), key__in=keys)))
 
 
 class OutcomeReview(models.Model):
@@ -64,8 +65,6 @@ class OutcomeReview(models.Model):
     lessons = models.TextField(max_length=5000)
     recorded_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     recorded_at = models.DateTimeField(auto_now_add=True)
-
-    is_visible: bool  # set by `with_visibility` alone
 
     objects = OutcomeReviewQuerySet.as_manager()
 

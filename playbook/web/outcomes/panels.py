@@ -1,5 +1,7 @@
 """Outcomes on the pages of others: the article that led to them, the decision, the job, and what waits on Home."""
 
+from django.db.models import Exists, OuterRef
+
 from playbook.contracts.states import JobState
 from playbook.library.articles import Article
 from playbook.web.accounts.models import User
@@ -15,14 +17,14 @@ LISTED = 20
 
 @panel("article", order=10)
 def outcomes_of_article(article: Article, user: User) -> Panel:
-    """What came of the article's advice. Of other teams' use cases only the number is shown. One query, none for the
-    many articles without an outcome."""
+    """What came of the article's advice. Of other teams' use cases only the number is shown. Three queries, however
+    many outcomes; none for the many articles without one."""
     if article.key not in articles_with_outcomes.get():
         return Panel("outcomes/_article_panel.html", {})
-    outcomes = OutcomeReview.objects.of_article(article.key).with_visibility(user)
-    rows = list(outcomes.select_related("decision__use_case", "job"))
-    visible = [row for row in rows if row.is_visible]
-    return Panel("outcomes/_article_panel.html", {"outcomes": visible[:SHOWN], "hidden": len(rows) - len(visible)})
+    outcomes = OutcomeReview.objects.of_articles([article.key])
+    shown = list(outcomes.newest_visible_to(user).select_related("decision__use_case")[:SHOWN])
+    hidden = outcomes.count() - outcomes.visible_to(user).count()
+    return Panel("outcomes/_article_panel.html", {"outcomes": shown, "hidden": hidden})
 
 
 @panel("decision", order=20)
@@ -49,14 +51,20 @@ def outcome_of_job(job: Job, user: User) -> Panel | None:
 
 @panel("home", order=30)
 def outcomes_to_record(_subject: object, user: User) -> Panel | None:
-    waiting = list(_waiting(user).select_related("decision", "outcome_proposal").order_by("-ended_at")[:LISTED])
+    waiting = list(_waiting(user).select_related("decision")[:LISTED])
     return Panel("outcomes/_home_panel.html", {"waiting": waiting}) if waiting else None
 
 
 def _waiting(user: User) -> JobQuerySet:
-    """Succeeded jobs of decisions with a criterion whose outcome nobody has recorded."""
+    """Succeeded jobs of decisions with a criterion whose outcome nobody has recorded, the last to end first."""
     return (
         Job.objects.for_member(user)
-        .filter(state=JobState.SUCCEEDED, decision__criterion_threshold__isnull=False, outcome__isnull=True)
+        .ended()
+        .filter(
+            # Not by a join: PostgreSQL would expect hardly a row, and look at every job instead of the last to end.
+            ~Exists(OutcomeReview.objects.filter(job=OuterRef("pk"))),
+            state=JobState.SUCCEEDED,
+            decision__criterion_threshold__isnull=False,
+        )
         .select_related("outcome_proposal")
     )

@@ -1,14 +1,14 @@
 """Record the outcome of one job; the decision and the articles show it."""
 
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from playbook.web.common.pages import CountedPaginator
 from playbook.web.common.permissions import Conflict
 from playbook.web.jobs.models import Job
 from playbook.web.outcomes import actions
-from playbook.web.outcomes.calibration import calibration_of
+from playbook.web.outcomes.calibration import calibration_of, settled_forecasts
 from playbook.web.outcomes.forms import OutcomeForm
 from playbook.web.outcomes.models import Confirmation, OutcomeReview
 from playbook.web.outcomes.proposals import measured
@@ -19,8 +19,10 @@ PER_PAGE = 30
 
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    outcomes = OutcomeReview.objects.visible_to(signed_in(request)).select_related("decision", "job", "recorded_by")
-    page = Paginator(outcomes, PER_PAGE).get_page(request.GET.get("page"))
+    user = signed_in(request)
+    outcomes = OutcomeReview.objects.newest_visible_to(user).select_related("decision", "recorded_by")
+    total = OutcomeReview.objects.visible_to(user).count()
+    page = CountedPaginator(outcomes, PER_PAGE, total=total).get_page(request.GET.get("page"))
     return render(request, "outcomes/outcome_list.html", {"page": page})
 
 
@@ -28,7 +30,8 @@ def index(request: HttpRequest) -> HttpResponse:
 def calibration(request: HttpRequest) -> HttpResponse:
     """Forecasts against what came, over all decisions that the reader may see."""
     found = calibration_of(signed_in(request))
-    page = Paginator(found.rows, PER_PAGE).get_page(request.GET.get("page"))
+    rows = CountedPaginator(settled_forecasts(signed_in(request)), PER_PAGE, total=found.forecasts)
+    page = rows.get_page(request.GET.get("page"))
     return render(request, "outcomes/calibration.html", {"calibration": found, "page": page})
 
 

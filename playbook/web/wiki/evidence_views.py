@@ -22,14 +22,9 @@ def evidence(request: HttpRequest, claim_id: str) -> HttpResponse:
     if claim is None:
         raise Http404(f"no claim {claim_id!r}")
     articles = [article for article in content.articles.values() if claim_id in article.claims]
-    outcomes = OutcomeReview.objects.filter(articles__key__in=[article.key for article in articles]).distinct()
-    rows = list(outcomes.with_visibility(signed_in(request)).select_related("decision__use_case", "job"))
-    visible = [row for row in rows if row.is_visible]
-    context = {
-        "claim": claim,
-        "articles": articles,
-        "outcomes": visible[:SHOWN],
-        "hidden": len(rows) - len(visible[:SHOWN]),
-    }
+    outcomes = OutcomeReview.objects.of_articles([article.key for article in articles])
+    visible = outcomes.newest_visible_to(signed_in(request)).select_related("decision__use_case", "job")
+    shown = list(visible[:SHOWN])
+    context = {"claim": claim, "articles": articles, "outcomes": shown, "hidden": outcomes.count() - len(shown)}
     fragment = wants_fragment(cast(HtmxRequest, request))
     return render(request, "wiki/_evidence.html" if fragment else "wiki/evidence_detail.html", context)

@@ -1,6 +1,10 @@
 """Outcomes: measured against the criterion, recorded once, shown on the decision and on the articles behind it."""
 
+from typing import TypeVar
+
 import pytest
+from django.db.models import Model
+from django.db.models.signals import post_init
 from django.test import Client
 
 from playbook.contracts.states import EndReason, JobState
@@ -10,11 +14,14 @@ from playbook.web.common.models import AuditEntry
 from playbook.web.decisions.models import Decision
 from playbook.web.jobs import actions as job_actions
 from playbook.web.jobs.models import Job
-from playbook.web.outcomes.models import OutcomeReview
+from playbook.web.outcomes.models import OutcomeArticle, OutcomeReview
+from playbook.web.outcomes.panels import SHOWN
 from playbook.web.usecases.actions import create_use_case
 from playbook.web.usecases.models import UseCase
 from tests.web.decided import ARTICLE, accepted
 from tests.web.jobs.ended import claimed_job, succeeded_job
+
+Row = TypeVar("Row", bound=Model)
 
 RECORD = {"confirmation": "adopted", "lessons": "Fewer <i>steps</i> were enough."}
 
@@ -85,6 +92,37 @@ def test_a_stranger_sees_on_the_article_only_that_there_is_one(
     assert decision.title not in page
     assert "steps" not in page.partition("What came of it")[2].partition("</section>")[0]
     assert decision.title not in client.get("/outcomes/").content.decode()
+
+
+def test_an_article_reads_of_its_outcomes_those_that_it_shows(
+    client: Client, decision: Decision, job: Job, alice: User
+) -> None:
+    client.force_login(alice)
+    client.post(f"/outcomes/new/{job.pk}/", RECORD)
+    jobs = Job.objects.bulk_create(_copy_of(job) for _ in range(SHOWN + 2))
+    first = OutcomeReview.objects.get()
+    outcomes = OutcomeReview.objects.bulk_create(_copy_of(first, job=each) for each in jobs)
+    OutcomeArticle.objects.bulk_create(OutcomeArticle(outcome=each, key=ARTICLE) for each in outcomes)
+    read: list[int] = []
+
+    def note(instance: OutcomeReview, **_: object) -> None:
+        read.append(instance.pk)
+
+    post_init.connect(note, sender=OutcomeReview)
+    try:
+        page = client.get(f"/library/{ARTICLE}/").content.decode()
+    finally:
+        post_init.disconnect(note, sender=OutcomeReview)
+    assert read == [each.pk for each in reversed(outcomes)][:SHOWN]
+    assert "in use cases that you do not belong to" not in page
+
+
+def _copy_of(row: Row, **changed: object) -> Row:
+    fields = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+    copy = type(row)(**{**fields, row._meta.pk.attname: None})
+    for name, value in changed.items():
+        setattr(copy, name, value)
+    return copy
 
 
 def test_an_outcome_is_recorded_once(client: Client, job: Job, alice: User) -> None:

@@ -22,7 +22,7 @@ from playbook.web.jobs import actions as job_actions
 from playbook.web.jobs.models import Artifact, Job
 from playbook.web.outcomes import calibration
 from playbook.web.outcomes.actions import record_outcome
-from playbook.web.outcomes.calibration import calibration_of
+from playbook.web.outcomes.calibration import calibration_of, settled_forecasts
 from playbook.web.outcomes.models import Confirmation, OutcomeProposal, OutcomeReview
 from playbook.web.usecases.models import UseCase
 from tests.web import decided
@@ -160,7 +160,7 @@ def test_forecasts_stand_against_what_came(
         job = succeeded_job(use_case, alice, decision=each, tuned=rows(right))
         record_outcome(job, confirmation=Confirmation.ADOPTED, lessons="x", actor=alice)
     found = calibration_of(alice)
-    assert (found.scored, found.met, len(found.rows)) == (2, 1, 3)
+    assert (found.forecasts, found.scored, found.met) == (3, 2, 1)
     assert found.brier == pytest.approx((0.09 + 0.49) / 2)
     assert found.said is not None
     assert [(row.label, row.text) for row in found.said.rows] == [("60–80 % (2)", "50 % (9–91)")]
@@ -191,7 +191,7 @@ def test_a_decision_without_a_forecast_is_not_scored(use_case: UseCase, alice: U
     Decision.objects.filter(pk=plain.pk).update(forecast_probability=None, forecast_value=None)
     job = succeeded_job(use_case, alice, decision=plain)
     record_outcome(job, confirmation=Confirmation.ADOPTED, lessons="x", actor=alice)
-    assert calibration_of(alice).rows == ()
+    assert (calibration_of(alice).forecasts, list(settled_forecasts(alice))) == (0, [])
 
 
 def test_the_page_costs_the_same_for_one_and_three(
@@ -206,7 +206,7 @@ def test_the_page_costs_the_same_for_one_and_three(
         for _ in range(count):
             job = succeeded_job(use_case, alice, decision=decision)
             record_outcome(job, confirmation=Confirmation.ADOPTED, lessons="x", actor=alice)
-        for page, queries in (("/outcomes/calibration/", 2), ("/outcomes/", 3)):
+        for page, queries in (("/outcomes/calibration/", 4), ("/outcomes/", 3)):
             with django_assert_num_queries(queries):
                 client.get(page)
 
