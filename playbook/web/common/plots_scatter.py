@@ -19,7 +19,6 @@ class ScatterPoint:
     """`x` was foretold, `y` came. Points that are not above zero have no place on the plot."""
 
     label: str
-    url: str
     x: float
     y: float
 
@@ -27,7 +26,6 @@ class ScatterPoint:
 @dataclass(frozen=True)
 class Dot:
     label: str
-    url: str
     x: float
     y: float
     within: bool
@@ -82,7 +80,6 @@ def scatter_plot(title: str, points: Sequence[ScatterPoint], *, tolerance: float
     dots = tuple(
         Dot(
             label=point.label,
-            url=point.url,
             x=place_x(point.x),
             y=place_y(point.y),
             within=abs(point.y / point.x - 1) <= tolerance,

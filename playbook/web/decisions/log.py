@@ -12,14 +12,15 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from django.core.paginator import Paginator
-from django.db.models import CharField, Count, F, Q, QuerySet
-from django.db.models.functions import Cast, Left
+from django.db.models import CharField, Count, F, Q, QuerySet, Value
+from django.db.models.functions import Cast, Left, Lower, StrIndex
+from django.db.models.lookups import GreaterThan
 from django.urls import reverse
 
 from playbook.contracts.metrics import Metric
 from playbook.contracts.run_spec import Arm
 from playbook.web.accounts.models import User
+from playbook.web.common.pages import CountedPaginator
 from playbook.web.decisions.criterion import Criterion
 from playbook.web.decisions.models import Decision, Status
 from playbook.web.usecases.models import UseCase
@@ -74,7 +75,16 @@ class LogFilter:
 
 def decision_log(user: User, chosen: LogFilter) -> QuerySet[Decision]:
     """Return the decisions that the user may see and the filter chooses, newest first."""
-    decisions = Decision.objects.visible_to(user).select_related("use_case", "proposed_by", "created_by", "owner")
+    return _chosen(Decision.objects.visible_to(user), user, chosen)
+
+
+def log_pages(user: User, chosen: LogFilter, *, per_page: int, total: int) -> CountedPaginator:
+    """Return the pages of the log. `total`: how many decisions there are, which the timeline has counted."""
+    decisions = _chosen(Decision.objects.newest_visible_to(user), user, chosen)
+    return CountedPaginator(decisions.select_related("use_case", "created_by"), per_page, total=total)
+
+
+def _chosen(decisions: QuerySet[Decision], user: User, chosen: LogFilter) -> QuerySet[Decision]:
     if chosen.status:
         decisions = decisions.filter(status=chosen.status)
     if chosen.use_case:
@@ -114,18 +124,6 @@ def timeline_of(decisions: QuerySet[Decision], chosen: LogFilter) -> tuple[list[
         for first in _months(min(min(found), _year_before(max(found))), max(found))
     ]
     return months, total
-
-
-class CountedPaginator(Paginator):  # type: ignore[type-arg]  # generic for the type checker alone
-    """A paginator that is told how many rows there are, since the timeline has counted them."""
-
-    def __init__(self, decisions: QuerySet[Decision], per_page: int, *, total: int) -> None:
-        super().__init__(decisions, per_page)
-        self._total = total
-
-    @property
-    def count(self) -> int:
-        return self._total
 
 
 def json_of(decisions: QuerySet[Decision]) -> Iterator[str]:
@@ -246,7 +244,8 @@ def _cell(value: object) -> object:
 def _holds(word: str) -> Q:
     """Return the condition that a decision holds the word: `D-12` and `12` are its number too."""
     number = word.upper().removeprefix("D-")
-    found = Q(title__icontains=word) | Q(use_case__name__icontains=word) | Q(context__icontains=word)
+    in_text = GreaterThan(StrIndex("searched", Lower(Value(word))), 0)
+    found = Q(in_text) | Q(use_case__in=UseCase.objects.filter(name__icontains=word).values("pk"))
     if number.isascii() and number.isdigit() and len(number) < 10:
         found |= Q(number=int(number))
     return found

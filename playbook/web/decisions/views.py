@@ -18,11 +18,11 @@ from playbook.web.decisions.bundle import bundle_of
 from playbook.web.decisions.forms import DecisionEdit, ReasonForm, SignForm, SupersedeForm
 from playbook.web.decisions.history import Happening, changes_since, entries_of
 from playbook.web.decisions.log import (
-    CountedPaginator,
     LogFilter,
     csv_of,
     decision_log,
     json_of,
+    log_pages,
     timeline_of,
     use_cases_of,
 )
@@ -40,10 +40,9 @@ PER_PAGE = 30
 def index(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     chosen = LogFilter.of(request.GET.dict())
-    decisions = decision_log(user, chosen)
-    months, total = timeline_of(decisions, chosen)
+    months, total = timeline_of(decision_log(user, chosen), chosen)
     context = {
-        "page": CountedPaginator(decisions, PER_PAGE, total=total).get_page(request.GET.get("page")),
+        "page": log_pages(user, chosen, per_page=PER_PAGE, total=total).get_page(request.GET.get("page")),
         "timeline": columns_plot("Decisions by month", Status.values, months),
         "chosen": chosen,
         "statuses": Status.choices,

@@ -54,7 +54,7 @@ class Advice:
 def advice_of(job: Job, report: Report) -> list[Advice]:
     """Return the advice of each checklist that the team has answered and that asks for measurements.
 
-    Where it has answered none, that of the first checklist which asks for something that this report measured. Two
+    Where it has answered none, that of the first checklist which asks for something that this report measured. Three
     queries at most.
     """
     checklists = sorted(library().checklists.values(), key=lambda checklist: (checklist.order, checklist.slug))
@@ -90,11 +90,13 @@ def _score(question: Question, report: Report) -> Score | None:
 def _newest(job: Job, slugs: Collection[str]) -> dict[str, Assessment]:
     """Return the team's newest assessment by each checklist; that of the job's decision before a newer one."""
     asked = Assessment.objects.filter(use_case=job.use_case_id, checklist_slug__in=slugs)
-    rows = list(asked.order_by("pk").prefetch_related("answers"))
-    found = {row.checklist_slug: row for row in rows}
+    # Keys first: of a hundred assessments, each with its whole checklist, a few are wanted.
+    keys = list(asked.order_by("pk").values_list("checklist_slug", "pk"))
+    wanted = dict(keys)
     if job.decision is not None:
-        found |= {row.checklist_slug: row for row in rows if row.pk == job.decision.assessment_id}
-    return found
+        wanted |= {slug: pk for slug, pk in keys if pk == job.decision.assessment_id}
+    rows = Assessment.objects.prefetch_related("answers").filter(pk__in=wanted.values())
+    return {row.checklist_slug: row for row in rows}
 
 
 def _advice(checklist: Checklist, report: Report, assessment: Assessment | None) -> Advice:

@@ -4,6 +4,7 @@ Rows change through `actions`, `ingest` and `uploads` alone. The states and thei
 What ingest reads out of the events is kept in the models of `records`.
 """
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -124,8 +125,13 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(state__in=ACTIVE_STATES).order_by("-pk")
 
     def ended(self) -> Self:
-        """Ended jobs, the last to end first."""
-        return self.filter(state__in=ENDED_STATES).order_by("-ended_at", "-pk")
+        """Ended jobs, the last to end first: those with an end, which the database holds (`job_ended_iff_reason`)."""
+        return self.filter(ended_at__isnull=False).order_by("-ended_at", "-pk")
+
+    def counted(self) -> Counter[JobState]:
+        """Return how many jobs there are in each state. One query."""
+        counts = self.order_by().values_list("state").annotate(count=Count("pk"))
+        return Counter({JobState(state): count for state, count in counts})
 
     def with_position(self) -> Self:
         """Annotate `position`: 1 for the next queued job to be claimed. Counts the whole queue, not this selection."""
@@ -201,6 +207,9 @@ class Job(models.Model):
         indexes = [
             models.Index(fields=["state", "-priority", "id"], name="job_queue"),
             models.Index(fields=["test_set_sha256"], name="job_test_set"),
+            models.Index(fields=["use_case", "state"], name="job_states"),
+            models.Index(fields=["-ended_at", "-id"], condition=Q(ended_at__isnull=False), name="job_ended"),
+            models.Index(fields=["state", "-ended_at", "-id"], name="job_state_ended"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=_STATES), name="job_known_state"),

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef, QuerySet
 
 from playbook.contracts.events import Predicted
 from playbook.contracts.report import Report
 from playbook.web.accounts.models import User
 from playbook.web.common.plots_scatter import ScatterPlot, ScatterPoint, scatter_plot
 from playbook.web.jobs.models import Attempt, Job, Prediction
+from playbook.web.usecases.models import Membership
 
 #: How close a prediction should come, as a share of what was predicted.
 TIME_TOLERANCE, MEMORY_TOLERANCE = 0.20, 0.15
@@ -97,19 +99,47 @@ def of_attempt(attempt: Attempt | None) -> Foretold | None:
     return foretold(found) if found else None
 
 
-def settled(user: User) -> list[Foretold]:
-    """Return the newest `SHOWN` predictions whose outcome is known, of the jobs that the user may see. One query."""
-    rows = Prediction.objects.filter(actual_seconds__isnull=False, attempt__job__in=Job.objects.for_member(user))
-    return [foretold(row) for row in rows.select_related("attempt__job").order_by("-pk")[:SHOWN]]
+def settled(user: User) -> QuerySet[Prediction]:
+    """Return the newest `SHOWN` predictions whose outcome is known, of the jobs that the user may see."""
+    member = Membership.objects.filter(use_case=OuterRef("attempt__job__use_case"), user=user)
+    rows = Prediction.objects.filter(Exists(member), actual_seconds__isnull=False).order_by("-pk")
+    return rows.select_related("attempt__job")[:SHOWN]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The numbers of a prediction whose outcome is known. `job` is the key of the job that it was made for."""
+
+    job: int
+    time: Compared
+    memory: Compared
+
+
+def numbers_of(rows: QuerySet[Prediction]) -> list[Settled]:
+    """Return what is plotted and counted of the predictions, without their jobs. One query."""
+    return [
+        Settled(job, _time(seconds, actual_seconds), _memory(memory, actual_memory))
+        for job, seconds, actual_seconds, memory, actual_memory in rows.values_list(
+            "attempt__job", "seconds", "actual_seconds", "peak_memory_bytes", "actual_peak_memory_bytes"
+        )
+    ]
 
 
 def foretold(row: Prediction) -> Foretold:
     return Foretold(
         job=row.attempt.job,
         prediction=row,
-        time=Compared(row.seconds, row.actual_seconds, TIME_TOLERANCE),
-        memory=Compared(row.peak_memory_bytes, row.actual_peak_memory_bytes, MEMORY_TOLERANCE),
+        time=_time(row.seconds, row.actual_seconds),
+        memory=_memory(row.peak_memory_bytes, row.actual_peak_memory_bytes),
     )
+
+
+def _time(predicted: float, actual: float | None) -> Compared:
+    return Compared(predicted, actual, TIME_TOLERANCE)
+
+
+def _memory(predicted: float, actual: float | None) -> Compared:
+    return Compared(predicted, actual, MEMORY_TOLERANCE)
 
 
 @dataclass(frozen=True)
@@ -130,21 +160,21 @@ def tally(rows: Sequence[Compared], tolerance: float) -> Tally:
     return Tally(within=sum(known), compared=len(known), tolerance=tolerance)
 
 
-def time_plot(rows: Sequence[Foretold]) -> ScatterPlot | None:
+def time_plot(rows: Sequence[Settled]) -> ScatterPlot | None:
     points = _points(rows, [row.time for row in rows])
     return scatter_plot("Time", points, tolerance=TIME_TOLERANCE, unit="s")
 
 
-def memory_plot(rows: Sequence[Foretold]) -> ScatterPlot | None:
+def memory_plot(rows: Sequence[Settled]) -> ScatterPlot | None:
     """In GB, of 10^9 bytes."""
     return scatter_plot(
         "Peak memory", _points(rows, [row.memory for row in rows], unit=1e9), tolerance=MEMORY_TOLERANCE, unit="GB"
     )
 
 
-def _points(rows: Sequence[Foretold], compared: Sequence[Compared], *, unit: float = 1.0) -> list[ScatterPoint]:
+def _points(rows: Sequence[Settled], compared: Sequence[Compared], *, unit: float = 1.0) -> list[ScatterPoint]:
     return [
-        ScatterPoint(f"Job {row.job.pk}", row.job.get_absolute_url(), one.predicted / unit, one.actual / unit)
+        ScatterPoint(f"Job {row.job}", one.predicted / unit, one.actual / unit)
         for row, one in zip(rows, compared, strict=True)
         if one.actual
     ]

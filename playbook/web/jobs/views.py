@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -13,9 +12,11 @@ from django_htmx.http import HttpResponseStopPolling
 
 from playbook.contracts.dataset import Split
 from playbook.contracts.run_spec import RunSpec
+from playbook.contracts.states import ACTIVE_STATES, ENDED_STATES, JobState
 from playbook.library.policy import Met
 from playbook.web.common import blobs
 from playbook.web.common.content import library
+from playbook.web.common.pages import CountedPaginator
 from playbook.web.common.permissions import Conflict
 from playbook.web.common.requests import HtmxRequest, wants_fragment
 from playbook.web.datasets.models import Dataset
@@ -34,6 +35,8 @@ from playbook.web.usecases.models import UseCase
 from playbook.web.usecases.permissions import get_use_case, get_visible, require_role, signed_in
 
 ROWS_PER_PAGE = 20
+#: The parameter of the address that names the page of a list, where it is not the list's own name.
+PAGE_OF = {"ended": "page"}
 JOBS_PER_PAGE = 30
 #: Accepted decisions to choose from; an older one is launched from its own page.
 DECISIONS_OFFERED = 30
@@ -45,11 +48,16 @@ FIRST_RECIPE, FIRST_DATASET = "support-tickets-lora", "support-tickets"
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     actions.reap_expired_leases()
-    jobs = Job.objects.for_member(signed_in(request)).select_related("use_case", "decision", "created_by")
+    mine = Job.objects.for_member(signed_in(request))
+    jobs, count = mine.select_related("use_case", "decision").defer("spec"), mine.counted()
+    active, ended = (sum(count[state] for state in states) for states in (ACTIVE_STATES, ENDED_STATES))
+    lists = {
+        "active": CountedPaginator(jobs.active().with_attempts(), JOBS_PER_PAGE, total=active),
+        "queued": CountedPaginator(jobs.queued().with_position(), JOBS_PER_PAGE, total=count[JobState.QUEUED]),
+        "ended": CountedPaginator(jobs.ended(), JOBS_PER_PAGE, total=ended),
+    }
     context = {
-        "active": Paginator(jobs.active().with_attempts(), JOBS_PER_PAGE).get_page(request.GET.get("active")),
-        "queued": Paginator(jobs.queued().with_position(), JOBS_PER_PAGE).get_page(request.GET.get("queued")),
-        "ended": Paginator(jobs.ended(), JOBS_PER_PAGE).get_page(request.GET.get("page")),
+        **{name: pages.get_page(request.GET.get(PAGE_OF.get(name, name))) for name, pages in lists.items()},
         "online_workers": Worker.objects.online().count(),
     }
     return render(request, "jobs/job_list.html", context)
@@ -147,9 +155,12 @@ def samples(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def foretold(request: HttpRequest) -> HttpResponse:
     """Predicted against actual time and memory, over all jobs that the reader may see."""
-    rows = predictions.settled(signed_in(request))
+    settled = predictions.settled(signed_in(request))
+    rows = predictions.numbers_of(settled)
+    page = CountedPaginator(settled, ROWS_PER_PAGE, total=len(rows)).get_page(request.GET.get("page"))
     context = {
-        "page": Paginator(rows, ROWS_PER_PAGE).get_page(request.GET.get("page")),
+        "page": page,
+        "foretold": [predictions.foretold(row) for row in page],
         "plots": [plot for plot in (predictions.time_plot(rows), predictions.memory_plot(rows)) if plot],
         "time": predictions.tally([row.time for row in rows], predictions.TIME_TOLERANCE),
         "memory": predictions.tally([row.memory for row in rows], predictions.MEMORY_TOLERANCE),

@@ -11,7 +11,7 @@ def test_the_examples_in_the_module_hold() -> None:
 
 
 def test_a_point_on_the_diagonal_lies_within_and_one_beside_the_band_does_not() -> None:
-    points = [ScatterPoint("a", "/a", 10, 10), ScatterPoint("b", "/b", 10, 12.1), ScatterPoint("c", "/c", 0, 5)]
+    points = [ScatterPoint("a", 10, 10), ScatterPoint("b", 10, 12.1), ScatterPoint("c", 0, 5)]
     plot = scatter_plot("Time", points, tolerance=0.2, unit="s")
     assert plot is not None
     assert [(dot.label, dot.within) for dot in plot.dots] == [("a", True), ("b", False)]
@@ -23,7 +23,7 @@ def test_a_point_on_the_diagonal_lies_within_and_one_beside_the_band_does_not() 
 
 
 def test_without_a_point_there_is_no_plot() -> None:
-    assert scatter_plot("Time", [ScatterPoint("a", "/a", 0, 0)], tolerance=0.2, unit="s") is None
+    assert scatter_plot("Time", [ScatterPoint("a", 0, 0)], tolerance=0.2, unit="s") is None
 
 
 def test_wide_ranges_have_powers_of_ten_alone() -> None:

@@ -61,6 +61,12 @@ def test_the_log_finds(client: Client, query: str, found: list[int]) -> None:
 
 
 @pytest.mark.usefixtures("log")
+def test_the_log_finds_what_a_decision_says_now(client: Client) -> None:
+    Decision.objects.filter(number=2).update(title="Digest the week", context="")
+    assert (numbers(client, "?q=meetings"), numbers(client, "?q=DIGEST")) == ([], [2])
+
+
+@pytest.mark.usefixtures("log")
 def test_the_timeline_counts_by_month_and_status_and_leads_to_them(client: Client, alice: User) -> None:
     chosen = LogFilter(owner="me")
     months, total = timeline_of(decision_log(alice, LogFilter()), LogFilter())

@@ -115,5 +115,5 @@ def test_advice_asks_two_queries(
     job = few_shot_job(use_case, alice, right=58)
     read = reports.read_of(job)
     assert read is not None
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         advice_of(job, read.report)

@@ -289,7 +289,7 @@ def test_the_list_asks_the_same_number_of_queries_at_one_and_three_jobs(
 ) -> None:
     client.force_login(alice)
     succeeded_job(use_case, alice)
-    with django_assert_num_queries(7) as first:
+    with django_assert_num_queries(5) as first:
         client.get("/jobs/")
     succeeded_job(use_case, alice)
     succeeded_job(use_case, alice)

@@ -94,5 +94,5 @@ def test_the_page_asks_the_same_queries_at_one_and_three_jobs(
     for _ in range(jobs):
         predicted_job(use_case, alice)
     client.force_login(alice)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         client.get("/jobs/predictions/")
