@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("decisions", "0004_quick_lists"),
+        ("decisions", "0005_quick_lists"),
         ("jobs", "0008_playground_stops"),
         ("usecases", "0002_delegation"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("assessments", "0002_teamwork"),
-        ("decisions", "0003_promises_and_capacities"),
+        ("decisions", "0004_written_by"),
         ("usecases", "0002_delegation"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
