@@ -41,3 +41,18 @@ def test_logits_are_computed_at_learned_tokens_alone(tiny_models_dir: Path, tmp_
 
     learned = sum(row.encoded.supervised_tokens for row in rows(6))
     assert shapes == [(1, learned, head.out_features)]
+
+
+def test_few_widths_of_batches_are_met_and_little_is_padding(tiny_models_dir: Path, tmp_path: Path) -> None:
+    """A CPU compiles and keeps a kernel for each shape; padding is computed like any token."""
+    made = job(tiny_models_dir, tmp_path / "run")
+    made.emitter.close()
+    widths: list[int] = []
+    made.loaded.model.get_input_embeddings().register_forward_hook(lambda _, ids, __: widths.append(ids[0].shape[1]))
+    longest = [len(row.encoded.input_ids) for row in rows(12)]
+
+    for row in rows(12):
+        loss_sum(made.loaded, [row], pad_id=0)
+
+    assert len(set(widths)) < len(set(longest))
+    assert all(0 <= width - length < 4 for width, length in zip(widths, longest, strict=True))
