@@ -8,6 +8,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -240,6 +241,8 @@ def load_base(
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            # Told below, by name and shape; transformers would only point to a table in its own log.
+            ignore_mismatched_sizes=True,
             **({} if quantization_config is None else {"quantization_config": quantization_config}),
         )
     except Exception as error:
@@ -252,8 +255,19 @@ def load_base(
             f"The weights of {source.location} lack {len(info['missing_keys'])} tensors, first "
             f"{min(info['missing_keys'])!r}; they would be random. Fetch the base model again.",
         )
+    if info["mismatched_keys"]:
+        name, found, wanted = min(info["mismatched_keys"])
+        raise RunError(
+            EndReason.BASE_MODEL_UNREADABLE,
+            f"The weights of {source.location} do not fit its config.json: {name!r} is {_by(found)}, not "
+            f"{_by(wanted)}. Fetch the base model again.",
+        )
     # A 4-bit model is placed while it loads.
     return base if quantization_config is not None else base.to(device)
+
+
+def _by(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def compile_layers(model: Any) -> None:

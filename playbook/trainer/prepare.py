@@ -141,6 +141,8 @@ def prepare(run: Run) -> Prepared:
         unasked = [question.index + 1 for question in found if question.error is not None]
         if unasked:
             emitter.warn(f"{arm}: {_lines(unasked)} of {held.name} exceed the context and count as wrong.")
+    config = read_config(source)
+    _require_embedded(tokenizer, config, run)
     total = sum(len(examples) for examples in splits.values())
     emitter.progress(Stage.DATA, done=total, total=total, unit="rows", remaining_seconds=None)
     return Prepared(
@@ -154,7 +156,7 @@ def prepare(run: Run) -> Prepared:
         questions=questions,
         repeated=_repeats(run, held),
         overlap=overlap,
-        config=read_config(source),
+        config=config,
         builder=builder,
         held=tuple(
             Row(numbered.line, builder.encode(numbered.example, where=f"{held.name}, line {numbered.line}"))
@@ -162,6 +164,17 @@ def prepare(run: Run) -> Prepared:
         ),
         retrieval=retrieval,
     )
+
+
+def _require_embedded(tokenizer: Any, config: Any, run: Run) -> None:
+    """Raise RunError(base_model_unreadable) when the tokenizer has tokens that the model has no embedding of."""
+    tokens, embedded = len(tokenizer), config.vocab_size
+    if tokens > embedded:
+        raise RunError(
+            EndReason.BASE_MODEL_UNREADABLE,
+            f"The tokenizer of base model {run.spec.base_model.id!r} has {tokens:,} tokens, and its config.json names "
+            f"{embedded:,} (vocab_size): they do not belong together. Fetch the base model again.",
+        )
 
 
 def _check_metric(run: Run, held: Sequence[NumberedExample]) -> None:

@@ -165,7 +165,7 @@ class PromptBuilder:
         self, messages: Sequence[Message], *, add_generation_prompt: bool, where: str, tools: Tools = None
     ) -> str:
         # jinja2 comes with transformers; its import is deferred until a template is really rendered.
-        from jinja2 import TemplateError
+        from jinja2 import TemplateError, TemplateSyntaxError
 
         try:
             return str(
@@ -176,6 +176,12 @@ class PromptBuilder:
                     add_generation_prompt=add_generation_prompt,
                 )
             )
+        except TemplateSyntaxError as error:
+            raise RunError(
+                EndReason.BASE_MODEL_UNREADABLE,
+                f"The chat template of the base model cannot be read (line {error.lineno}: {error.message}). Fetch the "
+                "base model again.",
+            ) from error
         except TemplateError as error:
             raise RunError(
                 EndReason.INVALID_DATASET,

@@ -132,10 +132,10 @@ def _one_step(
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     rows = _rows_of_step(job, state.step)
-    loss = _accumulate_gradients(job, rows)
+    loss = _accumulate_gradients(job, rows, updates=state.step)
     grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, job.settings.max_grad_norm))
     if not math.isfinite(grad_norm):
-        raise _diverged(f"gradient norm is {grad_norm}", state.step + 1, learning_rate)
+        raise _diverged(f"gradient norm is {grad_norm}", state.step)
     optimizer.step()
     optimizer.zero_grad()
     seconds = time.monotonic() - start
@@ -206,7 +206,7 @@ def _rows_of_step(job: TrainingJob, step: int) -> list[Row]:
     return [job.rows[index] for index in indices]
 
 
-def _accumulate_gradients(job: TrainingJob, rows: Sequence[Row]) -> float:
+def _accumulate_gradients(job: TrainingJob, rows: Sequence[Row], *, updates: int) -> float:
     """Add the gradients of one optimizer step and return its mean loss in nats per supervised token.
 
     Each token weighs the same whatever micro-batch it is in, so 1 × 8 rows and 8 × 1 rows give the same step
@@ -220,7 +220,7 @@ def _accumulate_gradients(job: TrainingJob, rows: Sequence[Row]) -> float:
         total += loss.item()
         if not math.isfinite(total):
             lines = ", ".join(str(row.line) for row in rows[at : at + size])
-            raise _diverged(f"train loss is {total} on the rows of lines {lines}")
+            raise _diverged(f"train loss is {total} on the rows of lines {lines}", updates)
         loss.backward()  # type: ignore[no-untyped-call]
     return total
 
@@ -237,7 +237,7 @@ def _validate(job: TrainingJob, state: TrainingState) -> TrainingState:
     job.loaded.model.train()
     loss = total / sum(row.encoded.supervised_tokens for row in rows)
     if not math.isfinite(loss):
-        raise _diverged(f"validation loss is {loss}", state.step, learning_rate_at(state.step - 1, job.settings))
+        raise _diverged(f"validation loss is {loss}", state.step)
     job.emitter.metric(state.step, {"validation_loss": loss})
     gained = state.best_loss is None or loss < state.best_loss
     without_gain = 0 if gained else state.checks_without_gain + 1
@@ -277,12 +277,13 @@ def _change(before: tuple[float, ...], loss: float) -> str:
     return f" ({loss - before[-1]:+.4f})" if before else ""
 
 
-def _diverged(what: str, step: int | None = None, learning_rate: float | None = None) -> RunError:
-    where = "" if step is None else f" at step {step} with learning rate {learning_rate:.2e}"
-    return RunError(
-        EndReason.DIVERGED,
-        f"The {what}{where}. Lower learning_rate (try a tenth), or warm up over more steps.",
+def _diverged(what: str, updates: int) -> RunError:
+    advice = (
+        "Lower learning_rate (try a tenth), or warm up over more steps."
+        if updates
+        else "Nothing was trained yet, so the base model's own weights give that: fetch the base model again."
     )
+    return RunError(EndReason.DIVERGED, f"The {what} after {updates} steps. {advice}")
 
 
 def _out_of_memory(job: TrainingJob, state: TrainingState, error: BaseException) -> RunError:

@@ -234,6 +234,46 @@ def test_missing_tensors_are_not_replaced_by_random_ones(make_run: MakeRun, trai
     assert "lack 1 tensors, first 'model.layers.1.mlp.up_proj.weight'" in ended(folder).message
 
 
+def test_weights_of_another_shape_than_the_configuration_are_named(
+    make_run: MakeRun, train: Train, own_models_dir: Path
+) -> None:
+    weights = own_models_dir / TINY_ID / "model.safetensors"
+    tensors = load_file(weights)
+    tensors["model.layers.0.mlp.up_proj.weight"] = torch.zeros(130, 64)
+    save_file(tensors, weights, metadata={"format": "pt"})
+    folder = make_run()
+
+    assert train(folder, models_dir=own_models_dir) == 1
+
+    assert ended(folder).reason is EndReason.BASE_MODEL_UNREADABLE
+    assert "'model.layers.0.mlp.up_proj.weight' is 130 x 64, not 128 x 64." in ended(folder).message
+
+
+def test_a_tokenizer_of_another_model_is_refused_before_anything_is_loaded(
+    make_run: MakeRun, train: Train, own_models_dir: Path
+) -> None:
+    path = own_models_dir / TINY_ID / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"vocab_size": 90}))
+    folder = make_run()
+
+    assert train(folder, models_dir=own_models_dir) == 1
+
+    assert ended(folder).reason is EndReason.BASE_MODEL_UNREADABLE
+    assert "has 259 tokens, and its config.json names 90 (vocab_size)" in ended(folder).message
+
+
+def test_a_chat_template_that_is_no_template_is_the_base_model_s_fault(
+    make_run: MakeRun, train: Train, own_models_dir: Path
+) -> None:
+    (own_models_dir / TINY_ID / "chat_template.jinja").write_text("{% for message in %}")
+    folder = make_run()
+
+    assert train(folder, models_dir=own_models_dir) == 1
+
+    assert ended(folder).reason is EndReason.BASE_MODEL_UNREADABLE
+    assert "The chat template of the base model cannot be read (line 1: " in ended(folder).message
+
+
 def test_a_loss_that_is_no_number_ends_the_run_as_diverged(
     make_run: MakeRun, train: Train, own_models_dir: Path
 ) -> None:
@@ -247,6 +287,7 @@ def test_a_loss_that_is_no_number_ends_the_run_as_diverged(
 
     assert ended(folder).reason is EndReason.DIVERGED
     assert "train loss is nan on the rows of lines" in ended(folder).message
+    assert "after 0 steps. Nothing was trained yet" in ended(folder).message
 
 
 def test_a_stale_lease_ends_the_run(make_run: MakeRun, train: Train) -> None:
