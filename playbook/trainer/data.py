@@ -83,6 +83,13 @@ def read_split(folder: RunFolder, file: InputFile) -> tuple[NumberedExample, ...
         raise RunError(
             EndReason.INVALID_DATASET, f"{file.name}: {shown}" + (f" And {more} more problems." if more > 0 else "")
         )
+    if len(result.examples) != file.rows:
+        # A report must answer as many rows as its spec names, and would be refused when all the work is done.
+        raise RunError(
+            EndReason.INPUT_MISMATCH,
+            f"inputs/{file.name} holds {len(result.examples):,} rows, the spec names {file.rows:,}; set `rows` of that "
+            "input to what the file holds, or launch the job again.",
+        )
     numbers = [number for number, line in enumerate(lines, start=1) if line.strip()]
     return tuple(NumberedExample(n, example) for n, example in zip(numbers, result.examples, strict=True))
 

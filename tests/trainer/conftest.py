@@ -85,6 +85,12 @@ VALIDATION_ROWS = sample_rows(4, start=100)
 TEST_ROWS = sample_rows(4, start=200)
 
 
+def input_file(split: Split, data: bytes) -> InputFile:
+    """Return the spec's entry for a split: as many rows as lines that are not blank."""
+    rows = sum(1 for line in data.splitlines() if line.strip())
+    return InputFile(split=split, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), rows=max(rows, 1))
+
+
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
     """Return a function that writes a run folder and returns it. Rows are dicts, or bytes written as they stand."""
@@ -104,7 +110,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         for split, rows in ((Split.TRAIN, train), (Split.VALIDATION, validation), (Split.TEST, test)):
             data = rows if isinstance(rows, bytes) else "".join(json.dumps(line) + "\n" for line in rows).encode()
             (folder / "inputs" / f"{split}.jsonl").write_bytes(data)
-            files.append(InputFile(split=split, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), rows=1))
+            files.append(input_file(split, data))
         if documents is not None:
             (folder / "inputs" / "documents.jsonl").write_bytes(documents)
             sha256 = hashlib.sha256(documents).hexdigest()

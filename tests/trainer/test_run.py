@@ -162,6 +162,18 @@ def test_a_changed_input_is_a_mismatch(make_run: MakeRun, train: Train) -> None:
     assert "inputs/test.jsonl" in ended(changed).message
 
 
+def test_an_input_of_more_rows_than_the_spec_names_is_a_mismatch(make_run: MakeRun, train: Train) -> None:
+    folder = make_run()
+    spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+    spec["inputs"][-1]["rows"] -= 1
+    (folder / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
+
+    assert train(folder) == 1
+
+    assert ended(folder).reason is EndReason.INPUT_MISMATCH
+    assert "inputs/test.jsonl holds 4 rows, the spec names 3" in ended(folder).message
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
