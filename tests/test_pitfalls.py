@@ -37,6 +37,8 @@ PITFALLS: dict[str, tuple[str, ...]] = {
         "trainer/test_learned.py::test_padding_by_the_end_token_leaves_the_end_of_the_answer_learned",
         "trainer/test_prompt.py::test_a_template_without_end_of_turn_gets_one",
         "web/jobs/test_signs.py::test_a_turn_that_is_not_ended_names_its_rows",
+        "trainer/test_generate.py::test_an_answer_without_an_end_is_cut",
+        "scoring/test_verdict.py::test_failed_and_cut_rows_are_told",
     ),
     "Duplicated begin token (mlx-examples 1095)": (
         "trainer/test_prompt.py::test_a_template_that_would_train_the_wrong_thing_is_refused",
@@ -74,6 +76,7 @@ PITFALLS: dict[str, tuple[str, ...]] = {
     "Test rows drawn from train; conversations split across both (h2o-llmstudio 422)": (
         "datasets/test_splits.py::test_rows_of_one_group_stay_together",
         "datasets/test_splits.py::test_equal_prompts_land_in_one_split",
+        "datasets/test_splits.py::test_rows_that_come_go_or_move_leave_the_others_in_their_split",
         "datasets/test_checks.py::test_thirteen_shared_words_and_near_duplicates_across_train_and_test_are_told",
         "datasets/test_bad_files.py::test_test_rows_equal_to_train_rows_are_refused_with_both_lines",
         "web/jobs/test_launch.py::test_a_dataset_without_a_locked_test_split_is_refused",
@@ -92,7 +95,7 @@ PITFALLS: dict[str, tuple[str, ...]] = {
     ),
     "No queue, no priority (unsloth 7059, h2o-llmstudio 387)": (
         "web/jobs/test_actions.py::test_claim_takes_priority_then_age_and_only_offered_base_models",
-        "web/jobs/test_pages.py::test_the_list_shows_the_position_in_the_queue",
+        "web/jobs/test_pages.py::test_the_list_shows_position_and_priority_in_the_queue",
     ),
 }
 

@@ -1,6 +1,7 @@
 """The pages of jobs: launch, watch, cancel, read the report, download; and who may."""
 
 import json
+import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from playbook.web.jobs.models import Job
 from playbook.web.usecases.models import UseCase
 from tests.web.decided import accepted, proposed
 from tests.web.jobs.ended import claimed_job, send_events, succeeded_job
-from tests.web.jobs.factories import make_capabilities
+from tests.web.jobs.factories import make_capabilities, make_job
 
 LAUNCH = {"title": "Tickets, first try", "recipe": "support-tickets-lora"}
 
@@ -297,9 +298,15 @@ def test_the_list_asks_the_same_number_of_queries_at_one_and_three_jobs(
         client.get("/jobs/")
 
 
-def test_the_list_shows_the_position_in_the_queue(client: Client, job: Job, alice: User) -> None:
+def test_the_list_shows_position_and_priority_in_the_queue(
+    client: Client, job: Job, use_case: UseCase, alice: User
+) -> None:
+    urgent = make_job(use_case, alice, priority=5)
     client.force_login(alice)
-    assert "position 1" in client.get("/jobs/").content.decode()
+    page = client.get("/jobs/").content.decode()
+    assert re.findall(r"position \d+(?:, priority \d+)?", page) == ["position 1, priority 5", "position 2"]
+    assert page.index(f'href="/jobs/{urgent.pk}/"') < page.index(f'href="/jobs/{job.pk}/"')
+    assert "position 2 in the queue" in client.get(f"/jobs/{job.pk}/").content.decode()
 
 
 def test_workers_show_what_they_offer_and_whether_they_are_there(
