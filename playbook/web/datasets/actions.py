@@ -95,13 +95,14 @@ def start_import(
     """
     _tidy()
     sources = []
+    names = [upload.name for upload in uploads]
     for upload in uploads:
         blob = blobs.store(upload.chunks)
         path = str(blobs.path_of(blob.sha256))
+        # Three files may be called the same; a problem has to say which one it is in.
+        name = upload.name if names.count(upload.name) == 1 else f"{upload.split}: {upload.name}"
         sources.append(
-            Source(
-                name=upload.name[:200], path=path, sha256=blob.sha256, size_bytes=blob.size_bytes, split=upload.split
-            )
+            Source(name=name[:200], path=path, sha256=blob.sha256, size_bytes=blob.size_bytes, split=upload.split)
         )
     order = Order(sources=tuple(sources), plan=plan or SplitPlan())
     with transaction.atomic():
@@ -112,8 +113,8 @@ def start_import(
             order=order.model_dump(mode="json"),
             created_by=created_by,
         )
-        names = {source.name: source.sha256 for source in sources}
-        record("brought files", made, actor=created_by, files=names)
+        files = {source.name: source.sha256 for source in sources}
+        record("brought files", made, actor=created_by, files=files)
     imports.start(made.pk, order)
     return made
 

@@ -210,6 +210,18 @@ def test_files_lie_under_their_digest_and_in_the_audit_log(client: Client, use_c
     assert (entry.actor, entry.detail) == (alice, {"files": {"rows.jsonl": digest}})
 
 
+def test_files_of_one_name_are_told_apart(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    sent = three_files(**{**GOOD, "test": b"oops\n"})
+    for name in ("train", "validation", "test"):
+        sent[name].name = "data.jsonl"  # type: ignore[attr-defined]
+    made = bring(client, sent)
+    assert "test: data.jsonl, line 1" in page_of(client, made)
+    assert set(AuditEntry.objects.get(action="brought files").detail["files"]) == {
+        f"{name}: data.jsonl" for name in ("train", "validation", "test")
+    }
+
+
 def test_a_missing_file_an_empty_card_and_no_text_are_named(client: Client, use_case: UseCase, alice: User) -> None:
     client.force_login(alice)
     files = {"train": SimpleUploadedFile("t.jsonl", jsonl("a"))}
