@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from playbook.contracts.events import Configured, Preflight, SampleRow, SampleToken, SplitTokens
+from playbook.contracts.refusals import setting_text
 from playbook.contracts.run_spec import RunSpec
 from playbook.web.common.plots import StackedPlot, stacked_plot
 from playbook.web.common.templatetags.playbook import bytesize
@@ -51,11 +52,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Setting:
-    """One line of the effective configuration. `asked`: what the launch asked for, where that is another value."""
+    """One line of the effective configuration, as people type values into the form. `asked`: what the launch asked for,
+    where that is another value."""
 
     name: str
-    value: Any
-    asked: Any
+    value: str
+    asked: str | None
 
 
 @dataclass(frozen=True)
@@ -117,10 +119,12 @@ def settings_of(configured: Configured, spec: RunSpec) -> list[Setting]:
     asked: dict[str, Any] = {"seed": spec.seed}
     for part in (spec.lora, spec.training, spec.evaluation):
         asked |= part.model_dump(mode="json")
-    return [
-        Setting(name, value, asked[name] if name in asked and not _same(value, asked[name]) else None)
+    others = {
+        name: setting_text(asked[name])
         for name, value in configured.effective.items()
-    ]
+        if asked.get(name) is not None and not _same(value, asked[name])
+    }
+    return [Setting(name, setting_text(value), others.get(name)) for name, value in configured.effective.items()]
 
 
 def _same(used: object, asked: object) -> bool:

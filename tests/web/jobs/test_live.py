@@ -37,7 +37,7 @@ def attempt(client: Client, use_case: UseCase, alice: User) -> Attempt:
 
 def test_preflight_shows_tokens_lost_lines_mask_memory_and_configuration(client: Client, attempt: Attempt) -> None:
     lost = preflight(samples=[SAMPLE, ENDLESS], dropped_rows=1, truncated_rows=3, lost_lines=[4, 9], lost_tokens=1234)
-    send_events(attempt, {"kind": "stage_started", "stage": "data"}, lost, configured(max_length=256))
+    send_events(attempt, {"kind": "stage_started", "stage": "data"}, lost, configured(max_length=256, packing=None))
     page = page_of(client, attempt)
     assert "1 rows dropped, 3 cut, 1,234 tokens lost" in page
     assert "lines 4, 9 and 2 more" in page
@@ -46,6 +46,7 @@ def test_preflight_shows_tokens_lost_lines_mask_memory_and_configuration(client:
     assert '<span class="visually-hidden">learned: </span><span>Be</span><span>cause</span>' in page
     assert "Estimate: 3.5 GB, of which base weights 2.0 GB" in page
     assert "asked for 512" in page
+    assert '<dt class="mono">packing</dt><dd class="num">none ' in page, "as people type it into the form"
     assert signs_in(page) == ["endless", "truncation"]
 
 
