@@ -80,14 +80,16 @@ def test_a_message_that_calls_tools_needs_no_content() -> None:
 
 
 def test_an_earlier_answer_that_is_learned_must_not_be_empty() -> None:
-    silent, last = {"role": "assistant", "content": ""}, {"role": "assistant", "content": "x"}
+    silent: dict[str, object] = {"role": "assistant", "content": ""}
+    last: dict[str, object] = {"role": "assistant", "content": "x"}
     assert problems(line(USER, silent, USER, last)) == [("messages[1].content", "empty_answer")]
     assert isinstance(read_line(1, line(USER, silent | {"weight": 0}, USER, last)), Example)
 
 
 def test_a_user_who_says_nothing_is_named() -> None:
-    said = [{"role": "user", "content": " "}, {"role": "assistant", "content": "x"}]
-    assert problems(line(*said)) == [("messages[0].content", "missing_content")]
+    assert problems(line({"role": "user", "content": " "}, {"role": "assistant", "content": "x"})) == [
+        ("messages[0].content", "missing_content")
+    ]
 
 
 @pytest.mark.parametrize(

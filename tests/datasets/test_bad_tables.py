@@ -41,7 +41,7 @@ def test_equal_names_of_columns_in_parquet_are_refused(importing: Importing) -> 
     assert only(importing(("rows.parquet", parquet(table))))[3] == "two columns named prompt"
 
 
-class _Keys(encryption.KmsClient):
+class _Keys(encryption.KmsClient):  # type: ignore[misc]  # pyarrow has no types
     """Hands keys out as they are: what is encrypted is no secret."""
 
     def __init__(self, _: object) -> None:

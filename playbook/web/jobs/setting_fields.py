@@ -133,8 +133,7 @@ class _LinesField(forms.CharField):
     """Text as it was: browsers send the line ends CR LF, and a clone must not change what nobody touched."""
 
     def to_python(self, value: Any) -> str:
-        text: str = super().to_python(value)
-        return text.replace("\r\n", "\n")
+        return (super().to_python(value) or "").replace("\r\n", "\n")
 
 
 def _longest(info: FieldInfo) -> int:
