@@ -3,9 +3,11 @@ them, the number of its queries, the exports of the whole log, and the audit log
 where there is one.
 
 `python -m tests.benchmarks decisions` prints the rows; DECISIONS in the environment makes it smaller. The times are
-those of Django's handler, all middleware included, in a process of its own; the reader belongs to every use case.
+those of Django's handler, all middleware included, in a process that is warm as a served one is and did nothing else
+before; the reader belongs to every use case.
 """
 
+import gc
 import json
 import os
 import statistics
@@ -67,6 +69,8 @@ def _rows(name: str, found: dict[str, Any]) -> list[Row]:
 
 
 def _measured(database_url: str) -> dict[str, Any]:
+    """Fill the database in two steps and ask for the pages after each. Every part has a process of its own: what made
+    ten thousand decisions leaves garbage that no process of a site has."""
     with tempfile.TemporaryDirectory() as name:
         environment = {
             **os.environ,
@@ -76,8 +80,15 @@ def _measured(database_url: str) -> dict[str, Any]:
             "PLAYBOOK_ALLOWED_HOSTS": "testserver",
         }
         (Path(name) / "static").mkdir()
-        command = [sys.executable, "-m", "tests.benchmarks.bench_decisions"]
-        done = subprocess.run(command, check=True, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        parts = [_part(environment, part) for part in ("fill", "ask", "grow", "measure")]
+    few, found = parts[1], parts[3]
+    growing = [page for page, times in found["pages"].items() if times["queries"] > few[page]["queries"]]
+    return {**found, "growing": len(growing), "growing_pages": growing}
+
+
+def _part(environment: dict[str, str], part: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.benchmarks.bench_decisions", part]
+    done = subprocess.run(command, check=True, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -93,35 +104,48 @@ def _on_postgres(url: str) -> dict[str, Any]:
             connection.execute(f"DROP DATABASE IF EXISTS {PG_DATABASE} WITH (FORCE)")
 
 
-def _measure_here() -> dict[str, object]:
-    """Fill the database of this process, in two steps, and ask for the pages after each."""
+def _here(part: str) -> dict[str, Any]:
+    """Do one part in this process: `fill` and `grow` add decisions, `ask` counts queries, `measure` does the rest."""
     # Django's models can be imported only once it is set up.
     import django
     from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
     from django.db import connection
 
+    django.setup()
+    if part == "fill":
+        call_command("migrate", verbosity=0)
+    from tests.benchmarks import decisions_world as world
+
+    if part in ("fill", "grow"):
+        world.fill(FEW if part == "fill" else DECISIONS - FEW)
+        if connection.vendor == "postgresql":  # as autovacuum does within a minute, where it is switched on
+            connection.cursor().execute("VACUUM ANALYZE")
+        return {}
+    if part == "ask":
+        return {name: _ask(world.reader(), paths[:1], asked=1) for name, paths in world.pages().items()}
+    return _measure_here(connection)
+
+
+def _measure_here(connection: Any) -> dict[str, Any]:
+    """Measure pages, exports and the check of the audit log, in a process that is warm as one of the site is."""
     from playbook.web.assessments.models import Answer
     from playbook.web.common.verify import Verification, verify
+    from playbook.web.common.warm import warm_up
     from playbook.web.decisions.models import Decision
     from playbook.web.jobs.models import Job
     from playbook.web.outcomes.models import OutcomeReview
     from tests.benchmarks import decisions_world as world
 
-    person = world.people()
-    world.fill(FEW)
-    few = {name: _ask(person, name, paths[:1], asked=3) for name, paths in world.pages().items()}
-    world.fill(DECISIONS - FEW)
-    pages = {name: _ask(person, name, paths, asked=ASKED) for name, paths in world.pages().items()}
+    warm_up()
+    person = world.reader()
+    pages = {name: _ask(person, paths, asked=ASKED) for name, paths in world.pages().items()}
+    exports = {name: _export(person, path) for name, path in EXPORTS.items()}
     found = Verification()
     started = time.perf_counter()
     problems = list(verify(connection, found))
     seconds = time.perf_counter() - started
     if problems:
         raise RuntimeError(f"the audit log of the benchmark does not verify: {problems[:3]}")
-    growing = [name for name, page in pages.items() if page["queries"] > few[name]["queries"]]
     return {
         "decisions": Decision.objects.count(),
         "answers": Answer.objects.count(),
@@ -129,17 +153,16 @@ def _measure_here() -> dict[str, object]:
         "audit_rows_per_second": found.entries / seconds,
         "jobs": Job.objects.count(),
         "outcomes": OutcomeReview.objects.count(),
-        "exports": {name: _export(person, path) for name, path in EXPORTS.items()},
+        "exports": exports,
         "slowest_page": max(pages, key=lambda name: pages[name]["p95_ms"]),
         "slowest_ms": max(page["p95_ms"] for page in pages.values()),
-        "growing": len(growing),
-        "growing_pages": growing,
         "pages": pages,
     }
 
 
-def _ask(person: object, name: str, paths: list[str], *, asked: int) -> dict[str, float]:
-    """Return the 95th percentile of the milliseconds of `asked` answers, and the queries of the last."""
+def _ask(person: object, paths: list[str], *, asked: int) -> dict[str, float]:
+    """Return the median and the 95th percentile of the milliseconds of `asked` answers, how many full garbage
+    collections struck one, and the queries of the first address."""
     from django.contrib.auth.models import AbstractBaseUser
     from django.db import connection
     from django.test import Client
@@ -148,13 +171,16 @@ def _ask(person: object, name: str, paths: list[str], *, asked: int) -> dict[str
     assert isinstance(person, AbstractBaseUser)
     client = Client()
     client.force_login(person)  # type: ignore[arg-type]  # the user model is known only once Django is set up
+    full_collections = gc.get_stats()[-1]["collections"]
     times = list(_times(client, paths, asked))
+    full_collections = gc.get_stats()[-1]["collections"] - full_collections
     with CaptureQueriesContext(connection) as queries:
         client.get(paths[0])
     return {
         "p50_ms": statistics.median(times),
         "p95_ms": _p95(times),
         "queries": len(queries),
+        "full_collections": full_collections,
     }
 
 
@@ -198,4 +224,4 @@ def _times(client: object, paths: list[str], asked: int) -> Iterator[float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_measure_here()))
+    print(json.dumps(_here(sys.argv[1])))

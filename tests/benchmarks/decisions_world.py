@@ -26,7 +26,7 @@ from playbook.web.decisions.vouched import signature_sha256
 from playbook.web.jobs.models import Job
 from playbook.web.usecases.models import Membership, UseCase
 from tests.benchmarks.jobs_world import launch
-from tests.web.decided import FORECAST, TUNE
+from tests.web.decided import ARTICLE, FORECAST, TUNE
 
 USE_CASES = 100
 ANSWERS_EACH = 10
@@ -35,9 +35,14 @@ CHECKLIST = "should-we-fine-tune"
 STATUSES = (Status.ACCEPTED,) * 5 + (Status.PROPOSED,) * 2 + (Status.DRAFT, Status.REJECTED, Status.DEPRECATED)
 
 
-def people() -> User:
-    """Return the reader, who is ML lead in every use case; make the use cases and the other roles."""
-    reader, author, owner = (
+def reader() -> User:
+    """Return the person who looks at the pages, ML lead in every use case."""
+    return User.objects.get(username="reader")
+
+
+def people() -> None:
+    """Make the use cases and the people in their roles."""
+    member, author, owner = (
         User.objects.create_user(name, password="bench", name=name.title()) for name in ("reader", "author", "owner")
     )
     for number in range(USE_CASES):
@@ -45,15 +50,16 @@ def people() -> User:
         Membership.objects.bulk_create(
             [
                 Membership(use_case=use_case, user=author, role=Role.OWNER),
-                Membership(use_case=use_case, user=reader, role=Role.ML_LEAD),
+                Membership(use_case=use_case, user=member, role=Role.ML_LEAD),
                 Membership(use_case=use_case, user=owner, role=Role.PRODUCT_OWNER),
             ]
         )
-    return reader
 
 
 def fill(count: int) -> None:
-    """Add so many decisions, spread over the use cases, each with an assessment of its own."""
+    """Add so many decisions, spread over the use cases, each with an assessment of its own; first the people."""
+    if not User.objects.exists():
+        people()
     author = User.objects.get(username="author")
     use_cases = list(UseCase.objects.order_by("pk"))
     checklist = library().checklists[CHECKLIST]
@@ -82,10 +88,10 @@ def fill(count: int) -> None:
                 assessment=each,
                 created_by=author,
                 owner=author,
-                status=STATUSES[(number + number // USE_CASES) % len(STATUSES)],
+                status=(status := STATUSES[(number + number // USE_CASES) % len(STATUSES)]),
                 proposed_by=author,
                 proposed_at=now,
-                decided_at=now,
+                decided_at=None if status in (Status.DRAFT, Status.PROPOSED) else now,
                 **{**fields, **FORECAST, "title": f"{each.use_case.name}: tune number {number}"},
             )
             for number, each in zip(numbers, assessments, strict=True)
@@ -110,6 +116,7 @@ def pages() -> dict[str, list[str]]:
         "home": ["/"],
         "log": ["/decisions/", "/decisions/?status=accepted", "/decisions/?page=3", "/decisions/?use_case=use-case-7"],
         "log search": ["/decisions/?q=tune+number", "/decisions/?q=nothing-like-it", "/decisions/?q=D-77"],
+        "log search in the texts": ["/decisions/?q=prompting", "/decisions/?q=owner+budget+data+failures"],
         "log by month": [f"/decisions/?month={timezone.now():%Y-%m}"],
         "log of a use case as CSV": ["/decisions/export.csv?use_case=use-case-7"],
         "log of a use case as JSON": ["/decisions/export.json?use_case=use-case-7"],
@@ -136,6 +143,24 @@ def pages() -> dict[str, list[str]]:
         "choice of jobs to compare": ["/jobs/compare/"],
         "comparison of six jobs": [f"/jobs/compare/?jobs={compared}"],
         "checklist": [f"/decide/{CHECKLIST}/"],
+        "open assessment": [each.assessment.get_absolute_url() for each in draft],
+        "decision table": [f"/decide/{CHECKLIST}/table/"],
+        "palette": ["/search/palette?q=tune", "/search/palette?q=use+case+7", "/search/palette?q=D-77"],
+        "search": ["/search/?q=tune+number", "/search/?q=use+case"],
+        "article with outcomes": [f"/library/{ARTICLE}/"],
+        "evidence for a claim": ["/library/evidence/C10/"],
+        "articles to review": ["/library/review/"],
+        "datasets": ["/datasets/"],
+        "prompts": ["/prompts/"],
+        "workers": ["/jobs/workers/"],
+        "report to print": [f"{job.get_absolute_url()}report/print/" for job in jobs],
+        "report as CSV": [f"{job.get_absolute_url()}report.csv" for job in jobs],
+        "one answer": [f"{job.get_absolute_url()}rows/3/" for job in jobs],
+        "blind rating": [f"{job.get_absolute_url()}blind/" for job in jobs],
+        "launch without a decision": [f"/jobs/new/?use_case=use-case-{number}" for number in range(10)],
+        "clone": [f"/jobs/new/?clone={job.pk}" for job in jobs],
+        "new dataset": ["/datasets/new/use-case-7/"],
+        "new prompt": ["/prompts/new/use-case-7/"],
         "question": [f"{each.assessment.get_absolute_url()}questions/prompting/" for each in decisions],
     }
 
