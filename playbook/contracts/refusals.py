@@ -73,7 +73,10 @@ def setting_text(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return ", ".join(map(setting_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value)
 
 
 def _field_at(model: type[BaseModel], path: tuple[str, ...]) -> FieldInfo | None:

@@ -21,3 +21,10 @@ def test_what_is_missing_unknown_or_in_a_list_is_named_by_its_path() -> None:
     assert found["lora", "rank"] == "is 8; Extra inputs are not permitted."
     assert found["evaluation", "arms", "0"].startswith("is guess; Input should be 'zero_shot'")
     assert found["seed",] == "is none; Input should be a valid integer."
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0005, "0.0005"), (32.0, "32"), (2e-5, "2e-05"), (0.00012345678, "0.00012345678")]
+)
+def test_a_number_is_written_short_where_that_says_the_same(value: float, text: str) -> None:
+    assert refusals.setting_text(value) == text
