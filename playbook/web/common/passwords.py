@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from playbook.web.accounts.models import User
@@ -20,15 +20,26 @@ class PasswordRefused(Exception):
 
 def confirm_password(user: User, given: str, *, about: models.Model) -> None:
     """Return if `given` is the user's password. Raises PasswordRefused; a wrong one leaves an audit row on `about`."""
+    # Slow by design, so it is done before anybody has to wait for the lock.
+    is_right = user.check_password(given)
+    if refusal := _refusal(user, about=about, is_right=is_right):
+        raise PasswordRefused(refusal)
+
+
+@transaction.atomic
+def _refusal(user: User, *, about: models.Model, is_right: bool) -> str | None:
+    """Return why a guess is not taken, None when it is. One at a time: of many at once each sees those before it."""
+    User.objects.select_for_update().get(pk=user.pk)
     now = timezone.now()
     wrong = AuditEntry.objects.filter(actor=user, action=_WRONG, at__gt=now - WINDOW).order_by("at")
     moments = list(wrong.values_list("at", flat=True))
     if len(moments) >= MOST_WRONG:
         minutes = int((moments[-MOST_WRONG] + WINDOW - now).total_seconds() // 60) + 1
-        raise PasswordRefused(
+        return (
             f"{len(moments)} wrong passwords in {WINDOW.seconds // 60} minutes: wait "
             f"{minutes} minute{'s' if minutes > 1 else ''}, then try again."
         )
-    if not user.check_password(given):
-        record(_WRONG, about, actor=user)
-        raise PasswordRefused("This is not your password.")
+    if is_right:
+        return None
+    record(_WRONG, about, actor=user)
+    return "This is not your password."
