@@ -7,18 +7,16 @@ from playbook.web.assessments.models import Assessment
 from playbook.web.assessments.queries import evaluation_of
 from playbook.web.common.panels import Panel, panel
 from playbook.web.decisions.models import Decision
-from playbook.web.decisions.signing import waiting_for
+from playbook.web.decisions.signing import LISTED, waiting_for
 from playbook.web.usecases.models import UseCase, may_write
-
-#: Rows of a panel; more are named, not listed.
-LISTED = 10
 
 
 @panel("home", order=10)
 def signatures_asked_of(_subject: object, user: User) -> Panel | None:
     """The decisions that wait for the reader's signature; nothing when there are none."""
     waiting = waiting_for(user)
-    return Panel("decisions/_home_panel.html", {"waiting": waiting, "today": timezone.localdate()}) if waiting else None
+    context = {"waiting": waiting, "more_may_wait": len(waiting) == LISTED, "today": timezone.localdate()}
+    return Panel("decisions/_home_panel.html", context) if waiting else None
 
 
 @panel("home", order=15)

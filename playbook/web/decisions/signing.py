@@ -20,8 +20,10 @@ from playbook.web.decisions.covered import Document, covered_document, digest_of
 from playbook.web.decisions.models import Decision, Signature, Status, Verdict
 from playbook.web.usecases.models import Delegation, Membership
 
-#: Proposals listed in one person's inbox, and those looked at to find them; those due first.
-LISTED = 20
+#: Decisions listed in a panel. Of those that wait for one person more may follow, which is said: each is read with its
+#: checklist and its answers.
+LISTED = 10
+#: Proposals looked at to find those that wait for one person, those due first.
 LOOKED_AT = 60
 
 

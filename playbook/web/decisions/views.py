@@ -30,7 +30,7 @@ from playbook.web.decisions.markdown import as_markdown
 from playbook.web.decisions.models import Decision, Status, Verdict
 from playbook.web.decisions.queries import get_decision
 from playbook.web.decisions.signatures import sign_decision
-from playbook.web.decisions.signing import SignOff, waiting_for
+from playbook.web.decisions.signing import LISTED, SignOff, waiting_for
 from playbook.web.usecases.permissions import get_visible, require_role, signed_in
 
 PER_PAGE = 30
@@ -47,7 +47,8 @@ def index(request: HttpRequest) -> HttpResponse:
         "chosen": chosen,
         "statuses": Status.choices,
         "use_cases": use_cases_of(user),
-        "waiting": waiting_for(user),
+        "waiting": (waiting := waiting_for(user)),
+        "more_may_wait": len(waiting) == LISTED,
         "today": timezone.localdate(),
     }
     return render(request, "decisions/decision_list.html", context)

@@ -54,7 +54,7 @@ def test_a_setting_that_the_trainer_changed_stands_beside_what_was_asked_for() -
     assert isinstance(found, Configured)
     assert settings_of(found, make_spec()) == [
         Setting("compute_dtype", "bfloat16", None),
-        Setting("max_length", 256, 512),
+        Setting("max_length", "256", "512"),
         Setting("target_modules", "q_proj, v_proj", "all-linear"),
-        Setting("r", 16, None),
+        Setting("r", "16", None),
     ]
