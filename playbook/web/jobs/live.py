@@ -117,9 +117,11 @@ def _report(job: Job) -> dict[str, Any]:
 
 
 def _stages(job: Job, attempt: Attempt | None) -> list[dict[str, str]]:
-    """Return the three stages with their state: done, now, stopped (where a job ended early) or todo."""
-    order = list(Stage)
-    current = order.index(Stage(attempt.stage)) if attempt and attempt.stage else -1
+    """Return the stages with their state: done, now, stopped (where a job ended early) or todo. Without training where
+    nothing is trained."""
+    reported = Stage(attempt.stage) if attempt and attempt.stage else None
+    order = [stage for stage in Stage if stage is not Stage.TRAINING or job.run_spec.trains or stage is reported]
+    current = order.index(reported) if reported else -1
     if job.state == JobState.SUCCEEDED:
         current = len(order)
     reached = "stopped" if job.is_ended else "now"

@@ -171,3 +171,13 @@ def test_the_page_asks_the_same_queries_at_one_and_three_attempts_of_few_and_man
     Job.objects.filter(pk=attempt.job_id).update(state="running")
     with django_assert_num_queries(len(first) + 1):  # one more where a curve is long: its levels are asked for
         client.get(f"/jobs/{attempt.job_id}/", headers=headers)
+
+
+def test_a_job_that_trains_nothing_shows_no_training(client: Client, attempt: Attempt) -> None:
+    send_events(attempt, {"kind": "stage_started", "stage": "evaluation"})
+    page = page_of(client, attempt)
+    assert '<li data-state="done">Data' in page
+    assert '<li data-state="now" aria-current="step">Evaluation' in page
+    assert "Training<span" not in page
+    assert "<dt>Method</dt><dd>nothing is trained</dd>" in page
+    assert "<dt>Learning rate</dt>" not in page

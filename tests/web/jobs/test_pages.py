@@ -201,7 +201,7 @@ def test_a_failed_job_says_why_and_what_to_do(client: Client, use_case: UseCase,
     assert "line 3, messages[1].content" in page
     assert "Correct the named line in the dataset" in page
     assert '<li data-state="stopped">Data<span class="visually-hidden"> (stopped)</span></li>' in page
-    assert '<li data-state="todo">Training' in page
+    assert '<li data-state="todo">Evaluation' in page
 
 
 @pytest.mark.parametrize("reason", list(EndReason))
