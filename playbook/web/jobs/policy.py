@@ -63,7 +63,9 @@ def sentence(met: tuple[Met, ...]) -> str:
 
 
 def _own_data(spec: RunSpec) -> bool:
-    """True when a file belongs to no sample: to a dataset of a use case, or to none that is known."""
+    """True when a file belongs to a dataset of a use case, and to no sample."""
     wanted = {file.sha256 for file in spec.inputs}
-    samples = SplitFile.objects.filter(sha256__in=wanted, version__dataset__is_sample=True)
-    return not wanted <= set(samples.values_list("sha256", flat=True))
+    known = SplitFile.objects.filter(sha256__in=wanted).values_list("sha256", "version__dataset__is_sample")
+    found = list(known)
+    samples = {sha256 for sha256, is_sample in found if is_sample}
+    return any(sha256 not in samples for sha256, _ in found)

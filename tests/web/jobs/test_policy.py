@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from playbook.contracts.dataset import Split
 from playbook.contracts.prompting import PromptSettings
-from playbook.contracts.run_spec import Arm, BaseModelRef
+from playbook.contracts.run_spec import BaseModelRef
 from playbook.web.accounts.models import User
 from playbook.web.common.content import _cache
 from playbook.web.common.permissions import Conflict
@@ -118,13 +118,6 @@ def test_a_model_that_is_not_listed_passes_unless_a_rule_says_otherwise(db: None
     rule(content, "unlisted_models: true")
     (met,) = rules_for(make_spec(base_model="unheard-of"))
     assert met.because == "its base model is not listed, so that its size is not known"
-
-
-def test_files_that_no_dataset_knows_are_no_samples(use_case: UseCase, alice: User) -> None:
-    spec = make_spec()
-    training = spec.model_copy(update={"evaluation": spec.evaluation.model_copy(update={"arms": (Arm.LORA,)})})
-    with pytest.raises(Conflict, match=r"its dataset is not one of the samples \(rule own-data\)"):
-        launch_job(use_case=use_case, created_by=alice, title="x", spec=training)
 
 
 def test_a_session_and_a_merge_are_held_to_the_rules_about_the_model(
