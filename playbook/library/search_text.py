@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from playbook.library.formulas import FORMULA
+
 _FENCE_OR_HEADING = re.compile(
     r"^(?: {0,40}(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)| {0,3}#{1,6}(?P<title>[^\n]*))$", re.MULTILINE
 )
@@ -27,6 +29,18 @@ _FOOTNOTE = re.compile(r"\[\^[^\[\]\n]{1,80}\]:?")
 _EMPHASIS = re.compile(r"[*`]+")
 _OUTER_UNDERSCORE = re.compile(r"_(?<!\w_)|_(?!\w)")
 _WIKILINK = re.compile(r"\[\[(?P<name>[^\[\]|\n]{1,200})(?:\|(?P<label>[^\[\]\n]{1,200}))?\]\]")
+_FORMULA = re.compile(FORMULA, re.DOTALL)
+_TEX_COMMAND = re.compile(r"\\([a-zA-Z]+) ?")
+_TEX_SIGNS = {
+    "times": "× ",
+    "cdot": "· ",
+    "alpha": "α",
+    "sqrt": "√",
+    "le": "≤ ",
+    "ge": "≥ ",
+    "approx": "≈ ",
+    "pm": "± ",
+}
 _IMAGE_OR_LINK = re.compile(r"!?\[([^\[\]\n]{0,500})\]\([^()\n]{0,500}\)")
 
 
@@ -44,12 +58,21 @@ def plain_text(markdown: str) -> str:
     >>> plain_text("A **rank** of [eight](lora.md) is `r=8`.")
     'A rank of eight is r=8.'
     """
-    text = _TAG.sub("", _LINE_MARKS.sub("", markdown))
+    text = _FORMULA.sub(_formula_words, markdown) if "$" in markdown else markdown
+    text = _TAG.sub("", _LINE_MARKS.sub("", text))
     if "[" in text:
         text = _IMAGE_OR_LINK.sub(r"\1", _WIKILINK.sub(_wikilink_words, _FOOTNOTE.sub("", text)))
     if "_" in text:
         text = _OUTER_UNDERSCORE.sub("", text)
     return " ".join(html.unescape(_EMPHASIS.sub("", text).replace("|", " ")).split())
+
+
+def _formula_words(found: re.Match[str]) -> str:
+    """`$n \\times n$` → `n × n`; nothing of a formula that stands alone, which makes no words."""
+    tex = found["inline"]
+    if tex is None:
+        return " "
+    return _TEX_COMMAND.sub(lambda command: _TEX_SIGNS.get(command[1], command[1]), tex).translate({123: "", 125: ""})
 
 
 def _wikilink_words(found: re.Match[str]) -> str:

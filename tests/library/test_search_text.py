@@ -114,3 +114,9 @@ def test_the_address_of_a_live_part_is_not_among_the_words() -> None:
         == "Try it. Then go on."
     )
     assert plain_text("/// note | Mind this\nRank is cheap.\n///") == "Mind this Rank is cheap."
+
+
+def test_plain_text_reads_a_formula_as_a_person_does() -> None:
+    assert plain_text(r"A matrix of $n \times n$ holds $2nr$, not $n^{2}$.") == "A matrix of n × n holds 2nr, not n^2."
+    assert plain_text("Then\n\n$$ W' = W + \\frac{\\alpha}{r} B A $$\n\nis added.") == "Then is added."
+    assert plain_text("It costs $5 and $10.") == "It costs $5 and $10."
