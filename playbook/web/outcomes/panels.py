@@ -30,7 +30,8 @@ def outcomes_of_article(article: Article, user: User) -> Panel:
 @panel("decision", order=20)
 def outcomes_of_decision(decision: Decision, user: User) -> Panel | None:
     outcomes = list(decision.outcomes.select_related("job", "recorded_by"))
-    waiting = list(_waiting(user).filter(decision=decision))
+    # By key, the last launched first: in the order of their ends SQLite would walk through every job that ended.
+    waiting = list(_waiting(user).filter(decision=decision).order_by("-pk"))
     nothing = decision.outcome_proposals.exclude(problem="").select_related("job")
     unmeasured = [proposal for proposal in nothing if proposal.job.state != JobState.SUCCEEDED]
     if not outcomes and not waiting and not unmeasured:
