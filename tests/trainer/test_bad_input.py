@@ -117,7 +117,7 @@ def test_the_layer_of_the_logits_is_adapted_where_its_weights_are_its_own(make_r
     training = report_of(folder).training
     assert training is not None
     assert training.export is not None
-    assert training.export.rows_differing == 0
+    # Not which token comes next: logits of a random model lie so near that rounding to bfloat16 decides.
     assert training.export.largest_logit_difference < 0.05
     tensors = load_file(folder / "artifacts" / "adapter" / "adapter_model.safetensors")
     assert tensors["base_model.model.lm_head.lora_B.weight"].abs().max() > 0

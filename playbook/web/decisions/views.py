@@ -40,6 +40,8 @@ PER_PAGE = 30
 def index(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     chosen = LogFilter.of(request.GET.dict())
+    # Whoever searches or turns pages looks for something else; the inbox stands above the log as a whole, and on Home.
+    waiting = [] if chosen.is_set or "page" in request.GET else waiting_for(user)
     months, total = timeline_of(decision_log(user, chosen), chosen)
     context = {
         "page": log_pages(user, chosen, per_page=PER_PAGE, total=total).get_page(request.GET.get("page")),
@@ -47,7 +49,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "chosen": chosen,
         "statuses": Status.choices,
         "use_cases": use_cases_of(user),
-        "waiting": (waiting := waiting_for(user)),
+        "waiting": waiting,
         "more_may_wait": len(waiting) == LISTED,
         "today": timezone.localdate(),
     }

@@ -18,7 +18,6 @@ from playbook.web.assessments.actions import answer_question, start_assessment
 from playbook.web.assessments.models import Assessment
 from playbook.web.common.content import library
 from playbook.web.common.models import AuditEntry
-from playbook.web.common.passwords import MOST_WRONG, PasswordRefused, confirm_password
 from playbook.web.common.permissions import Conflict, RoleRequired
 from playbook.web.decisions import actions
 from playbook.web.decisions.covered import Change, Document, changes_between, covered_document
@@ -358,31 +357,6 @@ def test_changes_name_fields_in_words() -> None:
         Change("threshold", "", "0.825"),
         Change("answer to a b", "", "no (why)"),
     )
-
-
-@pytest.mark.django_db(transaction=True)
-def test_guesses_at_a_password_at_the_same_moment_are_all_counted(use_case: UseCase, alice: User, bob: User) -> None:
-    decision = decided.proposed(use_case, alice)
-    guesses = MOST_WRONG + 3
-    together, refused = threading.Barrier(guesses), []
-
-    def guess() -> None:
-        together.wait(timeout=DEADLINE_SECONDS)
-        try:
-            confirm_password(bob, "guess", about=decision)
-        except PasswordRefused as refusal:
-            refused.append(str(refusal))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=guess) for _ in range(guesses)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=DEADLINE_SECONDS)
-    assert len(refused) == guesses
-    assert refused.count("This is not your password.") == MOST_WRONG
-    assert AuditEntry.objects.filter(action="gave a wrong password", actor=bob).count() == MOST_WRONG
 
 
 @pytest.mark.django_db(transaction=True)

@@ -11,7 +11,7 @@ from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
 from playbook.web.decisions import actions
 from playbook.web.decisions.models import Decision, Signature, Status
-from playbook.web.decisions.signing import LISTED, SignOff
+from playbook.web.decisions.signing import SignOff
 from playbook.web.usecases.actions import add_member
 from playbook.web.usecases.models import UseCase
 from tests.conftest import PASSWORD
@@ -390,16 +390,3 @@ def test_the_markdown_names_the_chosen_option_as_madr_does(client: Client, draft
     text = client.get("/decisions/1.md").content.decode()
     option, because = "Fine-tune, and measure it against the prompt", "The answers of the assessment lead here."
     assert f'\nChosen option: "{option}", because {because}\n' in text
-
-
-def test_a_full_inbox_says_that_more_may_wait(client: Client, use_case: UseCase, alice: User, bob: User) -> None:
-    more = "When they are signed, the next ones stand here."
-    decided.proposed(use_case, alice)
-    client.force_login(bob)
-    assert more not in client.get("/").content.decode()
-    for _ in range(LISTED):
-        decided.proposed(use_case, alice)
-    for path in ("/", "/decisions/"):
-        page = client.get(path).content.decode()
-        assert page.count("Read and sign</a>") == LISTED
-        assert more in page

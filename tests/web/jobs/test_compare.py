@@ -57,7 +57,7 @@ def test_a_job_judged_by_another_metric_is_refused(client: Client, use_case: Use
     client.force_login(alice)
     page = client.get(f"/jobs/compare/?jobs={first.pk},{second.pk}").content.decode()
     assert f"Job {second.pk} was judged otherwise than Job {first.pk}" in page
-    assert "exact_match against label_accuracy" in page
+    assert "exact match against label accuracy" in page
 
 
 def test_arms_of_several_jobs_share_one_table_and_one_verdict(client: Client, use_case: UseCase, alice: User) -> None:
