@@ -15,8 +15,8 @@ def warm_up() -> None:
 
     Python's full collection walks every object. Code, content and templates are about 180,000 of them, which takes 100
     to 250 ms, and it strikes whichever request crosses the threshold: about one in fifteen of the long lists. They live
-    as long as the process, so they need not be walked: after `gc.freeze` a full collection takes 1 ms. What was made
-    in between is collected first, or it would be kept for good.
+    as long as the process, so they need not be walked: after `gc.freeze` a full collection walks what requests have
+    left alone. What was made in between is collected first, or it would be kept for good.
     """
     reverse("home:home")  # one address needs all: the views of every app are imported with theirs
     library()
