@@ -21,6 +21,7 @@ from playbook.web.accounts.models import User
 from tests.browser import DEADLINE_MILLISECONDS
 from tests.conftest import CHROMIUM, PASSWORD
 from tests.e2e.visit import AXE, HEIGHT, RUN_AXE, THEMES, WIDTHS, axe_options
+from tests.waiting import DEADLINE_SECONDS
 from tests.web.every_page import Row, copy_content, make_rows
 
 # A hundred pages, four times each: minutes on an idle machine.
@@ -89,6 +90,7 @@ class Window:
         self.page = page
         self.complaints = complaints
         self.listening = True
+        self.loader = ""
         self.asked: dict[str, str] = {}
         self.kinds: dict[str, str] = {}
         self.sent: dict[str, int] = {}
@@ -102,6 +104,7 @@ class Window:
         network = await context.new_cdp_session(window.page)
         network.on("Network.responseReceived", window._note_answer)
         network.on("Network.loadingFinished", window._note_size)
+        network.on("Network.loadingFailed", window._note_failure)
         await network.send("Network.enable")
         return window
 
@@ -110,12 +113,11 @@ class Window:
             where = f"{row.path} ({row.who or 'nobody'}), {width} px"
             await self.page.set_viewport_size({"width": width, "height": HEIGHT})
             await self.page.emulate_media(color_scheme=themes[0])
-            self.asked.clear()
             answer = await self.page.goto(row.path, wait_until="load")
             self._expect(answer is not None and answer.status == row.status, f"{where}: answers {answer}")
             moved = await self.page.evaluate(SCROLL)
             self._expect(not moved, f"{where}: layout shifts {moved}")
-            self._weigh(where)
+            await self._weigh(where)
             too_wide = await self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
             self._expect(too_wide <= 0, f"{where}: scrolls sideways by {too_wide} px")
             await self.page.evaluate(AXE)
@@ -124,9 +126,13 @@ class Window:
                 await self._keep_picture(f"{row.label}-{row.status}-{theme}-{width}")
                 await self._run_axe(f"{where}, {theme}", colours_only=theme == themes[1])
 
-    def _weigh(self, where: str) -> None:
+    async def _weigh(self, where: str) -> None:
         """Count what the page needs at a first visit, also what the browser had kept since an earlier page."""
-        counted = {url: self.sent[url] for number, url in self.asked.items() if self.kinds[number] in WEIGHED}
+        for _ in range(DEADLINE_SECONDS * 10):
+            if all(url in self.sent for url in self.asked.values()):  # a live page asks again and again
+                break
+            await asyncio.sleep(0.1)
+        counted = {url: self.sent.get(url, 0) for number, url in self.asked.items() if self.kinds[number] in WEIGHED}
         lacking = {"Document", "Stylesheet", "Script"} - {self.kinds[number] for number in self.asked}
         self._expect(not lacking and min(counted.values()) > 0, f"{where}: not weighed: {lacking} {counted}")
         self._expect(sum(counted.values()) <= MAX_BYTES, f"{where}: {sum(counted.values()):,} bytes: {counted}")
@@ -149,12 +155,20 @@ class Window:
             self.complaints.append(f"{self.page.url}: {message.text}")
 
     def _note_answer(self, event: dict[str, Any]) -> None:
-        self.asked[event["requestId"]] = event["response"]["url"]
-        self.kinds[event["requestId"]] = event["type"]
+        if event["type"] == "Document":
+            self.loader = event["loaderId"]
+            self.asked.clear()
+        if event["loaderId"] == self.loader:  # not what the page before it was still asking for
+            self.asked[event["requestId"]] = event["response"]["url"]
+            self.kinds[event["requestId"]] = event["type"]
 
     def _note_size(self, event: dict[str, Any]) -> None:
         if url := self.asked.get(event["requestId"]):
             self.sent[url] = max(int(event["encodedDataLength"]), self.sent.get(url, 0))
+
+    def _note_failure(self, event: dict[str, Any]) -> None:
+        """Forget what was given up, as a page does with a question that a newer one overtook."""
+        self.asked.pop(event["requestId"], None)
 
     def _expect(self, holds: bool, complaint: str) -> None:
         if not holds:
