@@ -177,6 +177,8 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 
 LANGUAGE_CODE = "en-gb"
+# One language: no page looks up, for each number on it, whose language it is.
+USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
 

@@ -32,6 +32,8 @@ MONTHS = 24
 #: And at least so many, so that one month alone is no wall of colour.
 LEAST_MONTHS = 12
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+#: Fields that a row of the log does not show.
+_LONG = ("searched", "context", "options", "consequences", "measured", "kill_criterion")
 #: A cell that begins like this is a formula to a spreadsheet (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 CHUNK = 500
@@ -81,7 +83,8 @@ def decision_log(user: User, chosen: LogFilter) -> QuerySet[Decision]:
 def log_pages(user: User, chosen: LogFilter, *, per_page: int, total: int) -> CountedPaginator:
     """Return the pages of the log. `total`: how many decisions there are, which the timeline has counted."""
     decisions = _chosen(Decision.objects.newest_visible_to(user), user, chosen)
-    return CountedPaginator(decisions.select_related("use_case", "created_by"), per_page, total=total)
+    rows = decisions.select_related("use_case", "created_by").defer(*_LONG)
+    return CountedPaginator(rows, per_page, total=total)
 
 
 def _chosen(decisions: QuerySet[Decision], user: User, chosen: LogFilter) -> QuerySet[Decision]:
@@ -101,7 +104,7 @@ def _chosen(decisions: QuerySet[Decision], user: User, chosen: LogFilter) -> Que
 
 def use_cases_of(user: User) -> list[UseCase]:
     """Return the use cases that the filter may name."""
-    return list(UseCase.objects.for_member(user))
+    return list(UseCase.objects.for_member(user).only("name", "slug"))
 
 
 def timeline_of(decisions: QuerySet[Decision], chosen: LogFilter) -> tuple[list[Month], int]:
