@@ -19,7 +19,9 @@ from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict
 from playbook.web.usecases.models import UseCase
 
-LOCKED = "A decision was accepted on these answers, so they are locked. Reopen the decision to change them."
+LOCKED = (
+    "A decision was accepted on these answers, so they are locked. Reopen the decision to change them, or start anew."
+)
 
 
 class StaleAnswer(Conflict):

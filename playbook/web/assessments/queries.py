@@ -6,7 +6,7 @@ from django.db.models import Prefetch, QuerySet
 from django.urls import reverse
 
 from playbook.library.checklist import Evaluation, evaluate, fitting
-from playbook.library.definition import Checklist
+from playbook.library.definition import Checklist, Question
 from playbook.web.assessments.models import Answer, Assessment
 from playbook.web.common.content import library
 
@@ -57,6 +57,12 @@ def values_of(assessment: Assessment) -> dict[str, str]:
 def evaluation_of(assessment: Assessment) -> Evaluation:
     """Return what the current answers amount to."""
     return evaluate(checklist_of(assessment), values_of(assessment))
+
+
+def to_look_at(assessment: Assessment) -> list[Question]:
+    """Return the questions on the path whose answers nobody has looked at since the assessment was moved to another
+    version of its checklist."""
+    return [question for question in evaluation_of(assessment).visible if question.id in assessment.look_again]
 
 
 def article_title(ref: str) -> str:

@@ -1,4 +1,8 @@
-"""Moving an open assessment to a newer version of its checklist."""
+"""Moving an open assessment to a newer version of its checklist.
+
+A draft of a decision goes along, and its page says so. What people are asked to sign, or have accepted, stays where it
+is: a proposal is withdrawn first, and an accepted decision has locked the assessment.
+"""
 
 from django.db import transaction
 
@@ -11,6 +15,9 @@ from playbook.web.assessments.queries import checklist_of, current_answers
 from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict
 
+#: The status of a decision that people are asked to sign: that app stands above this one.
+_PROPOSED = "proposed"
+
 
 @transaction.atomic
 def move_to_version(
@@ -19,17 +26,17 @@ def move_to_version(
     """Put the assessment under `checklist`, keep every answer, and return those to look at again.
 
     `seen_digest` is that of the version whose difference the actor saw. Raises Conflict when the assessment is locked,
-    a decision was drawn from it, the checklist changed meanwhile, or it is under that version already.
+    a decision from it is proposed, the checklist changed meanwhile, or it is under that version already.
     """
     locked = lock_row(assessment)
     if checklist.digest != seen_digest:
         raise Conflict("The checklist changed again after you opened this page; look at the difference once more.")
     if locked.checklist_digest == checklist.digest:
         raise Conflict(f"This assessment is under version {checklist.version} already.")
-    if locked.decisions.exists():
+    if proposed := proposed_from(locked):
         raise Conflict(
-            "A decision was drafted from these answers, and it names what this version recommends. "
-            "Start a new assessment with the new version instead."
+            f"{proposed} is proposed: people sign what this version asks and recommends. Withdraw it first, or start a "
+            "new assessment with the new version."
         )
     before = checklist_of(locked)
     looks = second_looks(before, checklist, {name: row.value for name, row in current_answers(locked).items()})
@@ -51,3 +58,9 @@ def move_to_version(
         look_again=locked.look_again,
     )
     return looks
+
+
+def proposed_from(assessment: Assessment) -> str:
+    """Return the numbers of the decisions from it that people are asked to sign, as `D-4` or `D-4 and D-7`; ""."""
+    numbers = assessment.decisions.filter(status=_PROPOSED).order_by("number").values_list("number", flat=True)
+    return " and ".join(f"D-{number}" for number in numbers)

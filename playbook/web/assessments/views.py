@@ -219,7 +219,8 @@ def _newer_context(request: HttpRequest, assessment: Assessment) -> dict[str, An
         "after": after if changed else None,
         "changes": changes_between_versions(before, after) if after and changed else (),
         "looks": second_looks(before, after, values_of(assessment)) if after and changed else (),
-        "has_decisions": assessment.decisions.exists(),
+        "proposed": version_actions.proposed_from(assessment),
+        "drafts": list(assessment.decisions.all()),
         "may_answer": may_write(assessment.use_case.roles_of(signed_in(request))) and not assessment.is_locked,
     }
 

@@ -17,13 +17,14 @@ from django.utils import timezone
 from playbook.web.accounts.models import User
 from playbook.web.assessments.actions import unlock_assessment
 from playbook.web.assessments.models import Assessment
-from playbook.web.assessments.queries import evaluation_of
+from playbook.web.assessments.queries import evaluation_of, to_look_at
 from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict
 from playbook.web.decisions import mail
 from playbook.web.decisions.covered import Document, changes_as_json, changes_between, covered_document, digest_of
 from playbook.web.decisions.measured import measured_in
 from playbook.web.decisions.models import TRANSITIONS, Decision, Status
+from playbook.web.decisions.queries import chosen_outcome
 from playbook.web.decisions.signing import SignOff, for_signing
 from playbook.web.decisions.template import draft_fields
 
@@ -56,6 +57,8 @@ class Content:
     review_on: date | None
 
 
+#: The answers under these stay as they were signed: a decision that was retired or replaced still shows them.
+WERE_ACCEPTED = (Status.ACCEPTED, Status.DEPRECATED, Status.SUPERSEDED)
 #: What nobody changes once the first run has started.
 PROMISE = (
     "criterion_metric",
@@ -159,12 +162,11 @@ def _save_edit(held: Decision, before: Document, names: tuple[str, ...], actor: 
 
 @transaction.atomic
 def propose(decision: Decision, *, actor: User) -> Decision:
-    """Ask for signatures. Raises Conflict unless it is a draft whose assessment is complete, and whose promise, if it
-    makes one, comes with a forecast."""
+    """Ask for signatures. Raises Conflict unless it is a draft whose assessment is complete and settled, whose
+    chosen option its checklist has, and whose promise, if it makes one, comes with a forecast."""
     held = lock_decision(decision)
     _require_forecast(held)
-    if evaluation_of(held.assessment).outcome is None:
-        raise Conflict("The assessment has an open question again; answer it before you propose the decision.")
+    _require_settled(held)
     _move(
         held,
         Status.PROPOSED,
@@ -177,6 +179,23 @@ def propose(decision: Decision, *, actor: User) -> Decision:
     record("proposed", held, actor=actor, edition=held.edition, digest=SignOff(held).digest)
     mail.ask_for_signatures(held)
     return held
+
+
+def _require_settled(held: Decision) -> None:
+    """Raise Conflict when the answers or the chosen option are not what its version of the checklist asks for."""
+    assessment = held.assessment
+    if evaluation_of(assessment).outcome is None:
+        raise Conflict("The assessment has an open question again; answer it before you propose the decision.")
+    if looks := to_look_at(assessment):
+        raise Conflict(
+            "The checklist changed since some answers were given. Look at them again in the assessment before you "
+            f"propose the decision: {', '.join(f'“{question.text}”' for question in looks)}."
+        )
+    if chosen_outcome(held) is None:
+        raise Conflict(
+            f"D-{held.number} chooses “{held.chosen_outcome}”, which version {assessment.checklist_version} of the "
+            "checklist does not have. Edit it and choose another option."
+        )
 
 
 def _require_forecast(held: Decision) -> None:
@@ -209,7 +228,7 @@ def reopen(decision: Decision, *, reason: str, actor: User) -> Decision:
         raise Conflict("A run has started under this decision. Draft a new one and let it supersede this one.")
     _move(held, Status.DRAFT, decided_at=None)
     record("reopened", held, actor=actor, reason=reason)
-    others = Decision.objects.filter(assessment=held.assessment, status=Status.ACCEPTED).exclude(pk=held.pk)
+    others = Decision.objects.filter(assessment=held.assessment, status__in=WERE_ACCEPTED).exclude(pk=held.pk)
     if not others.exists():
         unlock_assessment(held.assessment, actor=actor)
     return held

@@ -37,6 +37,8 @@ _LABELS = {
     "decision.options": "considered options",
     "decision.chosen_outcome": "chosen option",
     "decision.review_on": "review date",
+    "checklist.version": "checklist version",
+    "checklist.digest": "hash of the checklist",
 }
 
 

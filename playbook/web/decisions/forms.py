@@ -82,8 +82,14 @@ class DecisionForm(forms.Form):
 
     def __init__(self, *args: Any, checklist: Checklist, use_case: UseCase, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        outcomes = {outcome.id: outcome.title for outcome in checklist.outcomes}
         self.fields["chosen_outcome"] = forms.ChoiceField(
-            label="Chosen option", choices=[(outcome.id, outcome.title) for outcome in checklist.outcomes]
+            label="Chosen option",
+            choices=[
+                # The assessment was moved to a version without it: nothing else is chosen for the reader.
+                *([] if self.initial.get("chosen_outcome") in outcomes else [("", "Choose anew")]),
+                *outcomes.items(),
+            ],
         )
         owner = self.fields["owner"]
         assert isinstance(owner, forms.ModelChoiceField)  # noqa: S101 - declared above

@@ -34,9 +34,11 @@ _OF_ANSWERS = {
     "added evidence": "added evidence to an answer of the assessment",
     "removed evidence": "removed evidence from an answer of the assessment",
 }
+_MOVED = "moved to version"
+_OF_ASSESSMENT = {**_OF_ANSWERS, _MOVED: "moved the assessment to another version of its checklist"}
 _TONES = {"accepted": "good", "rejected": "bad", "edited": "warn", "answered": "warn", "proposed": "info"}
 #: The actions that change what a signature covers.
-_VOIDING = ("edited", *_OF_ANSWERS, "proposed", "withdrew", "reopened")
+_VOIDING = ("edited", *_OF_ASSESSMENT, "proposed", "withdrew", "reopened")
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def entries_of(decision: Decision) -> list[AuditEntry]:
     answers = Q(
         subject=decision.assessment._meta.label_lower,
         subject_id=decision.assessment_id,
-        action__in=_OF_ANSWERS,
+        action__in=_OF_ASSESSMENT,
         at__gte=decision.created_at,
     )
     return list(AuditEntry.objects.filter(own | answers).select_related("actor").order_by("id"))
@@ -117,6 +119,13 @@ def changes_since(entries: Sequence[AuditEntry], seen_entry: int) -> list[Happen
     return [happening(entry) for entry in entries if entry.pk > seen_entry and entry.action in _VOIDING]
 
 
+def moved_since_written(entries: Sequence[AuditEntry]) -> Happening | None:
+    """Return the newest move of the assessment to another version that nobody has written the decision anew after."""
+    written = max((entry.pk for entry in entries if entry.action in ("drafted", "edited")), default=0)
+    moves = [entry for entry in entries if entry.action == _MOVED and entry.pk > written]
+    return happening(moves[-1]) if moves else None
+
+
 def _sentence(entry: AuditEntry) -> str:
     detail = entry.detail
     if entry.action == "signed":
@@ -126,7 +135,7 @@ def _sentence(entry: AuditEntry) -> str:
         return "answered a question of the assessment"
     if entry.action == "superseded":
         return f"superseded the decision by D-{detail['by']}"
-    return _OF_ANSWERS.get(entry.action) or _SENTENCES.get(entry.action, entry.action)
+    return _OF_ASSESSMENT.get(entry.action) or _SENTENCES.get(entry.action, entry.action)
 
 
 def _changes(entry: AuditEntry) -> tuple[Change, ...]:
@@ -137,6 +146,10 @@ def _changes(entry: AuditEntry) -> tuple[Change, ...]:
     if entry.action in _OF_ANSWERS:
         digests = ", ".join(digest[:12] for digest in detail.get("evidence", ()))
         return (Change(f"evidence for {detail['question'].replace('_', ' ')}", "", digests),)
+    if entry.action == _MOVED:
+        looks = ", ".join(name.replace("_", " ") for name in detail["look_again"])
+        moved = Change("checklist version", str(detail["before_version"]), str(detail["after_version"]))
+        return (moved, Change("answers to look at again", "", looks)) if looks else (moved,)
     return tuple(Change(**row) for row in detail.get("changes", ()))
 
 

@@ -3,10 +3,10 @@
 import json
 import re
 
-from playbook.web.assessments.queries import checklist_of
 from playbook.web.decisions.criterion import two_places
 from playbook.web.decisions.measured import Measured
 from playbook.web.decisions.models import Decision, Signature
+from playbook.web.decisions.queries import chosen_outcome
 from playbook.web.decisions.signing import SignOff
 
 #: What begins a heading, underlines one, or opens code, at most three blanks from the margin.
@@ -16,13 +16,13 @@ _BLOCK = re.compile(r"(?m)^( {0,3})(#|-{2,}[ \t]*$|=+[ \t]*$|`{3,}|~{3,})")
 def as_markdown(sign_off: SignOff) -> str:
     """Return the record; times are UTC. Signatures under an earlier content are listed as void."""
     decision = sign_off.decision
-    chosen = checklist_of(decision.assessment).outcome(decision.chosen_outcome)
+    chosen = chosen_outcome(decision)
     parts = [
         _front_matter(decision),
         f"# D-{decision.number}: {_one_line(decision.title)}",
         f"## Context and Problem Statement\n\n{_body(decision.context)}",
         f"## Considered Options\n\n{_titles(decision)}",
-        f"## Decision Outcome\n\n{_chosen(decision, chosen.title)}",
+        f"## Decision Outcome\n\n{_chosen(decision, chosen.title if chosen else decision.chosen_outcome)}",
         f"### Consequences\n\n{_body(decision.consequences)}",
         f"### Confirmation\n\n{_criterion(decision)}",
         f"## Pros and Cons of the Options\n\n{_pros_and_cons(decision)}",

@@ -11,9 +11,10 @@ from playbook.web.accounts.models import User
 from playbook.web.assessments.queries import article_title, article_url, checklist_of
 from playbook.web.common.panels import panels_for
 from playbook.web.decisions.forms import ReasonForm, SignForm, SupersedeForm
-from playbook.web.decisions.history import Happening, entries_of, timeline, void_signatures
+from playbook.web.decisions.history import Happening, entries_of, moved_since_written, timeline, void_signatures
 from playbook.web.decisions.measured import Measured
 from playbook.web.decisions.models import Decision, Status
+from playbook.web.decisions.queries import chosen_outcome
 from playbook.web.decisions.signing import SignOff
 from playbook.web.usecases.models import may_write
 
@@ -41,7 +42,7 @@ def detail(
     checklist = checklist_of(assessment)
     return {
         "decision": decision,
-        "chosen": checklist.outcome(decision.chosen_outcome),
+        "chosen": chosen_outcome(decision),
         "checklist": checklist,
         "article_url": article_url(assessment.article) if assessment.article else "",
         "article_title": article_title(assessment.article),
@@ -53,6 +54,7 @@ def detail(
         "supersedes": list(decision.superseded_decisions.order_by("number")),
         "today": timezone.localdate(),
         "timeline": timeline(entries),
+        "moved": moved_since_written(entries) if decision.status == Status.DRAFT else None,
         "may_write": may_write(roles),
         "is_editable": decision.status in (Status.DRAFT, Status.PROPOSED),
         "is_reopenable": reopenable,

@@ -1,7 +1,9 @@
-"""Reads on decisions: one decision, and the test sets that it may name."""
+"""Reads on decisions: one decision, the outcome that it chooses, and the test sets that it may name."""
 
 from playbook.contracts.dataset import Split
+from playbook.library.definition import ChecklistOutcome
 from playbook.web.accounts.models import User
+from playbook.web.assessments.queries import checklist_of
 from playbook.web.datasets.models import Dataset
 from playbook.web.decisions.models import Decision
 from playbook.web.decisions.signing import for_signing
@@ -11,6 +13,12 @@ from playbook.web.usecases.permissions import get_visible
 def get_decision(user: User, number: int) -> Decision:
     """Return a decision with everything that its page and its signatures need. Raises Http404 for a stranger."""
     return get_visible(user, for_signing(Decision.objects.all()), number=number)
+
+
+def chosen_outcome(decision: Decision) -> ChecklistOutcome | None:
+    """Return the chosen option; None when the assessment was moved to a version of its checklist without it."""
+    outcomes = checklist_of(decision.assessment).outcomes
+    return next((outcome for outcome in outcomes if outcome.id == decision.chosen_outcome), None)
 
 
 def promised_test_sets(decision: Decision) -> list[tuple[str, str]]:

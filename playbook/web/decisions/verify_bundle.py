@@ -37,7 +37,7 @@ STATUS_AFTER = {
     "superseded": "superseded",
 }
 #: Entries that change what is signed and need not state the digest of it.
-UNSTATED = {"edited", "answered", "added evidence", "removed evidence"}
+UNSTATED = {"edited", "answered", "added evidence", "removed evidence", "moved to version"}
 #: An entry is written in the transaction of what it records, a moment later.
 SAME_MOMENT = timedelta(minutes=1)
 #: What a line of the Markdown says of a signature that counts no more.

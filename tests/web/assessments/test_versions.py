@@ -10,7 +10,7 @@ from playbook.web.assessments.models import Assessment
 from playbook.web.assessments.queries import checklist_of, evaluation_of
 from playbook.web.common.content import library
 from playbook.web.common.models import AuditEntry
-from playbook.web.decisions.actions import draft_from_assessment
+from playbook.web.decisions.actions import draft_from_assessment, propose
 from playbook.web.usecases.models import UseCase
 from tests.web.assessments.conftest import say
 from tests.web.assessments.filled import REWORDED, one_version_behind
@@ -79,13 +79,22 @@ def test_moving_twice_or_to_a_version_that_nobody_saw_is_refused(client: Client,
     assert "Nothing to move to" in client.get(newer(old)).content.decode()
 
 
-def test_what_a_decision_was_drawn_from_stays(client: Client, old: Assessment, alice: User) -> None:
+def test_what_people_are_asked_to_sign_stays(client: Client, old: Assessment, alice: User) -> None:
     client.force_login(alice)
     say(old, alice, met="no")
     assert evaluation_of(old).complete
-    draft_from_assessment(old, created_by=alice)
-    assert "Start a new assessment</a> with the new version instead" in client.get(newer(old)).content.decode()
-    assert "A decision was drafted from these answers" in move(client, old)
+    decision = draft_from_assessment(old, created_by=alice)
+    assert (
+        '<a href="/decisions/1/">D-1</a> will say that the answers moved under it.'
+        in client.get(newer(old)).content.decode()
+    )
+    propose(decision, actor=alice)
+    page = client.get(newer(old)).content.decode()
+    assert "D-1 is proposed on these answers, so they stay under version" in page
+    assert 'name="seen_digest"' not in page
+    answer = move(client, old)
+    assert answer.startswith("409 ")
+    assert "D-1 is proposed: people sign what this version asks and recommends. Withdraw it first" in answer
     assert Assessment.objects.get(pk=old.pk).checklist_digest == old.checklist_digest
 
 
