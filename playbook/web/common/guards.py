@@ -20,8 +20,8 @@ class Guard:
     """Refuses `event` on the rows of `model` where `when` holds (SQL over OLD and NEW; empty: always).
 
     `{differs}` in `when` compares two values that may be null. A refused statement raises IntegrityError with
-    `message`. A guard of DELETE also refuses TRUNCATE, and on SQLite an INSERT OR REPLACE over a row that is there:
-    that deletes it without firing a trigger of DELETE.
+    `message`. A guard of DELETE also refuses TRUNCATE, and on SQLite an INSERT OR REPLACE over a row that is there and
+    an UPDATE OR REPLACE that takes its place: both delete it without firing a trigger of DELETE.
     """
 
     name: str
@@ -38,7 +38,9 @@ class Guard:
         """Return the names of its triggers."""
         if self.event != "DELETE" or self.when:
             return (self.name,)
-        return self.name, f"{self.name}_replace" if vendor == "sqlite" else f"{self.name}_truncate"
+        if vendor == "sqlite":
+            return self.name, f"{self.name}_replace", f"{self.name}_displace"
+        return self.name, f"{self.name}_truncate"
 
     def create(self, vendor: str) -> Iterator[str]:
         """Yield the statements that put it up."""
@@ -47,8 +49,9 @@ class Guard:
             condition = f"WHEN {self.when.format(differs='IS NOT')} " if self.when else ""
             refuse = f"BEGIN SELECT RAISE(ABORT, '{self.message}'); END"
             yield f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} FOR EACH ROW {condition}{refuse}"
-            for name in self.names(vendor)[1:]:
-                yield f"CREATE TRIGGER {name} BEFORE INSERT ON {self.table} FOR EACH ROW WHEN {self._is_taken} {refuse}"
+            writes = (("INSERT", self._is_taken), ("UPDATE", self._displaces))
+            for name, (event, condition) in zip(self.names(vendor)[1:], writes, strict=False):
+                yield f"CREATE TRIGGER {name} BEFORE {event} ON {self.table} FOR EACH ROW WHEN {condition} {refuse}"
             return
         refuse = f"RAISE EXCEPTION '{self.message}' USING ERRCODE = 'integrity_constraint_violation';"
         condition = self.when.format(differs="IS DISTINCT FROM") or "TRUE"
@@ -75,12 +78,27 @@ class Guard:
     @property
     def _is_taken(self) -> str:
         """SQL that says whether a row has a value of NEW which no second row may have."""
+        same = " OR ".join(" AND ".join(f"{column} = NEW.{column}" for column in columns) for columns in self._unique)
+        return f"EXISTS (SELECT 1 FROM {self.table} WHERE {same})"  # noqa: S608 - names of our own models
+
+    @property
+    def _displaces(self) -> str:
+        """SQL that says whether another row than OLD has a value that NEW takes and no second row may have."""
+        same = " OR ".join(
+            f"({' OR '.join(f'NEW.{column} IS NOT OLD.{column}' for column in columns)}) AND EXISTS (SELECT 1 FROM "  # noqa: S608
+            f"{self.table} WHERE {' AND '.join(f'{column} = NEW.{column}' for column in columns)})"
+            for columns in self._unique
+        )
+        return f"({same})"
+
+    @property
+    def _unique(self) -> list[tuple[str, ...]]:
+        """The columns, and groups of columns, whose values no two rows may share."""
         meta = apps.get_model(self.model)._meta
-        unique = [(found.column,) for found in meta.concrete_fields if found.unique]
+        unique: list[tuple[str, ...]] = [(found.column,) for found in meta.concrete_fields if found.unique]
         for fields in (one.fields for one in meta.total_unique_constraints):
             unique.append(tuple(meta.get_field(name).column for name in fields))
-        same = " OR ".join(" AND ".join(f"{column} = NEW.{column}" for column in columns) for columns in unique)
-        return f"EXISTS (SELECT 1 FROM {self.table} WHERE {same})"  # noqa: S608 - names of our own models
+        return unique
 
 
 def append_only(model: str, name: str, what: str) -> tuple[Guard, Guard]:

@@ -1,0 +1,93 @@
+"""What the database refuses to statements that no code of ours sends: decisions and signatures written over or away."""
+
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from playbook.contracts.roles import Role
+from playbook.web.accounts.models import User
+from playbook.web.decisions import actions
+from playbook.web.decisions.models import Decision
+
+TABLES = ("decisions_decision", "decisions_signature", "common_auditentry", "common_audithead")
+
+
+@pytest.fixture
+def locked(accepted: Decision, alice: User) -> Decision:
+    """Accepted by two, its first run started; beside it a draft that nothing holds."""
+    actions.lock_criterion(accepted, test_set="a" * 64)
+    actions.draft_from_assessment(accepted.assessment, created_by=alice)
+    return accepted
+
+
+def rows() -> dict[str, list[Any]]:
+    with connection.cursor() as cursor:
+        found = {}
+        for table in TABLES:
+            cursor.execute(f"SELECT * FROM {table} ORDER BY id")  # noqa: S608 - our own tables
+            found[table] = cursor.fetchall()
+    return found
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        # SQLite's own, which delete a row in the way and fire no trigger of DELETE; PostgreSQL does not know the words.
+        "UPDATE OR REPLACE decisions_decision SET number = 1 WHERE number = 2",
+        "UPDATE OR REPLACE decisions_decision SET id = (SELECT id FROM decisions_decision WHERE number = 1) "
+        "WHERE number = 2",
+        "UPDATE OR REPLACE decisions_decision SET rowid = (SELECT id FROM decisions_decision WHERE number = 1) "
+        "WHERE number = 2",
+        "UPDATE OR REPLACE decisions_signature SET id = (SELECT min(id) FROM decisions_signature) "
+        "WHERE role = 'product_owner'",
+        "UPDATE OR IGNORE decisions_signature SET reason = 'x'",
+        "UPDATE OR REPLACE common_auditentry SET number = 1 WHERE number = 2",
+        "UPDATE OR REPLACE common_audithead SET hash = 'x'",
+        "REPLACE INTO decisions_signature SELECT * FROM decisions_signature",
+        "INSERT OR REPLACE INTO common_auditentry SELECT * FROM common_auditentry",
+        "INSERT OR REPLACE INTO common_audithead SELECT * FROM common_audithead",
+        # What both know.
+        "UPDATE decisions_decision SET criterion_locked_at = NULL",
+        "UPDATE decisions_decision SET criterion_threshold = 0.1 WHERE number = 1",
+        "UPDATE decisions_decision SET locked_test_set = '' WHERE number = 1",
+        "UPDATE decisions_signature SET reason = 'x'",
+        "UPDATE common_auditentry SET action = action",
+        "UPDATE common_audithead SET number = 0",
+        "DELETE FROM decisions_decision",
+        "DELETE FROM decisions_signature",
+        "DELETE FROM common_auditentry",
+        "DELETE FROM common_audithead",
+        "INSERT INTO decisions_signature SELECT * FROM decisions_signature "
+        "WHERE true ON CONFLICT (id) DO UPDATE SET reason = 'x'",
+        "INSERT INTO common_auditentry SELECT * FROM common_auditentry WHERE true ON CONFLICT DO NOTHING",
+        "TRUNCATE decisions_signature",
+        "TRUNCATE decisions_decision CASCADE",
+    ],
+)
+def test_the_database_refuses_to_write_over_what_is_fixed(locked: Decision, statement: str) -> None:
+    before = rows()
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+    assert rows() == before
+
+
+def test_a_signature_is_not_replaced_by_one_with_the_same_content(accepted: Decision, bob: User) -> None:
+    """Not by its key alone, by whatever no second row may have."""
+    row = accepted.signatures.get(user=bob)
+    before = rows()
+    columns = [field.column for field in row._meta.concrete_fields if not field.primary_key]
+    names = ", ".join(f'"{name}"' for name in columns)
+    chosen = names.replace('"reason"', "'Another reason.'")
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT OR REPLACE INTO decisions_signature ({names}) SELECT {chosen} FROM decisions_signature"  # noqa: S608
+        )
+    assert rows() == before
+
+
+def test_numbers_of_decisions_move_where_nobody_is_in_the_way(locked: Decision, bob: User) -> None:
+    """The guard against being written over refuses nothing else."""
+    Decision.objects.filter(number=2).update(number=3)
+    assert [row.number for row in Decision.objects.order_by("number")] == [1, 3]
+    assert sorted(row.role for row in locked.signatures.all()) == [Role.ML_LEAD, Role.PRODUCT_OWNER]
