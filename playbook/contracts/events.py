@@ -3,9 +3,10 @@
 The worker forwards the bytes as they stand, at their offset; the site keeps them and reads them with `EVENT`.
 """
 
+import json
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
 
@@ -47,11 +48,22 @@ class StageFinished(_Event):
     seconds: float = Field(ge=0)
 
 
+Plain = str | int | float | bool | None
+
+
+def plain_value(value: Any) -> Plain:
+    """Return a dumped setting as one value of `Configured.effective`: names with commas, anything deeper as JSON."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
+    plain: Plain = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+    return plain
+
+
 class Configured(_Event):
     """The configuration that the trainer really uses, after every default, probe and clip."""
 
     kind: Literal["configured"] = "configured"
-    effective: dict[str, str | int | float | bool | None]
+    effective: dict[str, Plain]
     trainable_parameters: int
     total_parameters: int
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -11,6 +12,8 @@ from pydantic.fields import FieldInfo
 NONE = "none"
 _LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 _OF_A_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
+#: What pydantic says of a value that is no number at all, or none that the field takes.
+_OF_A_NUMBER = ("finite_number", "float_parsing", "float_type", "int_from_float", "int_parsing", "int_type")
 _LONGEST_VALUE = 80
 
 
@@ -42,12 +45,23 @@ def refusals(error: ValidationError, model: type[BaseModel]) -> Iterator[Refusal
             continue
         told.add(path)
         info = _field_at(model, path)
-        limits = range_text(info.metadata) if info and problem["type"] in _OF_A_RANGE else ""
-        why = f"it must be {limits}" if limits else problem["msg"]
+        why = (info and _number_wanted(info, problem["type"])) or problem["msg"]
         if not path or problem["type"] == "missing":
             yield Refusal(path, f"is missing: {why}." if path else f"{why}.")
         else:
             yield Refusal(path, f"is {setting_text(problem['input'])[:_LONGEST_VALUE]}; {why}.")
+
+
+def _number_wanted(info: FieldInfo, problem: str) -> str:
+    """Say which numbers a field takes, when the problem is that the value is none of them; "" otherwise."""
+    limits = range_text(info.metadata)
+    if problem in _OF_A_RANGE:
+        return f"it must be {limits}" if limits else ""
+    if not problem.startswith(_OF_A_NUMBER):
+        return ""
+    kinds = get_args(info.annotation) or (info.annotation,)
+    kind = "a whole number" if int in kinds else "a finite number"
+    return " ".join(part for part in (f"it must be {kind}", limits, f"or {NONE}" if NoneType in kinds else "") if part)
 
 
 def range_text(metadata: Iterable[Any]) -> str:

@@ -68,8 +68,6 @@ class Method(StrEnum):
     FULL = "full"
 
 
-#: What pydantic says of NaN and infinity; the launch form says the same.
-NOT_FINITE = "Input should be a finite number"
 _WARMUP_STEPS = 3
 
 

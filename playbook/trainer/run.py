@@ -5,17 +5,15 @@ not kept waiting. The import of this module brings torch and peft; `__main__` de
 """
 
 import contextlib
-import json
 import math
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import torch
 
-from playbook.contracts.events import Configured
+from playbook.contracts.events import Configured, Plain, plain_value
 from playbook.contracts.report import Report, TrainingSummary
 from playbook.contracts.run_spec import Arm, Method
 from playbook.contracts.states import Stage
@@ -224,7 +222,7 @@ def _rows_per_step(run: Run) -> int:
 
 def _configuration(run: Run, prepared: Prepared, loaded: LoadedModel, checked: Checked, *, packing: bool) -> Configured:
     spec = run.spec
-    effective: dict[str, str | int | float | bool | None] = {
+    effective: dict[str, Plain] = {
         "base_model": spec.base_model.id,
         "seed": spec.seed,
         "method": str(spec.method),
@@ -247,7 +245,7 @@ def _configuration(run: Run, prepared: Prepared, loaded: LoadedModel, checked: C
     )
     for part in parts:
         for name, value in part.model_dump(mode="json").items():
-            effective[name] = _shown(value)
+            effective[name] = plain_value(value)
     effective["max_length"] = prepared.max_length
     effective["gradient_checkpointing"] = checked.checkpointing
     effective["packing"] = packing
@@ -259,13 +257,6 @@ def _configuration(run: Run, prepared: Prepared, loaded: LoadedModel, checked: C
         trainable_parameters=loaded.trainable_parameters,
         total_parameters=loaded.total_parameters,
     )
-
-
-def _shown(value: Any) -> str | int | float | bool | None:
-    """Return a dumped setting as one value: names with commas, anything deeper as JSON."""
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return ", ".join(value)
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
 
 
 def _probed(loaded: LoadedModel) -> dict[str, float]:

@@ -62,15 +62,19 @@ def with_setting(folder: Path, part: str, name: str, value: object) -> Path:
     [
         ("training", "learning_rate", 1e3, "is 1000; it must be above 0, at most 1."),
         ("lora", "r", 0, "is 0; it must be from 1 to 1,024."),
-        ("training", "learning_rate", math.nan, "is nan; Input should be a finite number."),
-        ("training", "max_grad_norm", math.inf, "is inf; Input should be a finite number."),
+        ("training", "learning_rate", math.nan, "is nan; it must be a finite number above 0, at most 1."),
+        ("training", "max_grad_norm", math.inf, "is inf; it must be a finite number above 0."),
+        ("training", "learning_rate", "a tenth", "is a tenth; it must be a finite number above 0, at most 1."),
+        ("training", "warmup_steps", math.nan, "is nan; it must be a whole number from 0 to 1,000,000."),
+        ("training", "max_steps", "many", "is many; it must be a whole number from 1 to 1,000,000."),
+        ("lora", "r", 1.5, "is 1.5; it must be a whole number from 1 to 1,024."),
         ("training", "warmup_steps", 10**30, f"is {10**30}; it must be from 0 to 1,000,000."),
         ("training", "eval_steps", 10**7, "is 10000000; it must be from 1 to 1,000,000."),
         ("training", "save_steps", 10**7, "is 10000000; it must be from 1 to 1,000,000."),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name_value_and_range(
-    make_run: MakeRun, train: Train, part: str, name: str, value: float, words: str
+    make_run: MakeRun, train: Train, part: str, name: str, value: float | str, words: str
 ) -> None:
     """In the words of the launch form, which `web/jobs/test_pages.py` reads."""
     folder = with_setting(make_run(), part, name, value)

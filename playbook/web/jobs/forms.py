@@ -230,9 +230,9 @@ class LaunchForm(forms.Form):
             value = setting_value(setting, cleaned.get(name))
             if value is not UNCHANGED:
                 setting.put_into(settings, value)
-        if cleaned.get("warmup_steps") is None:
+        training = settings["training"]
+        if cleaned.get("warmup_steps") is None and isinstance(training["max_steps"], int):
             # A recipe's warm-up is meant for its own number of steps.
-            training = settings["training"]
             training["warmup_steps"] = min(training["warmup_steps"], max(training["max_steps"], 0))
         inputs = {"inputs": self._inputs(cleaned), "documents": self._documents(cleaned), "cost": today_costs()}
         return RunSpec.model_validate(settings | inputs)

@@ -6,9 +6,8 @@ Reads the events `preflight` and `configured`; computes nothing anew.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
-from playbook.contracts.events import Configured, Preflight, SampleRow, SampleToken, SplitTokens
+from playbook.contracts.events import Configured, Plain, Preflight, SampleRow, SampleToken, SplitTokens, plain_value
 from playbook.contracts.refusals import setting_text
 from playbook.contracts.run_spec import RunSpec
 from playbook.web.common.plots import StackedPlot, stacked_plot
@@ -116,17 +115,10 @@ def _runs(tokens: tuple[SampleToken, ...]) -> Iterator[Run]:
 
 def settings_of(configured: Configured, spec: RunSpec) -> list[Setting]:
     """Return the effective configuration, each setting beside what was asked for where the trainer uses another."""
-    asked: dict[str, Any] = {"seed": spec.seed}
+    asked: dict[str, Plain] = {"seed": spec.seed}
     for part in (spec.lora, spec.training, spec.evaluation):
-        asked |= part.model_dump(mode="json")
-    others = {
-        name: setting_text(asked[name])
+        asked |= {name: plain_value(value) for name, value in part.model_dump(mode="json").items()}
+    return [
+        Setting(name, setting_text(value), setting_text(asked[name]) if asked.get(name, value) != value else None)
         for name, value in configured.effective.items()
-        if asked.get(name) is not None and not _same(value, asked[name])
-    }
-    return [Setting(name, setting_text(value), others.get(name)) for name, value in configured.effective.items()]
-
-
-def _same(used: object, asked: object) -> bool:
-    """`effective` holds plain values only: a list arrives as text, in whatever form the trainer writes it."""
-    return used == asked or isinstance(asked, list | dict)
+    ]

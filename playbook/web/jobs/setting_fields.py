@@ -11,12 +11,13 @@ from enum import StrEnum
 from typing import Any, Literal, Union, get_args, get_origin
 
 from django import forms
+from django.core.exceptions import ValidationError
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from playbook.contracts.metrics import MetricSettings
 from playbook.contracts.refusals import NONE, range_text, setting_text
-from playbook.contracts.run_spec import NOT_FINITE, RunSettings
+from playbook.contracts.run_spec import RunSettings
 
 TITLES = {
     "lora": "Adapter",
@@ -114,11 +115,9 @@ def form_field(setting: RunSetting) -> forms.Field:
     if kind is bool:
         return forms.ChoiceField(choices=BOOLEANS, **shared)
     if kind is int:
-        return forms.IntegerField(**shared)
+        return _WholeField(**shared)
     if kind is float:
-        field = forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **shared)
-        field.error_messages["invalid"] = f"{setting.name}: {NOT_FINITE}."
-        return field
+        return _NumberField(widget=forms.NumberInput(attrs={"step": "any"}), **shared)
     if choices := _choices(kind):
         return forms.ChoiceField(choices=choices, **shared)
     if get_origin(kind) is tuple and (choices := _choices(get_args(kind)[0])):
@@ -127,6 +126,29 @@ def form_field(setting: RunSetting) -> forms.Field:
     if longest > LINE_CHARACTERS:
         return _LinesField(max_length=longest, strip=False, widget=forms.Textarea(attrs={"rows": 4}), **shared)
     return forms.CharField(max_length=longest, **shared)
+
+
+class _WholeField(forms.IntegerField):
+    """A whole number, or the text that is none: the contract refuses it, as it does in a trainer's spec."""
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return super().to_python(value)
+        except ValidationError:
+            return value
+
+
+class _NumberField(forms.FloatField):
+    """A number, NaN and infinity too, or the text that is none: the contract refuses them all."""
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return super().to_python(value)
+        except ValidationError:
+            return value
+
+    def validate(self, value: Any) -> None:
+        """Leave it to the contract; Django has words of its own for what is not finite."""
 
 
 class _LinesField(forms.CharField):
@@ -157,7 +179,7 @@ def setting_value(setting: RunSetting, cleaned: Any) -> Any:
     kind = _kind(setting.info.annotation)
     if kind is bool:
         return cleaned == "true"
-    if isinstance(cleaned, str) and "," in cleaned and kind is not str:
+    if isinstance(cleaned, str) and "," in cleaned and kind not in (int, float, str):
         return [word.strip() for word in cleaned.split(",") if word.strip()]
     return cleaned
 

@@ -1,6 +1,7 @@
 """What the data stage found out, prepared for the page."""
 
 from playbook.contracts.events import EVENT, Configured, Preflight, SampleRow
+from playbook.contracts.run_spec import LoraSettings
 from playbook.web.jobs.preflight import SHOWN_TOKENS, Run, Setting, sample_of, settings_of, view_of
 from tests.web.jobs.announced import ENDLESS, GB, SAMPLE, configured, preflight, tokens_of
 from tests.web.jobs.factories import AT, make_spec
@@ -58,3 +59,20 @@ def test_a_setting_that_the_trainer_changed_stands_beside_what_was_asked_for() -
         Setting("target_modules", "q_proj, v_proj", "all-linear"),
         Setting("r", "16", None),
     ]
+
+
+def test_a_list_that_the_trainer_changed_is_told_too() -> None:
+    spec = make_spec()
+    spec = spec.model_copy(update={"lora": LoraSettings(target_modules=("q_proj", "v_proj"))})
+    arms = ", ".join(spec.evaluation.arms)
+
+    def asked(**effective: object) -> dict[str, str | None]:
+        found = EVENT.validate_python({"at": AT, **configured(**effective)})
+        assert isinstance(found, Configured)
+        return {setting.name: setting.asked for setting in settings_of(found, spec)}
+
+    assert asked(target_modules="q_proj, v_proj")["target_modules"] is None
+    assert asked(target_modules="q_proj")["target_modules"] == "q_proj, v_proj"
+    assert asked(arms=arms)["arms"] is None
+    assert asked(arms=f"{arms}, lora")["arms"] == arms
+    assert asked(early_stopping_patience=3)["early_stopping_patience"] == "none"
