@@ -10,25 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from playbook.contracts.dataset import Split
+from playbook.datasets import measures
 from playbook.datasets.clusters import groups_of
-from playbook.datasets.gathering import ClassField, Gathered
+from playbook.datasets.gathering import Gathered
+from playbook.datasets.measures import OneClass
 from playbook.datasets.overlap import shared_runs
-from playbook.datasets.spec import Balance, Check, CheckGroup, Histogram, RowRef
+from playbook.datasets.spec import Check, CheckGroup, RowRef
 from playbook.datasets.splits import LEFT_OUT, SPLITS, Assignment, places
 
 _MAX_GROUPS = 200
 _ROWS_SHOWN = 5
-_BINS = 24
 _TRAIN, _TEST = SPLITS.index(Split.TRAIN), SPLITS.index(Split.TEST)
 
 
 @dataclass(frozen=True)
 class About:
-    """A check in words. `is_warning`: rows that it finds deserve a look."""
+    """A check in words. `is_warning`: rows that it finds deserve a look. `is_measure`: nothing is wrong with its rows;
+    they stand behind a plot."""
 
     title: str
     text: str
     is_warning: bool = True
+    is_measure: bool = False
 
 
 CHECKS = {
@@ -49,6 +52,11 @@ CHECKS = {
     ),
     "conflict": About(
         "Conflicting answers", "One prompt with different answers: the model can only learn their average."
+    ),
+    "class_gap": About(
+        "Classes that test or train lacks",
+        "Values of the answers with no row in test, of which no score speaks, or none in train, which nothing teaches. "
+        "Bring more such rows, or split again with another seed.",
     ),
     "empty_answer": About(
         "Empty answers",
@@ -74,6 +82,8 @@ CHECKS = {
         "Tools and calls are kept. Whether the model sees them depends on the base model's chat template.",
         is_warning=False,
     ),
+    "class": About("Rows of each class", "The first rows of each value of the answers.", is_measure=True),
+    "length": About("Longest and shortest rows", "Where cut, empty or pasted text shows first.", is_measure=True),
 }
 
 
@@ -94,10 +104,11 @@ class Places:
         )
 
 
-def run_checks(rows: Gathered, assignment: Assignment) -> tuple[Check, ...]:
+def run_checks(rows: Gathered, assignment: Assignment, classes: list[list[OneClass]]) -> tuple[Check, ...]:
     """Return every check of `CHECKS`, in its order, also those that found nothing."""
     placed = Places(rows, assignment)
     found = {check.code: check for check in _all_checks(rows, assignment, placed)}
+    found |= {check.code: check for check in _of_measures(rows, assignment, classes, placed)}
     return tuple(found[code] for code in CHECKS)
 
 
@@ -119,6 +130,22 @@ def _all_checks(rows: Gathered, assignment: Assignment, placed: Places) -> Itera
         left_out = sum(assignment[row] == LEFT_OUT for row, _ in finds.listed)
         groups = tuple(placed.group([row], note) for row, note in finds.listed if assignment[row] != LEFT_OUT)
         yield Check(code=code, rows=finds.total - int(left_out), groups=groups)
+
+
+def _of_measures(
+    rows: Gathered, assignment: Assignment, classes: list[list[OneClass]], placed: Places
+) -> Iterator[Check]:
+    gaps = list(measures.gaps(classes))
+    lacking = np.unique(np.concatenate([one.rows for one in gaps])) if gaps else ()
+    yield Check(code="class_gap", rows=len(lacking), groups=_groups_of_classes(gaps, placed))
+    every = [one for field in classes for one in field]
+    yield Check(code="class", rows=0, groups=_groups_of_classes(every, placed))
+    ends = tuple(placed.group(found.tolist(), note) for note, found in measures.ends_of_lengths(rows, assignment))
+    yield Check(code="length", rows=0, groups=ends)
+
+
+def _groups_of_classes(found: list[OneClass], placed: Places) -> tuple[CheckGroup, ...]:
+    return tuple(placed.group(one.rows[: measures.SHOWN].tolist(), str(one)) for one in found[:_MAX_GROUPS])
 
 
 def _repeats(code: str, groups: Iterable[NDArray[np.int64]], placed: Places) -> Check:
@@ -194,48 +221,6 @@ def _runs_across(rows: Gathered, assignment: Assignment, placed: Places) -> Chec
     hits = np.flatnonzero(partner >= 0)
     groups = tuple(placed.group([int(row), int(partner[row])]) for row in hits[:_MAX_GROUPS])
     return Check(code="overlap_13", rows=len(hits), groups=groups)
-
-
-def histograms(rows: Gathered, assignment: Assignment) -> tuple[Histogram, ...]:
-    """Return the lengths of prompts and answers in characters; the last bin also holds the longest hundredth."""
-    used = assignment != LEFT_OUT
-    return tuple(_histogram(name, sizes[used]) for name, sizes in rows.sizes.items())
-
-
-def _histogram(name: str, sizes: NDArray[np.uint32]) -> Histogram:
-    width = max(1, int(np.ceil(float(np.percentile(sizes, 99)) / _BINS)))
-    counts = np.bincount(np.minimum(sizes // width, _BINS - 1), minlength=1)
-    return Histogram(
-        name=name,
-        low=0,
-        width=width,
-        counts=tuple(counts.tolist()),
-        median=float(np.median(sizes)),
-        p95=float(np.percentile(sizes, 95)),
-        largest=int(sizes.max()),
-    )
-
-
-def balances(rows: Gathered, assignment: Assignment) -> tuple[Balance, ...]:
-    """Return the class balance of each field of answers that are JSON, then of the answer, where values repeat."""
-    found = []
-    for name, values in sorted(rows.classes.items(), key=lambda field: not field[0]):
-        counts = _class_counts(values, assignment)
-        total = sum(sum(per_split.values()) for _, per_split in counts)
-        if 2 <= len(counts) <= total / 2:
-            found.append(Balance(field=name or "answer", counts=tuple(counts)))
-    return tuple(found)
-
-
-def _class_counts(field: ClassField, assignment: Assignment) -> list[tuple[str, dict[Split, int]]]:
-    splits = assignment[np.frombuffer(field.rows, dtype=np.uint32)]
-    values = np.frombuffer(field.values, dtype=np.uint8)
-    counts = []
-    for name, number in field.names.items():
-        here = splits[values == number]
-        counts.append((name, {split: int((here == at).sum()) for at, split in enumerate(SPLITS)}))
-    counts = [(name, per_split) for name, per_split in counts if sum(per_split.values())]
-    return sorted(counts, key=lambda pair: -sum(pair[1].values()))
 
 
 def template_counts(rows: Gathered, assignment: Assignment) -> tuple[int | None, int | None]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from playbook.contracts.dataset import MAX_LINE_BYTES, Problem, ProblemCode, Split
-from playbook.datasets import checks, splits
+from playbook.datasets import checks, measures, splits
 from playbook.datasets.formats import convert, detect, is_plain, used_fields
 from playbook.datasets.gathering import Gathered, Gathering
 from playbook.datasets.problems import ProblemLog, UnreadableFile
@@ -173,7 +173,8 @@ class _Import:
         names = tuple(name for name, _ in rows.metadata.most_common(_MAX_COLUMNS))
         if assignment is None or self._is_broken or (self._log.total and not self._order.leave_out_bad_rows):
             return self._outcome(len(rows)).model_copy(update={"group_fields": names})
-        found = checks.run_checks(rows, assignment)
+        classes = measures.classes(rows, assignment)
+        found = checks.run_checks(rows, assignment, classes)
         self._say(Stage.SPLITTING, _COMPARING)
         shared, of_test = checks.template_counts(rows, assignment)
         return self._outcome(len(rows)).model_copy(
@@ -181,8 +182,8 @@ class _Import:
                 "splits": self._write_splits(assignment),
                 "plan": None if self._is_split_already else self._order.plan,
                 "checks": found,
-                "histograms": checks.histograms(rows, assignment),
-                "balances": checks.balances(rows, assignment),
+                "histograms": measures.histograms(rows, assignment),
+                "balances": measures.balances(classes),
                 "group_fields": names,
                 "shared_templates": shared,
                 "test_templates": of_test,

@@ -202,6 +202,58 @@ def test_fields_of_the_answer_come_before_whole_answers_that_look_alike(importin
     assert [balance.field for balance in report.balances] == ["issue", "answer"]
 
 
+def test_a_class_without_a_row_in_test_or_in_train_is_told_with_its_rows(importing: Importing) -> None:
+    train = [chat(f"t{n}", json.dumps({"issue": "lost" if n < 3 else "late"})) for n in range(9)]
+    test = [chat("x", '{"issue": "late"}'), chat("y", '{"issue": "broken"}')]
+
+    report = importing(*three(train, test))
+
+    gap = check(report, "class_gap")
+    assert gap.rows == 5  # the row of validation, too, has an answer of its own
+    assert [(group.note, [(ref.split, ref.line) for ref in group.rows]) for group in gap.groups] == [
+        ("issue “lost”: 3 train, 0 validation, 0 test", [("train", line) for line in (1, 2, 3)]),
+        ("issue “broken”: 0 train, 0 validation, 1 test", [("test", 2)]),
+        ("the answer “answer0 e0”: 0 train, 1 validation, 0 test", [("validation", 1)]),
+    ]
+
+
+def test_a_rare_label_that_the_lot_keeps_out_of_test_is_told(importing: Importing) -> None:
+    rows = [chat(f"t{n}", "rare" if n == 0 else "often") for n in range(60)]
+    told = {}
+    for seed in range(40):
+        report = importing(("rows.jsonl", jsonl(rows)), plan=SplitPlan(seed=seed))
+        in_test = dict(report.balances[0].counts)["rare"][Split.TEST]
+        told[in_test] = [group.note.rpartition(", ")[2] for group in check(report, "class_gap").groups]
+    assert told == {0: ["0 test"], 1: ["1 test"]}
+
+
+def test_classes_that_test_and_train_both_have_are_no_gap(importing: Importing) -> None:
+    train = [chat(f"t{n}", "yes" if n % 2 else "no") for n in range(20)]
+    report = importing(*three(train, [chat("x", "yes"), chat("y", "no")]))
+    assert [group.note for group in check(report, "class_gap").groups] == [
+        "the answer “answer0 e0”: 0 train, 1 validation, 0 test"
+    ]
+
+
+def test_rows_of_each_class_and_the_ends_of_the_lengths_can_be_opened(importing: Importing) -> None:
+    rows = [chat("x" * n + str(n), "yes" if n % 2 else "no") for n in range(1, 21)]
+
+    report = importing(("rows.jsonl", jsonl(rows)))
+
+    of_class = {group.note.partition(":")[0]: group.rows for group in check(report, "class").groups}
+    assert {name: [ref.line for ref in refs] for name, refs in of_class.items()} == {
+        "the answer “yes”": [1, 3, 5, 7, 9],
+        "the answer “no”": [2, 4, 6, 8, 10],
+    }
+    ends = {group.note: [ref.line for ref in group.rows] for group in check(report, "length").groups}
+    assert ends == {
+        "The longest prompts: 18 to 22 characters": [20, 19, 18, 17, 16],
+        "The shortest prompts: 2 to 6 characters": [1, 2, 3, 4, 5],
+        "The longest answers: 3 to 3 characters": [19, 17, 15, 13, 11],
+        "The shortest answers: 2 to 2 characters": [2, 4, 6, 8, 10],
+    }
+
+
 def test_lengths_are_counted_in_bins(importing: Importing) -> None:
     report = importing(("rows.jsonl", jsonl([chat("x" * n + str(n), "y") for n in range(1, 101)])))
     prompt, answer = report.histograms

@@ -122,12 +122,13 @@ class ShownBalance:
 
 @dataclass(frozen=True)
 class ShownReport:
-    """A report as pages show it."""
+    """A report as pages show it. `openable`: the measures, by code, whose rows can be opened."""
 
     report: Report
     checks: tuple[ShownCheck, ...]
     lengths: tuple[tuple[Histogram, HistogramPlot], ...]
     balances: tuple[ShownBalance, ...]
+    openable: frozenset[str]
     formats: tuple[tuple[ReadSource, str], ...]
 
     @property
@@ -193,10 +194,11 @@ def shown_report(report: Report) -> ShownReport:
         checks=tuple(
             ShownCheck(check=check, about=CHECKS[check.code], share=check.rows / rows)
             for check in report.checks
-            if check.code in CHECKS
+            if check.code in CHECKS and not CHECKS[check.code].is_measure
         ),
         lengths=tuple((histogram, histogram_plot(histogram)) for histogram in report.histograms),
         balances=tuple(ShownBalance(balance, balance_plot(balance)) for balance in report.balances),
+        openable=frozenset(check.code for check in report.checks if check.groups),
         formats=tuple((source, title_of(source.mapping.format) if source.mapping else "") for source in report.sources),
     )
 

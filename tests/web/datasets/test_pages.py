@@ -105,6 +105,29 @@ def test_the_page_shows_the_checks_and_each_opens_its_rows(client: Client, use_c
     assert client.get(f"/datasets/{dataset.pk}/checks/nothing/").status_code == 404
 
 
+def test_lengths_and_classes_open_their_rows_and_a_class_that_test_lacks_is_warned_of(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    row = b'{"prompt": "%s", "completion": "%s"}\n'
+    train = b"".join(row % (b"p%d" % n, b"late" if n % 2 else b"lost <b>") for n in range(9))
+    contents = {Split.TRAIN: train, Split.VALIDATION: row % (b"v", b"late"), Split.TEST: row % (b"t", b"late")}
+    dataset = create_dataset(use_case=use_case, card=Card(**CARD), splits=read_three_files(contents), created_by=alice)
+    client.force_login(alice)
+    checks = f"/datasets/{dataset.pk}/checks"
+
+    page = client.get(f"/datasets/{dataset.pk}/").content.decode()
+    assert [f'href="{checks}/{code}/?version=1"' in page for code in ("length", "class", "class_gap")] == [True] * 3
+    assert page.count("Longest and shortest rows") == 0  # measures are no lines of the table of checks
+
+    gaps = client.get(f"{checks}/class_gap/").content.decode()
+    assert "5 rows in all, the first 1 case can be opened here." in gaps
+    assert "the answer “lost &lt;b&gt;”: 5 train, 0 validation, 0 test" in gaps
+    lengths = client.get(f"{checks}/length/").content.decode()
+    assert "rows in all" not in lengths
+    assert "The longest answers: 8 to 8 characters" in lengths
+    assert "the answer “late”: 4 train, 1 validation, 1 test" in client.get(f"{checks}/class/").content.decode()
+
+
 def test_a_version_of_before_reports_were_kept_still_opens(client: Client, dataset: Dataset, alice: User) -> None:
     dataset.versions.update(report_sha256="")
     client.force_login(alice)
