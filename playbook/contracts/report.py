@@ -125,7 +125,7 @@ class Retrieval(Frozen):
 
 
 class ArmReport(Frozen):
-    """One arm's answers and scores. `partial`: it was cancelled on the way, `items` holds what was measured by then."""
+    """One arm's answers and scores. `partial`: it ended early, `items` holds what was measured by then."""
 
     arm: Arm
     items: tuple[ItemResult, ...]
@@ -287,7 +287,7 @@ class Overlap(Frozen):
 class Report(Frozen):
     """`schema_version` 1 had only exact match and valid JSON; such reports are still read.
 
-    `partial`: the job was cancelled during evaluation; arms that were not begun are missing.
+    `partial`: the job was cancelled or failed during evaluation; arms that were not begun are missing.
     """
 
     model_config = ConfigDict(ser_json_inf_nan="strings")
@@ -336,6 +336,22 @@ class Report(Frozen):
                     f"{arm.arm} is said to be right on {found.successes} rows, {found.value:.4g} by {metric}; its rows "
                     f"give {right} and {mean:.4g}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _has_the_arms_that_were_asked_for(self) -> Self:
+        asked, found = self.spec.evaluation.arms, [arm.arm for arm in self.arms]
+        if foreign := [arm for arm in found if arm not in asked]:
+            raise ValueError(f"{foreign[0]} is none of the arms that the spec asks for: {', '.join(asked)}")
+        if self.partial:
+            return self
+        if missing := [arm for arm in asked if arm not in found]:
+            raise ValueError(
+                f"{missing[0]} is missing, and the report is not marked as partial: an arm that fails is shown as "
+                "failed, and none is left out"
+            )
+        if early := [arm.arm for arm in self.arms if arm.partial]:
+            raise ValueError(f"{early[0]} ended early, and the report is not marked as partial")
         return self
 
     @property

@@ -144,7 +144,7 @@ def compare_arms(baseline: ArmReport, arm: ArmReport) -> Comparison:
 def compare_all(arms: Sequence[ArmReport]) -> tuple[Comparison, ...]:
     """Return each later arm against each earlier one, in the order of the run.
 
-    An arm that was cancelled on the way answered fewer rows and is left out. Raises DifferentRows for any other two
+    An arm that ended early answered fewer rows and is left out. Raises DifferentRows for any other two
     arms that did not answer the same rows.
     """
     return tuple(

@@ -58,7 +58,7 @@ def table_csv(table: Table) -> str:
 
 
 def rows_csv(arms: Sequence[ArmReport]) -> str:
-    """Return every row with every arm's answer as CSV; empty cells where an arm was cancelled before it.
+    """Return every row with every arm's answer as CSV; empty cells where an arm ended before it.
 
     Raises DifferentRows when arms that ran through answered different rows.
     """
@@ -133,7 +133,7 @@ def table_markdown(table: Table, verdict: Verdict) -> str:
 def _markdown_cells(line: ArmLine) -> list[str]:
     score, against = line.score, line.against
     return [
-        _markdown_safe(line.label) + (" (cancelled)" if line.report.partial else ""),
+        _markdown_safe(line.label) + (" (ended early)" if line.report.partial else ""),
         _quality(score, score.value),
         f"{_quality(score, score.low)} – {_quality(score, score.high)}",
         _markdown_safe(p_text(against.p_holm)) if against else "–",

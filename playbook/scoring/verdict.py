@@ -209,7 +209,7 @@ def _notes(table: Table, report: Report | None) -> list[str]:
     if report is not None and report.partial:
         missing = len(report.spec.evaluation.arms) - len(report.arms)
         notes.append(
-            "The job was cancelled during evaluation"
+            "The job ended before its evaluation was over"
             + (f"; {missing} {'arm was' if missing == 1 else 'arms were'} not begun." if missing else ".")
         )
     for line in table.lines:
@@ -231,7 +231,7 @@ def _notes_of(line: ArmLine) -> Iterator[str]:
     rows = counted(line.score.n, "row")
     if line.report.partial:
         yield (
-            f"{line.label} was cancelled after {rows}. Long rows come first, so these are no fair sample: its figures "
+            f"{line.label} ended early, after {rows}. Long rows come first, so these are no fair sample: its figures "
             "are shown and not compared."
         )
     if line.failed == line.score.n:

@@ -21,7 +21,7 @@ from playbook.web.jobs.models import Artifact, Attempt, AttemptEnd, Job, Predict
 from playbook.web.outcomes.models import Confirmation, OutcomeArticle, OutcomeProposal, OutcomeReview
 from tests.web.decided import ARTICLE
 from tests.web.jobs.ended import report_with
-from tests.web.jobs.factories import make_spec, with_rows
+from tests.web.jobs.factories import asking_for, make_spec, with_rows
 
 #: In turn: of twenty jobs twelve have an outcome, three wait for one, one failed, one runs and three are queued.
 RECORDED, TO_RECORD, FAILED, RUNNING, QUEUED = "recorded", "to record", "failed", "running", "queued"
@@ -158,7 +158,7 @@ def _outcome(attempt: Attempt, author: User) -> OutcomeReview:
 
 @cache
 def _spec() -> RunSpec:
-    return with_rows(make_spec(), ROWS)
+    return asking_for(with_rows(make_spec(), ROWS), Arm.ZERO_SHOT, Arm.LORA)
 
 
 @cache

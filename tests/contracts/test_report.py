@@ -47,11 +47,12 @@ VERSION_1: dict[str, Any] = {
     },
     "arms": [
         {
-            "arm": "zero_shot",
+            "arm": arm,
             "items": [ITEM, ITEM | {"correct": True, "natural_stop": True, "index": 1}],
             "scores": [{"metric": "exact_match", "successes": 1, "n": 2, "value": 0.5, "low": 0.1, "high": 0.9}],
             "seconds": 1.5,
         }
+        for arm in ("zero_shot", "lora")
     ],
     "comparisons": [{"baseline": "zero_shot", "arm": "lora", "gained": 1, "lost": 0, "p_value": 1.0}],
     "training": None,
@@ -88,7 +89,8 @@ def test_a_report_comes_back_from_its_file_as_it_was() -> None:
     )
     evaluation = report.spec.evaluation.model_copy(update={"metric": Metric.PERPLEXITY})
     spec = report.spec.model_copy(update={"evaluation": evaluation})
-    report = report.model_copy(update={"arms": (arm,), "spec": spec})
+    other = report.arms[1].model_copy(update={"scores": (unbounded,)})
+    report = report.model_copy(update={"arms": (arm, other), "spec": spec})
 
     assert Report.model_validate_json(report.model_dump_json()) == report
 
@@ -206,8 +208,29 @@ def test_arms_that_all_lack_the_same_rows_are_refused(rows: int, partial: bool, 
 def test_an_arm_cut_short_may_lack_rows() -> None:
     document = json.loads(json.dumps(VERSION_1)) | {"partial": True}
     document["spec"]["inputs"][2]["rows"] = 3
-    document["arms"][0]["partial"] = True
+    document["arms"] = [document["arms"][0] | {"partial": True}]
     assert Report.model_validate(document).arms[0].partial
+
+
+@pytest.mark.parametrize(
+    ("arms", "partial", "reason"),
+    [
+        ([], False, "zero_shot is missing, and the report is not marked as partial: an arm that fails is shown as"),
+        (["zero_shot"], False, "lora is missing, and the report is not marked as partial"),
+        (["zero_shot", "few_shot", "lora"], False, "few_shot is none of the arms that the spec asks for: zero"),
+        (["few_shot"], True, "few_shot is none of the arms that the spec asks for: zero_shot, lora"),
+    ],
+)
+def test_a_report_of_other_arms_than_were_asked_for_is_refused(arms: list[str], partial: bool, reason: str) -> None:
+    given = [VERSION_1["arms"][0] | {"arm": arm} for arm in arms]
+    with pytest.raises(ValidationError, match=reason):
+        Report.model_validate(VERSION_1 | {"arms": given, "partial": partial})
+
+
+def test_a_report_with_an_arm_that_ended_early_is_partial() -> None:
+    first, second = VERSION_1["arms"]
+    with pytest.raises(ValidationError, match="lora ended early, and the report is not marked as partial"):
+        Report.model_validate(VERSION_1 | {"arms": [first, second | {"partial": True}]})
 
 
 def test_a_report_altered_on_disk_is_noticed() -> None:

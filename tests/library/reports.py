@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from playbook.contracts.dataset import Message, Split
 from playbook.contracts.report import ArmReport, ItemResult, Overlap, Report
-from playbook.contracts.run_spec import Arm, BaseModelRef, InputFile, Metric, RunSpec
+from playbook.contracts.run_spec import Arm, BaseModelRef, EvaluationSettings, InputFile, Metric, RunSpec
 from playbook.scoring.compare import score_of
 
 TEST_SHA256 = "7" * 64
@@ -15,6 +15,7 @@ def make_report(right: dict[Arm, int], *, rows: int = 4) -> Report:
     """`right`: arm → how many of the rows it got right."""
     spec = RunSpec(
         base_model=BaseModelRef(id="tiny <model>"),
+        evaluation=EvaluationSettings(arms=tuple(right)),
         inputs=tuple(
             InputFile(split=split, sha256=TEST_SHA256 if split is Split.TEST else "0" * 64, size_bytes=9, rows=rows)
             for split in Split

@@ -64,12 +64,14 @@ def report_of(
     training_seconds: float = 100.0,
     **more: object,
 ) -> Report:
-    """A report of these arms; trained when one of them is tuned."""
+    """A report of these arms, which its spec asked for, if `settings` name no others; trained when one is tuned."""
+    asked = [arm.arm for arm in arms] or [Arm.ZERO_SHOT]
     rows = max((len(arm.items) for arm in arms), default=1)
     spec = RunSpec.model_validate(
         {
             "base_model": {"id": "tiny"},
-            "evaluation": {"arms": [Arm.ZERO_SHOT, Arm.FEW_SHOT, Arm.LORA], **(settings or {})},
+            "evaluation": {"arms": asked, **(settings or {})},
+            "documents": {"sha256": "d" * 64, "size_bytes": 5, "documents": 1},
             "cost": None if hour_rate is None else {"hour_rate": hour_rate, "currency": "EUR"},
             "inputs": [
                 {"split": split, "sha256": sha256, "size_bytes": 5, "rows": rows}

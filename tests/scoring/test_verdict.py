@@ -234,14 +234,14 @@ def test_prompts_alone_are_compared_with_each_other() -> None:
     assert verdict(zero).sentence.endswith("zero-shot is right on 20 % (13–29); nothing was measured beside it.")
 
 
-def test_a_cancelled_job_says_what_is_missing() -> None:
+def test_a_job_that_ended_early_says_what_is_missing() -> None:
     zero, part = arm_of(Arm.ZERO_SHOT, right(20, 100)), arm_of(Arm.FEW_SHOT, [1] * 30, partial=True)
-    found = verdict(zero, part, partial=True)
+    found = verdict(zero, part, partial=True, settings={"arms": [Arm.ZERO_SHOT, Arm.FEW_SHOT, Arm.LORA]})
 
     assert found.notes[:2] == (
-        "The job was cancelled during evaluation; 1 arm was not begun.",
-        "Few-shot was cancelled after 30 rows. Long rows come first, so these are no fair sample: its figures are shown"
-        " and not compared.",
+        "The job ended before its evaluation was over; 1 arm was not begun.",
+        "Few-shot ended early, after 30 rows. Long rows come first, so these are no fair sample: its figures are shown "
+        "and not compared.",
     )
     none = verdict(part, partial=True)
     assert none.sentence == "No arm has answered all rows, so there is no verdict."

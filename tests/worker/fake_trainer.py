@@ -16,8 +16,8 @@ from pathlib import Path
 
 from playbook.contracts import events
 from playbook.contracts.events import Event
-from playbook.contracts.report import Overlap, Report
-from playbook.contracts.run_spec import RunSpec
+from playbook.contracts.report import ArmReport, ItemResult, Overlap, Report, Score
+from playbook.contracts.run_spec import Arm, RunSpec
 from playbook.contracts.states import EndReason, Stage
 from tests.worker import fake_merge, fake_playground
 
@@ -92,7 +92,7 @@ def write_results() -> None:
 def write_report(*, partial: bool) -> None:
     report = Report(
         spec=spec,
-        arms=(),
+        arms=() if partial else tuple(failed_arm(arm) for arm in spec.evaluation.arms),
         comparisons=(),
         training=None,
         overlap=Overlap(shared_rows=0, shared_templates=None, test_templates=None),
@@ -103,6 +103,27 @@ def write_report(*, partial: bool) -> None:
         partial=partial,
     )
     (run_dir / "report.json").write_text("{}" if how == "bad-report" else report.model_dump_json())
+
+
+def failed_arm(arm: Arm) -> ArmReport:
+    """An arm that answered nothing: this trainer has no model."""
+    items = tuple(
+        ItemResult(
+            index=index,
+            prompt=(),
+            expected="",
+            output="",
+            correct=False,
+            json_valid=False,
+            prompt_tokens=0,
+            output_tokens=0,
+            natural_stop=False,
+            error="no model",
+        )
+        for index in range(spec.measured_rows.rows)
+    )
+    score = Score(metric=spec.evaluation.metric, successes=0, n=len(items), value=0, low=0, high=1)
+    return ArmReport(arm=arm, items=items, scores=(score,), seconds=0)
 
 
 signal.signal(signal.SIGTERM, stop)

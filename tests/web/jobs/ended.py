@@ -13,7 +13,7 @@ from playbook.web.decisions.models import Decision
 from playbook.web.jobs import actions, ingest
 from playbook.web.jobs.models import Artifact, Attempt, Job
 from playbook.web.usecases.models import UseCase
-from tests.web.jobs.factories import AT, make_capabilities, make_report, make_spec, with_rows
+from tests.web.jobs.factories import AT, asking_for, make_capabilities, make_report, make_spec, with_rows
 
 
 def arm_report(arm: Arm, right: list[bool], *, output: str = "an answer") -> ArmReport:
@@ -74,7 +74,8 @@ def succeeded_job(
     """A job with a report of `base` and `tuned` rows (default: 2 of 40 and 38 of 40 right) and an adapter."""
     base = base if base is not None else [True] * 2 + [False] * 38
     tuned = tuned if tuned is not None else [False] * 1 + [True] * 38 + [False] * 1
-    attempt = claimed_job(use_case, created_by, decision=decision, spec=with_rows(make_spec(), len(base)))
+    spec = asking_for(with_rows(make_spec(), len(base)), Arm.ZERO_SHOT, Arm.LORA)
+    attempt = claimed_job(use_case, created_by, decision=decision, spec=spec)
     send_events(
         attempt,
         {"kind": "stage_started", "stage": "training"},

@@ -4,6 +4,7 @@ import hashlib
 from datetime import UTC, datetime
 
 from playbook.contracts.dataset import Message, Split
+from playbook.contracts.prompting import DocumentsFile
 from playbook.contracts.protocol import Capabilities
 from playbook.contracts.report import ArmReport, ItemResult, Overlap, Report, Score
 from playbook.contracts.run_spec import Arm, BaseModelRef, EvaluationSettings, InputFile, RunSpec
@@ -41,6 +42,18 @@ def with_rows(spec: RunSpec, rows: int) -> RunSpec:
     return spec.model_copy(update={"inputs": tuple(file.model_copy(update={"rows": rows}) for file in spec.inputs)})
 
 
+def asking_for(spec: RunSpec, *arms: Arm) -> RunSpec:
+    """The spec, as if it asked for these arms; with documents when one of them searches."""
+    blob = blobs.store([b'{"text": "The office opens at nine."}\n'])
+    documents = DocumentsFile(sha256=blob.sha256, size_bytes=blob.size_bytes, documents=1)
+    return spec.model_copy(
+        update={
+            "evaluation": spec.evaluation.model_copy(update={"arms": arms}),
+            "documents": documents if any(arm.retrieves for arm in arms) else None,
+        }
+    )
+
+
 def make_job(
     use_case: UseCase, created_by: User, *, base_model: str = "tiny", priority: int = 0, max_steps: int = 30
 ) -> Job:
@@ -59,7 +72,7 @@ def make_capabilities(*base_models: str) -> Capabilities:
 
 
 def make_report(spec: RunSpec) -> Report:
-    """A report whose rows the base model all got wrong: one, in the specs made here."""
+    """A report whose rows every arm got wrong: one of each, in the specs made here."""
     rows = spec.measured_rows.rows
     item = ItemResult(
         index=0,
@@ -76,7 +89,7 @@ def make_report(spec: RunSpec) -> Report:
     items = tuple(item.model_copy(update={"index": index}) for index in range(rows))
     return Report(
         spec=spec,
-        arms=(ArmReport(arm=Arm.ZERO_SHOT, items=items, scores=(score,), seconds=0.1),),
+        arms=tuple(ArmReport(arm=arm, items=items, scores=(score,), seconds=0.1) for arm in spec.evaluation.arms),
         comparisons=(),
         training=None,
         overlap=Overlap(shared_rows=0, shared_templates=None, test_templates=None),

@@ -23,7 +23,7 @@ from playbook.web.jobs import blind, reports
 from playbook.web.jobs.models import Job
 from playbook.web.usecases.models import UseCase
 from tests.web.jobs.ended import claimed_job, finished_with
-from tests.web.jobs.factories import make_report, make_spec, with_rows
+from tests.web.jobs.factories import asking_for, make_report, make_spec, with_rows
 
 ROWS = 60
 LABELS = ("account", "billing", "bug", "feature")
@@ -137,7 +137,7 @@ def retention(*, warning: str | None = None) -> RetentionSummary:
 
 def five_arm_job(use_case: UseCase, created_by: User, *, decision: Decision | None = None) -> Job:
     """A job that measured five arms on 60 tickets. LoRA wins; some rows are odd in every way that the page knows."""
-    spec = measured_spec()
+    spec = asking_for(measured_spec(), *ARMS)
     odd: dict[Arm, dict[int, dict[str, Any]]] = {
         Arm.ZERO_SHOT: {1: {"output": ""}, 5: {"output": "<script>alert(1)</script>"}},
         Arm.RAG: {2: {"output": "", "error": "the prompt is longer than the model's context of 2,048 tokens"}},

@@ -11,6 +11,7 @@ from playbook.web.accounts.models import User
 from playbook.web.jobs.models import Job
 from playbook.web.usecases.models import UseCase
 from tests.web.jobs.ended import claimed_job, finished_with
+from tests.web.jobs.factories import asking_for
 from tests.web.jobs.measured import (
     SETTINGS,
     measured_report,
@@ -29,6 +30,8 @@ def text_of(reader: Client, job: Job, page: str = "report/") -> str:
 def finished(use_case: UseCase, user: User, *arms: ArmReport, rows: int, **more: Any) -> Job:
     settings: EvaluationSettings = more.pop("settings", SETTINGS)
     spec = measured_spec(rows=rows, settings=settings, hour_rate=more.pop("hour_rate", 2.0))
+    if not more.get("partial"):
+        spec = asking_for(spec, *(arm.arm for arm in arms))
     return finished_with(claimed_job(use_case, user, spec=spec), measured_report(spec, arms, **more))
 
 

@@ -20,7 +20,7 @@ TUNE, KEEP = "Fine-tune, and measure it against the prompt", "Keep the prompt"
 
 def few_shot_job(use_case: UseCase, user: User, *, right: int, arm: Arm = Arm.FEW_SHOT, partial: bool = False) -> Job:
     """A job whose few-shot arm is right on so many of 60 rows, by exact match."""
-    spec = measured_spec(settings=EvaluationSettings(arms=(Arm.FEW_SHOT,)))
+    spec = measured_spec(settings=EvaluationSettings(arms=(arm,)))
     measured = arm_report(arm, [row < right for row in range(60)]).model_copy(update={"partial": partial})
     report = measured_report(spec, (measured,), partial=partial)
     return finished_with(claimed_job(use_case, user, spec=spec), report)

@@ -22,6 +22,7 @@ from tests.browser import chromium
 from tests.conftest import PASSWORD
 from tests.e2e.visit import Visit
 from tests.web.jobs.ended import claimed_job, finished_with
+from tests.web.jobs.factories import asking_for
 from tests.web.jobs.measured import five_arm_job, measured_arm, measured_report, measured_spec
 
 
@@ -206,7 +207,7 @@ def test_when_all_rows_are_rated_the_page_says_thank_you(client: Client, rated: 
 
 
 def test_arms_that_answered_alike_leave_nothing_to_choose(client: Client, use_case: UseCase, alice: User) -> None:
-    spec = measured_spec(rows=4)
+    spec = asking_for(measured_spec(rows=4), Arm.ZERO_SHOT, Arm.FEW_SHOT)
     arm = measured_arm(Arm.ZERO_SHOT, rows=4)
     report = measured_report(spec, (arm, arm.model_copy(update={"arm": Arm.FEW_SHOT})))
     job = finished_with(claimed_job(use_case, alice, spec=spec), report)

@@ -15,7 +15,7 @@ from playbook.web.jobs.models import Job
 from playbook.web.usecases.actions import create_use_case
 from playbook.web.usecases.models import UseCase
 from tests.web.jobs.ended import claimed_job, finished_with, succeeded_job
-from tests.web.jobs.factories import make_job
+from tests.web.jobs.factories import asking_for, make_job
 from tests.web.jobs.measured import five_arm_job, measured_arm, measured_report, measured_spec
 
 
@@ -43,6 +43,7 @@ def test_a_job_measured_on_other_rows_is_refused_and_the_reason_is_said(
     test = next(file for file in spec.inputs if file.split == Split.TEST)
     other = test.model_copy(update={"sha256": spec.input(Split.TRAIN).sha256})
     spec = spec.model_copy(update={"inputs": tuple(other if file is test else file for file in spec.inputs)})
+    spec = asking_for(spec, Arm.ZERO_SHOT, Arm.LORA)
     report = measured_report(spec, (measured_arm(Arm.ZERO_SHOT), measured_arm(Arm.LORA)))
     odd = finished_with(claimed_job(use_case, alice, spec=spec), report)
     client.force_login(alice)
@@ -73,7 +74,7 @@ def test_costs_of_jobs_with_other_prices_are_left_out_and_the_reason_is_said(
     client: Client, use_case: UseCase, alice: User
 ) -> None:
     arms = (measured_arm(Arm.ZERO_SHOT), measured_arm(Arm.LORA))
-    specs = [measured_spec(hour_rate=rate) for rate in (2.0, 3.0)]
+    specs = [asking_for(measured_spec(hour_rate=rate), Arm.ZERO_SHOT, Arm.LORA) for rate in (2.0, 3.0)]
     jobs = [finished_with(claimed_job(use_case, alice, spec=spec), measured_report(spec, arms)) for spec in specs]
     client.force_login(alice)
     page = client.get("/jobs/compare/", {"jobs": [job.pk for job in jobs]}).content.decode()

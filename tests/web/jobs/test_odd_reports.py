@@ -15,6 +15,7 @@ from playbook.scoring.compare import scores_of
 from playbook.web.accounts.models import User
 from playbook.web.usecases.models import UseCase
 from tests.web.jobs.ended import claimed_job, finished_with, succeeded_job
+from tests.web.jobs.factories import asking_for
 from tests.web.jobs.measured import (
     SETTINGS,
     answered,
@@ -124,9 +125,9 @@ def test_a_cancelled_job_keeps_its_partial_report_clearly_marked(
     assert job.state == "cancelled"
     page = text_of(reader, job)
     assert "Partial report" in page
-    assert "cancelled on the way" in page
-    assert "LoRA was cancelled after 20 rows." in page
-    assert "Not measured: the job was cancelled before." in page
+    assert "ended early</span>" in page
+    assert "LoRA ended early, after 20 rows." in page
+    assert "Not measured: the job ended before." in page
     assert cells_of(page, "LoRA")[2:4] == ["–", "–"]
     assert "Partial report" in text_of(reader, job, "")
     assert "Partial report" in text_of(reader, job, "report/print/")
@@ -142,8 +143,8 @@ def test_two_arms_with_different_rows_are_refused_with_the_reason(
 ) -> None:
     lora = measured_arm(Arm.LORA)
     strange = lora.model_copy(update={"items": lora.items[::-1]})
-    spec = measured_spec()
-    report = measured_report(spec, (measured_arm(Arm.ZERO_SHOT),)).model_copy(
+    spec = asking_for(measured_spec(), Arm.ZERO_SHOT, Arm.LORA)
+    report = measured_report(spec, (measured_arm(Arm.ZERO_SHOT), lora)).model_copy(
         update={"arms": (measured_arm(Arm.ZERO_SHOT), strange)}
     )
     job = finished_with(claimed_job(use_case, alice, spec=spec), report)

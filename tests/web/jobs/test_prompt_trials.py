@@ -287,7 +287,7 @@ def test_a_trial_that_was_cancelled_on_the_way_is_not_compared(
     assert group.best is None
     client.force_login(alice)
     page = client.get(versions[0].prompt.get_absolute_url()).content.decode()
-    assert "cancelled on the way, not compared" in page
+    assert "ended early, not compared" in page
 
 
 def test_only_like_is_compared_with_like(versions: list[PromptVersion], dataset: Dataset, alice: User) -> None:

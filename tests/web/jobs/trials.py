@@ -66,11 +66,15 @@ def answered_prompt(version: PromptVersion, dataset: Dataset, actor: User, answe
 
 
 def hand_over(job: Job, attempt: Attempt, arm: ArmReport) -> Job:
-    """Report the arm and end the job."""
-    report = make_report(job.run_spec).model_copy(update={"arms": (arm,)})
+    """Report the arm and end the job; as cancelled when the arm ended early."""
+    report = make_report(job.run_spec).model_copy(update={"arms": (arm,), "partial": arm.partial})
     blob = blobs.store([report.model_dump_json().encode()])
     Artifact.objects.create(
         job=job, attempt=attempt, name="report.json", sha256=blob.sha256, size_bytes=blob.size_bytes
     )
-    actions.finish(attempt, state=JobState.SUCCEEDED, reason=EndReason.COMPLETED, message="")
+    if arm.partial:
+        actions.request_cancel(job, actor=job.created_by)
+        actions.finish(attempt, state=JobState.CANCELLED, reason=EndReason.CANCELLED_BY_USER, message="")
+    else:
+        actions.finish(attempt, state=JobState.SUCCEEDED, reason=EndReason.COMPLETED, message="")
     return Job.objects.get(pk=job.pk)

@@ -27,7 +27,7 @@ from playbook.web.outcomes.models import Confirmation, OutcomeProposal, OutcomeR
 from playbook.web.usecases.models import UseCase
 from tests.web import decided
 from tests.web.jobs.ended import claimed_job, finished_with, report_with, succeeded_job
-from tests.web.jobs.factories import make_spec, with_rows
+from tests.web.jobs.factories import asking_for, make_spec, with_rows
 from tests.web.jobs.measured import SETTINGS, measured_arm, measured_report, measured_spec
 
 FORECAST: dict[str, Any] = {"forecast_probability": Decimal("0.7"), "forecast_value": Decimal("0.85")}
@@ -99,8 +99,8 @@ def test_a_report_altered_afterwards_is_not_confirmed_and_the_proposal_stays(
 def test_a_report_on_another_test_set_says_nothing_about_the_promise(
     use_case: UseCase, decision: Decision, alice: User
 ) -> None:
-    attempt = claimed_job(use_case, alice, decision=decision, spec=with_rows(make_spec(), 40))
-    spec = attempt.job.run_spec
+    spec = asking_for(with_rows(make_spec(), 40), Arm.ZERO_SHOT, Arm.LORA)
+    attempt = claimed_job(use_case, alice, decision=decision, spec=spec)
     inputs = tuple(
         file.model_copy(update={"sha256": "f" * 64}) if file.split == "test" else file for file in spec.inputs
     )
