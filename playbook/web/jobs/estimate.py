@@ -21,6 +21,8 @@ FIXED_SECONDS = 20
 ASSUMED_FLOPS_PER_SECOND = 80e9
 #: Generating one token at a time uses the machine less well than training on whole rows.
 GENERATION_COST = 4
+#: Answering in float32 against bf16, batches of 20 on two CPU cores: the rows "generation" of `make bench`, README.
+FLOAT32_COST = 1.7
 #: Tokens of the general set, about; it is read before and after training, and nothing is generated.
 GENERAL_TOKENS = 3_000
 #: Tokens of one word of English, in passages.
@@ -76,18 +78,21 @@ def _tokens_per_row(spec: RunSpec, split: Split) -> float:
 
 def _work_seconds(spec: RunSpec, *, parameters: int) -> float:
     """Seconds of computation at the assumed rate."""
-    training = 4 * parameters * _training_tokens(spec)
+    training = 4.0 * parameters * _training_tokens(spec)
     read = 0.0
     if spec.trains:
         validations = spec.training.max_steps // spec.training.eval_steps + 1
-        read = validations * spec.input(Split.VALIDATION).size_bytes / BYTES_PER_TOKEN + 2 * GENERAL_TOKENS
+        validated = validations * spec.input(Split.VALIDATION).size_bytes / BYTES_PER_TOKEN
+        training += 2 * parameters * validated
+        read = 2 * GENERAL_TOKENS
     rows, evaluation = spec.measured_rows.rows, spec.evaluation
     per_row = _tokens_per_row(spec, evaluation.split)
     for arm in evaluation.arms:
         times = evaluation.repeats if arm is Arm.FEW_SHOT else 1
         read += times * rows * per_row + times * _added_tokens(spec, arm)
     generated = GENERATION_COST * rows * _measurements(spec) * evaluation.max_new_tokens
-    return (training + 2 * parameters * (read + generated)) / ASSUMED_FLOPS_PER_SECOND
+    slower = FLOAT32_COST if evaluation.evaluation_dtype == "float32" else 1.0
+    return (training + slower * 2 * parameters * (read + generated)) / ASSUMED_FLOPS_PER_SECOND
 
 
 def _added_tokens(spec: RunSpec, arm: Arm) -> float:

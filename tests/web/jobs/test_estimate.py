@@ -6,7 +6,13 @@ import pytest
 
 from playbook.contracts.run_spec import Arm, EvaluationSettings, RunSpec
 from playbook.web.accounts.models import User
-from playbook.web.jobs.estimate import ASSUMED_FLOPS_PER_SECOND, FIXED_SECONDS, GENERAL_TOKENS, estimate
+from playbook.web.jobs.estimate import (
+    ASSUMED_FLOPS_PER_SECOND,
+    FIXED_SECONDS,
+    FLOAT32_COST,
+    GENERAL_TOKENS,
+    estimate,
+)
 from playbook.web.jobs.models import Job
 from playbook.web.usecases.models import UseCase
 from tests.web.jobs.ended import succeeded_job
@@ -45,6 +51,27 @@ def test_the_general_set_counts_where_something_is_trained(db: None) -> None:
     spec = with_arms(Arm.LORA, max_steps=1, max_new_tokens=1)
     found = estimate(spec, parameters=PARAMETERS).seconds - FIXED_SECONDS
     assert found > 2 * PARAMETERS * 2 * GENERAL_TOKENS / ASSUMED_FLOPS_PER_SECOND
+
+
+def test_answers_in_float32_take_longer_and_training_does_not(db: None) -> None:
+    def seconds(*arms: Arm, dtype: str, max_steps: int = 30) -> float:
+        spec = with_arms(*arms, max_steps=max_steps, evaluation_dtype=dtype)
+        return estimate(spec, parameters=PARAMETERS).seconds - FIXED_SECONDS
+
+    assert seconds(Arm.ZERO_SHOT, dtype="float32") == pytest.approx(FLOAT32_COST * seconds(Arm.ZERO_SHOT, dtype="auto"))
+    longer = [
+        seconds(Arm.LORA, dtype=dtype, max_steps=1000) - seconds(Arm.LORA, dtype=dtype) for dtype in ("auto", "float32")
+    ]
+    assert longer[1] == pytest.approx(longer[0])
+
+
+def test_a_finished_job_in_bfloat16_tells_how_long_float32_takes(use_case: UseCase, alice: User) -> None:
+    job = succeeded_job(use_case, alice)
+    assert job.started_at is not None
+    Job.objects.filter(pk=job.pk).update(ended_at=job.started_at + timedelta(seconds=FIXED_SECONDS + 100))
+    exact = job.run_spec.evaluation.model_copy(update={"evaluation_dtype": "float32"})
+    found = estimate(job.run_spec.model_copy(update={"evaluation": exact}), parameters=PARAMETERS).seconds
+    assert FIXED_SECONDS + 100 < found < FIXED_SECONDS + FLOAT32_COST * 100
 
 
 def test_more_steps_take_longer(db: None) -> None:
