@@ -5,7 +5,7 @@
 
 import hashlib
 from functools import cached_property
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import rfc8785
 from pydantic import Field, field_validator, model_validator
@@ -90,12 +90,16 @@ class Checklist(Frozen):
                 raise ValueError(f"{what} {twice[0]!r} is defined twice; rename or remove one")
         return self
 
+    @property
+    def written(self) -> dict[str, Any]:
+        """All that was written, as JSON values, the place in lists apart. Defaults are left out, so that a field added
+        to this model later leaves the digest of an older definition as it was."""
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"order"})
+
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON (RFC 8785) of all that was written, the place in lists apart. Defaults are
-        left out, so that a field added to this model later leaves the digest of an older definition as it was."""
-        written = self.model_dump(mode="json", exclude_defaults=True, exclude={"order"})
-        return hashlib.sha256(rfc8785.dumps(written)).hexdigest()
+        """SHA-256 of the canonical JSON (RFC 8785) of all that was written."""
+        return hashlib.sha256(rfc8785.dumps(self.written)).hexdigest()
 
     def question(self, question_id: str) -> Question:
         """Return a question by id. Raises KeyError when there is none."""

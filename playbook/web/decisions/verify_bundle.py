@@ -1,47 +1,54 @@
 """Checks the bundle of a decision without the site: `python verify_bundle.py D-12.zip [--anchor NUMBER:HASH]`.
 
 Python 3.11's standard library alone. Says "verified" and ends with 0, or names every problem and ends with 1.
-
 What it proves: no file of the bundle was changed since it was made; each signature covers the very document that is in
 the bundle, and states what the audit log recorded when it was given; the audit entries give their hashes, and those
-that follow one another join; status, dates and digest of the decision are those of its entries; and the Markdown says
-what the decision covers and lists these signatures. Where the sums were written anew too, it cannot tell words added to
-the Markdown, who exported it, nor whether a role was taken away since. What it cannot prove alone: that the whole
-bundle was not made up. For that, compare a hash with what the site says (`manage.py verify_audit`), or give --anchor
-with a head of the audit log kept elsewhere.
+that follow one another join; status, dates and digest of the decision are those of its entries; the checklist is the
+version that was signed; and the Markdown is, letter by letter, what the JSON files give. When the sums were written
+anew too, nothing vouches for what UNSIGNED lists. What it cannot prove alone: that the whole bundle was not made up.
+For that, ask the site (`manage.py verify_audit --contains`), or give --anchor with a head of the log kept elsewhere.
 """
 
 import argparse
 import hashlib
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 200_000_000
-JSON_FILES = ("decision.json", "signatures.json", "audit.json")
+JSON_FILES = ("decision.json", "signatures.json", "audit.json", "checklist.json")
 SUBJECT = "decisions.decision"
 #: What an audit entry makes of the decision's status.
-STATUS_AFTER = {
-    "drafted": "draft",
-    "proposed": "proposed",
-    "withdrew": "draft",
-    "reopened": "draft",
-    "accepted": "accepted",
-    "rejected": "rejected",
-    "deprecated": "deprecated",
-    "superseded": "superseded",
-}
+STATUS_AFTER = {"drafted": "draft", "withdrew": "draft", "reopened": "draft"}
+STATUS_AFTER |= {action: action for action in ("proposed", "accepted", "rejected", "deprecated", "superseded")}
 #: Entries that change what is signed and need not state the digest of it.
 UNSTATED = {"edited", "answered", "added evidence", "removed evidence", "moved to version"}
 #: An entry is written in the transaction of what it records, a moment later.
 SAME_MOMENT = timedelta(minutes=1)
 #: What a line of the Markdown says of a signature that counts no more.
-STATE_WORDS = {"current": "", "lapsed": "COUNTS NO MORE", "void": "VOID"}
+STATE_WORDS = {"current": "", "lapsed": " COUNTS NO MORE: the role was taken away afterwards."}
+STATE_WORDS |= {"void": " VOID: the decision changed afterwards."}
+ARM_NAMES = {"zero_shot": "the zero-shot prompt", "few_shot": "the few-shot prompt", "rag": "RAG", "lora": "LoRA"}
+ARM_NAMES |= {"rag_lora": "RAG with LoRA"}
+METRIC_NAMES = {"json_valid": "valid JSON", "json_schema": "valid by schema", "field_f1": "field F1", "chrf": "chrF"}
+METRIC_NAMES |= {"rouge_l": "ROUGE-L"}
+SIGNED = (
+    "title, context, options, measured results, criterion, forecast, kill criterion, budget, owner, review date, the "
+    "version of the checklist, and the answers with the hashes of their evidence"
+)
+UNSIGNED = (
+    "the full names of use case, owner, decision-maker, and of whom somebody signed for (their short names are vouched "
+    "for); what it supersedes; whether a role was taken away since; when and by whom it was exported; README.txt"
+)
+#: What begins a heading, underlines one, or opens code, at most three blanks from the margin.
+BLOCK = re.compile(r"(?m)^( {0,3})(#|-{2,}[ \t]*$|=+[ \t]*$|`{3,}|~{3,})")
 
 
 def canonical(value: Any) -> str:
@@ -88,12 +95,14 @@ def problems_of(files: dict[str, bytes], anchor: str | None = None) -> Iterator[
     """Yield one sentence for each thing that is not as it was written."""
     yield from check_files(files)
     try:
-        decision, signatures, audit = (read_json(files[name]) for name in JSON_FILES)
+        decision, signatures, audit, checklist = (read_json(files[name]) for name in JSON_FILES)
         entries = audit["entries"]
         yield from check_entries(entries, audit["head"], anchor)
         yield from check_decision(decision, [(entry, read_json(entry["detail"])) for entry in entries])
         yield from check_signatures(signatures, decision, entries)
-        yield from check_markdown(files["decision.md"].decode(), decision, signatures)
+        if sha256_of(checklist) != decision["covered"]["checklist"]["digest"]:
+            yield "checklist.json was altered: it is not the version that the decision names."
+        yield from check_markdown(files["decision.md"].decode(), record_markdown(decision, signatures, checklist))
     except KeyError as missing:
         yield f"{missing} is missing."
     except (TypeError, AttributeError, ValueError, IndexError, RecursionError) as error:
@@ -175,17 +184,26 @@ def check_decision(decision: dict[str, Any], log: list[tuple[dict[str, Any], dic
 
 
 def _check_moments(decision: dict[str, Any], own: list[tuple[dict[str, Any], dict[str, Any]]]) -> Iterator[str]:
-    fixed = [(entry, detail) for entry, detail in own if entry["action"] == "locked criterion"]
-    decided = [entry for entry, _ in own if entry["action"] in ("proposed", "accepted", "rejected", "reopened")][-1:]
-    decided = [entry for entry in decided if entry["action"] in ("accepted", "rejected")]
-    for name, entry in (
-        ("decided_at", decided[0] if decided else None),
-        ("criterion_locked_at", fixed[0][0] if fixed else None),
-    ):
-        if not _same_moment(decision[name], entry["at"] if entry else None):
+    moments: dict[str, str | None] = dict.fromkeys(("created_at", "proposed_at", "decided_at", "criterion_locked_at"))
+    status, fixed = "", ""
+    for entry, detail in own:
+        action, at = entry["action"], entry["at"]
+        status = STATUS_AFTER.get(action, status)
+        if action in ("proposed", "reopened"):
+            moments["decided_at"] = None
+        if action == "proposed" or (action == "edited" and status == "proposed"):
+            moments["proposed_at"] = at
+        elif action in ("accepted", "rejected"):
+            moments["decided_at"] = at
+        elif action == "drafted":
+            moments["created_at"] = at
+        elif action == "locked criterion":
+            moments["criterion_locked_at"], fixed = at, detail["test_set"]
+    for name, moment in moments.items():
+        if not _same_moment(decision[name], moment):
             yield f"decision.json was altered: {name} is not what the audit log recorded."
     promised = (decision["covered"]["criterion"] or {}).get("test_set", "")
-    if decision["test_set"] != (fixed[0][1]["test_set"] if fixed else promised):
+    if decision["test_set"] != (fixed or promised):
         yield "decision.json was altered: test_set is not what was fixed."
 
 
@@ -220,42 +238,146 @@ def check_signatures(
         yield f"Signature {missing} was given, as the audit log says, and is missing."
 
 
-def check_markdown(text: str, decision: dict[str, Any], signatures: list[dict[str, Any]]) -> Iterator[str]:
-    """Look for all that the Markdown has to say. It is for people, so what else stands in it cannot be judged."""
-    covered, said = decision["covered"], f"\n{_bare(text)}\n"
-    record, _, listed = text.rpartition("### Signatures\n")
-    if f"---\nstatus: {decision['status']}\n" not in record or decision["digest"] not in record:
-        yield "decision.md was altered: it states another status or digest than decision.json."
-    texts = [covered["decision"].get(name, "") for name in ("title", "context", "consequences", "kill_criterion")]
-    texts += [option[name] for option in covered["decision"]["options"] for name in ("title", "pros", "cons")]
-    texts += [row["report_sha256"] for row in covered["decision"].get("measured", ())]
-    if criterion := covered["criterion"]:
-        whole, _, places = criterion["threshold"].partition(".")
-        texts.append(f"≥ {whole}.{places.rstrip('0'):0<2}.")
-    if missing := next((one for one in texts if _bare(one) not in said), None):
-        yield f"decision.md was altered: it does not say “{' '.join(missing.split())[:60]}”."
-    lines = [_bare(line) for line in listed.splitlines() if line.startswith("* ")]
-    for signature in signatures:
-        statement, state = signature["statement"], signature["state"]
-        who = _bare(f"* {statement['printed_name']}, {statement['role'].replace('_', ' ')}")
-        moment = f"{statement['signed_at'][:19].replace('T', ' ')} UTC"
-        digest = f"(sha256 {statement['digest']}){STATE_WORDS.get(state, '')}"
-        wanted = [_bare(one) for one in (moment, statement["meaning"], statement["reason"], digest)]
-        ends = digest if state == "current" else ""
-        if not any(
-            line.casefold().startswith(who.casefold())
-            and line.endswith(_bare(ends))
-            and all(one in line for one in wanted)
-            for line in lines
-        ):
-            yield f"decision.md was altered: it does not state the signature of {statement['printed_name']} ({moment})."
-    if len(lines) != len(signatures):
-        yield f"decision.md was altered: it lists {len(lines)} signatures, and there are {len(signatures)}."
+def check_markdown(text: str, expected: str) -> Iterator[str]:
+    """Compare the Markdown with what the JSON files give: nothing else may stand in it."""
+    for number, lines in enumerate(zip_longest(text.split("\n"), expected.split("\n")), 1):
+        if lines[0] != lines[1]:
+            pairs = enumerate(zip_longest(lines[0] or "", lines[1] or ""))
+            start = max(0, next((at for at, (one, other) in pairs if one != other), 0) - 30)
+            said, wanted = ("nothing" if line is None else f"“{line[start : start + 80]}”" for line in lines)
+            yield f"decision.md was altered: line {number} says {said}, and the JSON files {wanted}."
+            return
 
 
-def _bare(text: str) -> str:
-    """Return a text without what Markdown adds or joins: blanks, line ends, backslashes, and &lt; for <."""
-    return "".join(text.replace("\\", "").replace("&lt;", "<").split())
+def record_markdown(decision: Any, signatures: Any, checklist: Any) -> str:
+    """Return the record as MADR 4, from the values of the JSON files; the site writes it with this very function."""
+    covered = decision["covered"]
+    record, criterion = covered["decision"], covered["criterion"]
+    chosen = {one["id"]: one["title"] for one in checklist["outcomes"]}.get(record["chosen_outcome"])
+    options = "\n".join(f"* {_line(option['title'])}" for option in record["options"])
+    parts = [
+        _front_matter(decision),
+        f"# D-{record['number']}: {_line(record['title'])}",
+        f"## Context and Problem Statement\n\n{_body(record['context'])}",
+        f"## Considered Options\n\n{options or 'None recorded.'}",
+        f"## Decision Outcome\n\n{_chosen(record['options'], chosen or record['chosen_outcome'])}",
+        f"### Consequences\n\n{_body(record['consequences'])}",
+        f"### Confirmation\n\n{_criterion(decision, criterion, covered.get('forecast'))}",
+        f"## Pros and Cons of the Options\n\n{_pros_and_cons(record['options'], record.get('measured', []))}",
+        f"## More Information\n\n{_more(decision, record, covered['checklist'])}",
+        f"### Signatures\n\n{chr(10).join(map(_signature, signatures)) or 'None yet.'}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(decision: Any) -> str:
+    date = decision["decided_at"] or decision["proposed_at"] or decision["created_at"]
+    maker = json.dumps(_line(decision["names"]["decision_maker"]), ensure_ascii=False)
+    lines = [f"status: {decision['status']}", f"date: {date[:10]}", f"decision-makers: [{maker}]"]
+    if decision["superseded_by"]:
+        lines.append(f'superseded-by: "D-{decision["superseded_by"]}"')
+    if decision["supersedes"]:
+        numbers = ", ".join(f'"D-{int(number)}"' for number in decision["supersedes"])
+        lines.append(f"supersedes: [{numbers}]")
+    return "\n".join(["---", *lines, "---"])
+
+
+def _chosen(options: Any, title: str) -> str:
+    because = next((option["pros"] for option in options if option["title"] == title), "")
+    return f'Chosen option: "{_line(title)}"{f", because {_line(because)}" if because else ""}'
+
+
+def _pros_and_cons(options: Any, measured: Any) -> str:
+    parts = []
+    for option in options:
+        lines = [f"### {_line(option['title'])}\n"]
+        lines += [f"* Good, because {_line(option['pros'])}"] if option["pros"] else []
+        lines += [f"* Bad, because {_line(option['cons'])}"] if option["cons"] else []
+        lines += [_measured(row) for row in measured if row["arm"] == option.get("arm")]
+        parts.append("\n".join(lines).strip())
+    named = {option.get("arm") for option in options}
+    others = [_measured(row) for row in measured if row["arm"] not in named]
+    return "\n\n".join([*parts, *(["### Measured beside them", "\n".join(others)] if others else [])])
+
+
+def _measured(row: Any) -> str:
+    value, low, high = (f"{100 * Decimal(row[name]):.1f}" for name in ("value", "low", "high"))
+    return (
+        f"* Measured, {ARM_NAMES[row['arm']]}: {_metric(row['metric'])} {value} % ({low}–{high}, {row['rows']} rows); "
+        f"job {row['job']}, test set sha256 {row['test_set']}, report sha256 {row['report_sha256']}"
+    )
+
+
+def _criterion(decision: Any, criterion: Any, forecast: Any) -> str:
+    if criterion is None:
+        return "This decision promises nothing measurable."
+    at = (decision["criterion_locked_at"] or "")[:16].replace("T", " ")
+    least = f"on the test set ≥ {_places(criterion['threshold'])}"
+    promise = f"{_metric(criterion['metric'])} of {ARM_NAMES[criterion['arm']]} {least}"
+    parts = [f"Success criterion, fixed before the run{f', locked {at} UTC' if at else ''}: {promise}."]
+    if decision["test_set"]:
+        parts.append(f"Test set: sha256 {decision['test_set']}.")
+    if forecast:
+        parts.append(
+            f"Forecast, made before the run: met with a probability of {_places(forecast['probability'])}; "
+            f"expected value {_places(forecast['value'])}."
+        )
+    return "\n\n".join(parts)
+
+
+def _more(decision: Any, record: Any, checklist: Any) -> str:
+    names, budget = decision["names"], record.get("budget_gpu_minutes")
+    lines = (
+        f"* Use case: {_line(names['use_case'])} ({record['use_case']})",
+        f"* Checklist: {checklist['slug']} v{checklist['version']} (sha256 {checklist['digest']})",
+        f"* Owner: {_line(names['owner'])} ({record['owner']})" if record.get("owner") else "* Owner: nobody",
+        f"* Budget: {'not set' if budget is None else f'{budget} GPU minutes'}",
+        f"* Kill criterion: {_line(record.get('kill_criterion', '')) or 'none'}",
+        f"* Review on: {record['review_on'] or 'not set'}",
+        f"* Digest of what the signatures cover (RFC 8785, SHA-256): {decision['digest']}",
+    )
+    return "\n".join(lines)
+
+
+def _signature(signature: Any) -> str:
+    said, principal = signature["statement"], signature["on_behalf_of"]
+    whom = f" for {_line(signature['on_behalf_of_name'])} ({principal})" if principal else ""
+    role = said["role"].replace("_", " ").capitalize().replace("Ml ", "ML ")
+    at = said["signed_at"][:19].replace("T", " ")
+    reason = f" Reason: {_line(said['reason'])}" if said["reason"] else ""
+    return (
+        f"* {_line(said['printed_name'])}, {role}{whom}, {at} UTC: “{_line(said['meaning'])}”"
+        f"{reason} (sha256 {said['digest']}){STATE_WORDS[signature['state']]}"
+    )
+
+
+def _metric(key: str) -> str:  # most are named by their key
+    return METRIC_NAMES.get(key, key.replace("_", " "))
+
+
+def _places(share: str) -> str:  # 0.8000 → 0.80, 0.8250 → 0.825
+    whole, _, decimals = share.partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
+
+
+def _body(text: str) -> str:
+    """Return what people wrote, without headings, code blocks and HTML of its own: else a context could pretend to
+    hold signatures, or hide those that follow behind a comment that never ends."""
+    return BLOCK.sub(r"\1\\\2", text.replace("\r\n", "\n").replace("<", "&lt;")) or "Not stated."
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).replace("<", "&lt;")
+
+
+def vouched_for(files: dict[str, bytes]) -> Iterator[str]:
+    """Yield what the signatures in a verified bundle cover, what they do not, and what it cannot prove by itself."""
+    decision, signatures, audit, _ = (read_json(files[name]) for name in JSON_FILES)
+    names = " and ".join(row["statement"]["printed_name"] for row in signatures if row["state"] == "current")
+    yield f"Signed as it reads, by {names or 'nobody'} (sha256 {decision['digest']}): {SIGNED}."
+    yield "Recorded in the audit log: status, dates, test set, and each signature that counts no more."
+    yield f"Vouched for by nothing but SHA256SUMS: {UNSIGNED}."
+    yield f"To know that all of it was not made up, ask the site: manage.py verify_audit --contains {audit['head']}"
 
 
 def main() -> int:
@@ -269,7 +391,7 @@ def main() -> int:
         print(f"{given.bundle} is no bundle: {error}")
         return 1
     found = list(problems_of(files, given.anchor))
-    print("\n".join(found) or f"{given.bundle}: verified")
+    print("\n".join(found or [f"{given.bundle}: verified", *vouched_for(files)]))
     return 1 if found else 0
 
 

@@ -16,8 +16,11 @@ import rfc8785
 from django.test import Client
 
 from playbook.contracts.roles import Role
+from playbook.contracts.run_spec import Arm
 from playbook.web.accounts.models import User
 from playbook.web.common.models import AuditEntry
+from playbook.web.decisions import verify_bundle
+from playbook.web.decisions.criterion import ARM_NAMES, METRIC_NAMES, two_places
 from playbook.web.decisions.models import Decision
 from playbook.web.decisions.verify_bundle import canonical
 from tests.web.decisions.conftest import edit, sign
@@ -68,8 +71,20 @@ def changed(files: Files, name: str, change: Callable[[Any], object]) -> Files:
 
 def test_a_bundle_as_exported_is_verified(files: Files, tmp_path: Path) -> None:
     code, said = verified(files, tmp_path)
-    assert (code, len(said)) == (0, 1)
+    assert (code, len(said)) == (0, 5)
     assert said[0].endswith("D-1.zip: verified")
+    digest = json.loads(files["decision.json"])["digest"]
+    assert said[1].startswith(
+        f"Signed as it reads, by Bob Okafor and Charlie Lindqvist (sha256 {digest}): title, context"
+    )
+    assert said[3].startswith(
+        "Vouched for by nothing but SHA256SUMS: the full names of use case, owner, decision-maker"
+    )
+    head = json.loads(files["audit.json"])["head"]
+    assert said[4].endswith(f"manage.py verify_audit --contains {head}")
+    readme = files["README.txt"].decode()
+    assert f"The signatures cover {verify_bundle.SIGNED}." in readme
+    assert f"Nothing but SHA256SUMS vouches for {verify_bundle.UNSIGNED}." in readme
     states = [(row["state"], row["statement"]["printed_name"]) for row in json.loads(files["signatures.json"])]
     assert states == [("current", "Bob Okafor"), ("current", "Charlie Lindqvist"), ("void", "Bob Okafor")]
     assert json.loads(files["decision.json"])["status"] == "accepted"
@@ -86,12 +101,14 @@ def test_a_head_that_was_kept_elsewhere_is_compared(files: Files, tmp_path: Path
 def test_a_file_changed_added_or_removed_is_named(files: Files, tmp_path: Path) -> None:
     edited = {**files, "decision.md": files["decision.md"] + b"x", "extra.txt": b""}
     del edited["README.txt"]
+    last = len(files["decision.md"].decode().split("\n"))
     assert verified(edited, tmp_path) == (
         1,
         [
             "extra.txt is not listed in SHA256SUMS.",
             "README.txt is listed in SHA256SUMS and missing.",
             "decision.md was changed: its SHA-256 is not the listed one.",
+            f"decision.md was altered: line {last} says “x”, and the JSON files “”.",
         ],
     )
 
@@ -159,7 +176,27 @@ def _cover_anew(value: dict[str, Any]) -> None:
             lambda value: value[0].update(on_behalf_of="Eve"),
             "is said to be given for Eve, and its audit entry says None.",
         ),
-        ("signatures.json", lambda value: value[0].update(state="lapsed"), "does not state the signature of Bob"),
+        (
+            "signatures.json",
+            lambda value: value[0].update(state="lapsed"),
+            ") COUNTS NO MORE: the role was taken away",
+        ),
+        ("signatures.json", lambda value: value[0].update(state="new"), "is said to be new, which its digest denies."),
+        (
+            "decision.json",
+            lambda value: value.update(created_at=value["decided_at"][:3] + "0" + value["decided_at"][4:]),
+            "created_at is not what the audit log recorded.",
+        ),
+        (
+            "decision.json",
+            lambda value: value.update(proposed_at=None),
+            "proposed_at is not what the audit log recorded.",
+        ),
+        (
+            "checklist.json",
+            lambda value: value["outcomes"][0].update(title="Other"),
+            "checklist.json was altered: it is not the version that the decision names.",
+        ),
         (
             "audit.json",
             lambda value: value.update(entries=value["entries"][:-2]),
@@ -179,14 +216,40 @@ def test_a_forgery_with_fitting_sums_is_named(
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ("status: accepted", "status: rejected", "it states another status or digest"),
-        ("“é”", "“e”", "it does not say “Tickets <b>“é”</b> 😀”."),
-        ("test set ≥ 0.75.", "test set ≥ 0.7.", "it does not say “≥ 0.75.”."),
-        ("* Charlie Lindqvist, Product owner", "* Mallory Stone, Product owner", "signature of Charlie Lindqvist"),
-        ("* Charlie Lindqvist, Product owner", "* Charlie Lindqvist, ML lead", "signature of Charlie Lindqvist"),
-        ("I approve this decision as ML lead", "I read this as ML lead", "the signature of Bob Okafor"),
-        (" VOID: the decision changed afterwards.", "", "the signature of Bob Okafor"),
-        ("### Signatures\n\n", "### Signatures\n\n* Eve, ML lead\n", "it lists 4 signatures, and there are 3."),
+        (
+            "status: accepted",
+            "status: rejected",
+            "line 2 says “status: rejected”, and the JSON files “status: accepted”",
+        ),
+        ("“é”", "“e”", "says “# D-1: Tickets &lt;b>“e”&lt;/b> 😀”, and the JSON files “# D-1: Tickets &lt;b>“é”"),
+        ("test set ≥ 0.75.", "test set ≥ 0.7.", "of LoRA on the test set ≥ 0.7.”, and the JSON files “"),
+        (
+            "* Charlie Lindqvist, Product owner",
+            "* Mallory Stone, Product owner",
+            "says “* Mallory Stone, Product owner",
+        ),
+        ("I approve this decision as ML lead", "I read this as ML lead", "“I read this as ML lead"),
+        (" VOID: the decision changed afterwards.", "", ")”, and the JSON files “"),
+        (
+            "### Signatures\n\n",
+            "### Signatures\n\n* Eve, ML lead\n",
+            "says “* Eve, ML lead”, and the JSON files “* Bob",
+        ),
+        (
+            "## Decision Outcome\n",
+            "All of the above is settled.\n\n## Decision Outcome\n",
+            "says “All of the above is settl",
+        ),
+        (
+            "(alice)",
+            "(mallory)",
+            "says “* Owner: Alice Moreau (mallory)”, and the JSON files “* Owner: Alice Moreau (alice)",
+        ),
+        (
+            "### Confirmation\n",
+            "### Confirmation \n",
+            "says “### Confirmation ”, and the JSON files “### Confirmation”",
+        ),
     ],
 )
 def test_a_forged_markdown_with_fitting_sums_is_named(
@@ -196,8 +259,54 @@ def test_a_forged_markdown_with_fitting_sums_is_named(
     assert before in text
     forged = with_sums({**files, "decision.md": text.replace(before, after).encode()})
     code, problems = verified(forged, tmp_path)
-    assert code == 1
-    assert any(said in problem for problem in problems), problems
+    assert (code, len(problems)) == (1, 1)
+    assert problems[0].startswith("decision.md was altered: line ")
+    assert said in problems[0]
+
+
+@pytest.mark.parametrize(
+    "added", ["One word more.", "\n* Eve, ML lead, 2026-01-01 00:00:00 UTC: “I approve”\n", "\n", " "]
+)
+def test_words_added_to_the_markdown_are_named(files: Files, tmp_path: Path, added: str) -> None:
+    code, problems = verified(with_sums({**files, "decision.md": files["decision.md"] + added.encode()}), tmp_path)
+    assert (code, len(problems)) == (1, 1)
+    assert problems[0].startswith("decision.md was altered: line ")
+
+
+def test_what_no_signature_covers_is_said_and_cannot_grow_lines(files: Files, tmp_path: Path) -> None:
+    """The full names are not signed: forged together with the Markdown they pass, one line each, and it says so."""
+    decision = json.loads(files["decision.json"])
+    decision["names"]["owner"] = "Mallory Stone\n* Budget: all of it"
+    text = files["decision.md"].decode().replace("Owner: Alice Moreau", "Owner: Mallory Stone * Budget: all of it")
+    forged = with_sums({**files, "decision.json": json.dumps(decision).encode(), "decision.md": text.encode()})
+    code, said = verified(forged, tmp_path)
+    assert (code, said[0].rpartition(": ")[2]) == (0, "verified")
+    assert "the full names of use case, owner, decision-maker" in said[3]
+    assert "\n* Owner: Mallory Stone * Budget: all of it (alice)\n" in text
+    decision["supersedes"] = ["1\nstatus: draft"]
+    forged = with_sums({**files, "decision.json": json.dumps(decision).encode()})
+    code, said = verified(forged, tmp_path)
+    assert (code, said[-1].partition(":")[0]) == (1, "A file of the bundle cannot be read")
+
+
+@pytest.mark.parametrize(("part", "left"), [("signatures.json", "checklist.json"), ("checklist.json", "decision.md")])
+def test_a_bundle_without_a_part_is_named(files: Files, tmp_path: Path, part: str, left: str) -> None:
+    whole = with_sums({name: content for name, content in files.items() if name != part})
+    assert left in whole
+    assert verified(whole, tmp_path) == (1, [f"'{part}' is missing."])
+
+
+def test_the_verifier_knows_every_name_of_arms_metrics_and_roles(files: Files) -> None:
+    """It has no dependency on the site, so it has them written down."""
+    assert {arm: ARM_NAMES[arm] for arm in Arm} == verify_bundle.ARM_NAMES
+    for metric, name in METRIC_NAMES.items():
+        assert verify_bundle._metric(metric) == name
+    for share in ("0.8000", "0.8250", "1.0000", "0.0000", "0.0001"):
+        assert verify_bundle._places(share) == two_places(Decimal(share))
+    row = json.loads(files["signatures.json"])[0]
+    for role in Role:
+        row["statement"]["role"] = role.value
+        assert verify_bundle._signature(row).startswith(f"* Bob Okafor, {role.label}, ")
 
 
 def test_a_name_that_stands_twice_and_nesting_without_end_are_named(files: Files, tmp_path: Path) -> None:

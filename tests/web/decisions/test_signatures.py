@@ -140,7 +140,7 @@ def test_a_delegate_signs_for_the_holder_and_the_signature_says_so(
     )
     page = client.get("/decisions/1/").content.decode()
     assert "<strong>Dana Ferreira</strong>, ML lead, for Bob Okafor" in page
-    assert "* Dana Ferreira, ML lead for Bob Okafor, " in client.get("/decisions/1.md").content.decode()
+    assert "* Dana Ferreira, ML lead for Bob Okafor (bob), " in client.get("/decisions/1.md").content.decode()
     assert verified() == []
     User.objects.filter(pk=bob.pk).update(name="Robert Okafor")  # the signature says what it said
     with zipfile.ZipFile(io.BytesIO(client.get("/decisions/1.zip").content)) as bundle:
