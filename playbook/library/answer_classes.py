@@ -98,11 +98,12 @@ def reasons_for(question: Question, answer: str) -> list[str]:
     found = [question.reasons[ANSWERED]] if ANSWERED in question.reasons else []
     if question.kind == "number":
         number = Decimal(answer)
-        found += [question.reasons[key] for key in reason_conditions(question) if _meets(number, comparison_of(key))]
+        found += [question.reasons[key] for key in reason_conditions(question) if meets(number, comparison_of(key))]
     return found
 
 
-def _meets(number: Decimal, comparison: Comparison) -> bool:
+def meets(number: Decimal, comparison: Comparison) -> bool:
+    """Return whether a comparison holds for a number."""
     value = comparison.value
     return {
         "<": number < value,

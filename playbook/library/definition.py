@@ -43,7 +43,9 @@ class Signing(Frozen):
     @classmethod
     def _can_sign(cls, role: Role) -> Role:
         if role not in SIGNING_ROLES:
-            raise ValueError(f"{role.value} signs nothing; use one of {sorted(SIGNING_ROLES)}")
+            raise ValueError(
+                f"{role.value} signs nothing; use one of {sorted(signing.value for signing in SIGNING_ROLES)}"
+            )
         return role
 
 

@@ -6,12 +6,15 @@ answer can be followed without evaluating a rule again. The static check reads t
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
-from playbook.library.answer_classes import Classes, classes_of
+from playbook.library.answer_classes import Classes, classes_of, comparison_of, meets, reason_conditions
 from playbook.library.definition import Checklist, Question
 from playbook.library.rules import Rule, RuleError, compile_rule, unknown_names
 
 MAX_STEPS = 50_000
+#: Values of CEL: a rule could name such a question and mean the value. The other words of CEL, rules refuse themselves.
+RESERVED = frozenset({"true", "false", "null"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,14 +114,38 @@ def _names_later(show_if: list[Rule | None], when: list[Rule]) -> list[frozenset
 def check_flow(checklist: Checklist) -> tuple[FlowProblem, ...]:
     """Return what is wrong with the rules: syntax, unknown names, paths without exactly one outcome, and questions or
     outcomes that no path reaches. Empty for a sound checklist."""
-    problems = tuple(_rule_problems(checklist))
+    problems = (*_name_problems(checklist), *_rule_problems(checklist))
     if problems:
         return problems
     try:
         flow = build_flow(checklist)
     except RuleError as error:
         return (FlowProblem(("questions",), str(error)),)
-    return tuple(_path_problems(checklist, flow.root))
+    return (*_path_problems(checklist, flow.root), *_reason_problems(checklist, flow))
+
+
+def _name_problems(checklist: Checklist) -> Iterator[FlowProblem]:
+    """Yield names that mean something else, and outcomes that nobody could tell apart."""
+    for index, question in enumerate(checklist.questions):
+        if question.id in RESERVED:
+            message = f"question {question.id!r} has a word of the rules for its id; give it another"
+            yield FlowProblem(("questions", index, "id"), message)
+    titles: dict[str, str] = {}
+    for index, outcome in enumerate(checklist.outcomes):
+        other = titles.setdefault(outcome.title.casefold(), outcome.id)
+        if other != outcome.id:
+            message = f"outcome {outcome.id!r} has the title of {other!r}: nobody could tell them apart; reword one"
+            yield FlowProblem(("outcomes", index, "title"), message)
+
+
+def _reason_problems(checklist: Checklist, flow: Flow) -> Iterator[FlowProblem]:
+    """Yield the reasons of numbers whose condition no answer between the bounds meets."""
+    for index, question in enumerate(checklist.questions):
+        samples = [found.sample for found in flow.classes[question.id].classes if isinstance(found.sample, float)]
+        for key in reason_conditions(question):
+            if not any(meets(Decimal(str(sample)), comparison_of(key)) for sample in samples):
+                message = f"no answer to {question.id!r} is {key!r}; correct the reason, or minimum and maximum"
+                yield FlowProblem(("questions", index, "reasons", key), message)
 
 
 def _rule_problems(checklist: Checklist) -> Iterator[FlowProblem]:

@@ -69,7 +69,7 @@ class YamlText:
         try:
             return model.model_validate(self.value)
         except ValidationError as error:
-            raise ContentError(*[self._explain(dict(found)) for found in error.errors()]) from error
+            raise ContentError(*[self._explain(found) for found in _at_their_root(error)]) from error
 
     def entries(self) -> list["YamlText"]:
         """Return the entries of a list, each with its lines. Raises ContentError when it is no list."""
@@ -94,6 +94,13 @@ class YamlText:
         message = "write a list, as [one, two]" if found["type"] == "tuple_type" else str(found["msg"])
         message = message.removeprefix("Value error, ")
         return self.line(found["loc"]), f"{where or 'file'}: {message} (got {_shown(found['input'])})"
+
+
+def _at_their_root(error: ValidationError) -> list[dict[str, Any]]:
+    """Return what was found, but for lists that are too short only because their entries are wrong."""
+    found: list[dict[str, Any]] = [dict(one) for one in error.errors()]
+    inner = {one["loc"][:depth] for one in found for depth in range(len(one["loc"]))}
+    return [one for one in found if one["type"] != "too_short" or one["loc"] not in inner]
 
 
 def read_yaml(text: str, *, first_line: int = 1) -> YamlText:

@@ -230,6 +230,39 @@ def test_definition_survives_json_and_keeps_its_digest() -> None:
                 (("outcomes", 1), "no path reaches outcome 'y'; correct its when"),
             ],
         ),
+        (
+            [_question("true")],
+            [_outcome("x", "true")],
+            [(("questions", 0, "id"), "question 'true' has a word of the rules for its id; give it another")],
+        ),
+        (
+            [_question("a")],
+            [_outcome("x", 'a == "yes"'), {**_outcome("y", 'a != "yes"'), "title": "X"}],
+            [
+                (
+                    ("outcomes", 1, "title"),
+                    "outcome 'y' has the title of 'x': nobody could tell them apart; reword one",
+                )
+            ],
+        ),
+        (
+            [
+                {
+                    **_question("a"),
+                    "kind": "number",
+                    "unit": "rows",
+                    "minimum": 100,
+                    "reasons": {"< 50": "Few.", "> 50": "."},
+                }
+            ],
+            [_outcome("x", "true")],
+            [
+                (
+                    ("questions", 0, "reasons", "< 50"),
+                    "no answer to 'a' is '< 50'; correct the reason, or minimum and maximum",
+                )
+            ],
+        ),
     ],
 )
 def test_static_check_finds_what_is_wrong_with_the_rules(
@@ -284,7 +317,10 @@ def test_names_written_twice_are_refused_with_their_line() -> None:
     ("changes", "message"),
     [
         ({"questions": [_question("a"), _question("a")]}, "question 'a' is defined twice; rename or remove one"),
-        ({"signing": [{"role": "viewer"}]}, "viewer signs nothing; use one of"),
+        (
+            {"signing": [{"role": "viewer"}]},
+            "viewer signs nothing; use one of ['data_steward', 'ml_lead', 'product_owner']",
+        ),
         ({"questions": [{**_question("a"), "reasons": {"maybe": "x"}}]}, "reasons for ['maybe'] of question 'a'"),
     ],
 )

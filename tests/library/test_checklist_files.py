@@ -44,6 +44,14 @@ def test_a_file_that_is_sound_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert load_library(tmp_path).checklists["kinds"] == Checklist.model_validate(every_kind())
 
 
+def test_one_mistake_is_one_problem(tmp_path: Path) -> None:
+    """The list of questions is not called too short as well, because its only entry was refused."""
+    wrong = question("a", show="x")
+    assert problems_of(tmp_path, written(questions=[wrong], outcomes=[outcome("x", "true")])) == [
+        "checklists/kinds.yaml:12: unknown field 'questions.0.show'; remove it or correct its name"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
