@@ -68,11 +68,11 @@ WHAT_TO_DO: dict[EndReason, str] = {
     EndReason.INPUT_MISMATCH: "The file that arrived is not the file that was launched. Launch again; if it recurs, "
     "check the disk of the site and of the worker.",
     EndReason.DIVERGED: "The loss is no longer a finite number. Try a tenth of the learning rate.",
-    EndReason.OUT_OF_MEMORY: "Halve per_device_train_batch_size and double gradient_accumulation_steps, "
-    "or lower max_length.",
+    EndReason.OUT_OF_MEMORY: "Change what the message names, or let a worker with more memory run it.",
     EndReason.DISK_FULL: "Free disk space on the worker and launch again.",
     EndReason.TRAINER_CRASHED: "Read the end of the log; the traceback is there.",
-    EndReason.TRAINER_KILLED: "Something outside ended the trainer: most often the system, for lack of memory.",
+    EndReason.TRAINER_KILLED: "Something outside ended the trainer: most often the system, for lack of memory. Then "
+    "halve per_device_train_batch_size and double gradient_accumulation_steps, or lower max_length.",
     EndReason.UPLOAD_FAILED: "The run ended but its results did not reach the site. Check the network and the disk.",
     EndReason.LEASE_LOST: "The worker fell silent on every attempt. Check that its machine is up, then launch again.",
 }

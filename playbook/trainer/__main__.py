@@ -14,7 +14,14 @@ from pathlib import Path  # noqa: E402
 from playbook.contracts.events import LogLevel  # noqa: E402
 from playbook.contracts.states import EndReason, Stage  # noqa: E402
 from playbook.trainer.emit import Emitter  # noqa: E402
-from playbook.trainer.errors import ending_of  # noqa: E402
+from playbook.trainer.errors import (  # noqa: E402
+    IN_ANSWERING,
+    IN_DATA,
+    IN_MEASUREMENT,
+    IN_MERGE,
+    IN_TRAINING,
+    ending_of,
+)
 from playbook.trainer.folder import RunFolder, default_models_dir  # noqa: E402
 from playbook.trainer.preflight import check  # noqa: E402
 from playbook.trainer.prepare import Run, prepare, read_spec, require_trainable  # noqa: E402
@@ -68,7 +75,7 @@ def _run_to_its_end(folder: RunFolder, emitter: Emitter, options: argparse.Names
         emitter.log(f"Waiting threads: {choose_waiting()} (OpenMP; chosen by how busy the machine is).")
         message = _execute(folder, emitter, stop, models_dir=options.models_dir)
     except BaseException as error:
-        ending = ending_of(error)
+        ending = ending_of(error, less_memory=_less_memory(folder.kind, emitter.begun))
         print(f"{ending.reason}: {ending.message}", file=sys.stderr)
         # A full disk takes the last event too; the exit code and the line above still tell.
         with contextlib.suppress(OSError):
@@ -78,6 +85,14 @@ def _run_to_its_end(folder: RunFolder, emitter: Emitter, options: argparse.Names
         return 1
     print(message)
     return 0
+
+
+def _less_memory(kind: str, begun: Stage | None) -> str:
+    """Return what to change when memory runs out in a run of this kind, in this stage."""
+    if kind != "run":
+        return IN_MERGE if kind == "merge" else IN_ANSWERING
+    of_stage: dict[Stage | None, str] = {Stage.TRAINING: IN_TRAINING, Stage.EVALUATION: IN_MEASUREMENT}
+    return of_stage.get(begun, IN_DATA)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

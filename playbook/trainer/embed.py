@@ -11,7 +11,7 @@ from typing import Any
 
 from playbook.contracts.run_spec import BaseModelRef
 from playbook.contracts.states import EndReason
-from playbook.trainer.errors import RunError
+from playbook.trainer.errors import RunError, first_line, is_out_of_memory
 from playbook.trainer.model import choose_device, resolve
 from playbook.trainer.retrieve import Passage
 
@@ -45,10 +45,12 @@ class EmbeddingIndex:
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(source.location)
             self._model: Any = AutoModel.from_pretrained(source.location, use_safetensors=True, trust_remote_code=False)
-        except (OSError, ValueError) as error:
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
             raise RunError(
                 EndReason.BASE_MODEL_UNREADABLE,
-                f"embedding_model {model!r} cannot be read ({str(error).splitlines()[0]}). Fetch it again.",
+                f"embedding_model {model!r} cannot be read ({first_line(error)}). Fetch it again.",
             ) from error
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token

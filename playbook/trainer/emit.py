@@ -33,7 +33,7 @@ OnEvent = Callable[[Event], None]
 class Emitter:
     """Writes the events of one run. Each method appends one line, except `stage`, which brackets a block.
 
-    `seconds_writing`: what that has cost so far.
+    `seconds_writing`: what that has cost so far; `begun`: the stage that began last.
     """
 
     def __init__(self, path: Path, *, on_event: OnEvent | None = None) -> None:
@@ -47,6 +47,7 @@ class Emitter:
         self._file = path.open("ab", buffering=0)
         self._on_event = on_event
         self.seconds_writing = 0.0
+        self.begun: Stage | None = None
         _cut_half_line(path)
 
     def close(self) -> None:
@@ -56,6 +57,7 @@ class Emitter:
     def stage(self, stage: Stage) -> Iterator[None]:
         """Emit the start, and the end with its seconds when the block did not raise."""
         start = time.monotonic()
+        self.begun = stage
         self._append(StageStarted(at=_now(), stage=stage))
         yield
         self._append(StageFinished(at=_now(), stage=stage, seconds=time.monotonic() - start))

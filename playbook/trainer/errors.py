@@ -18,6 +18,15 @@ _NO_MEMORY = (
 )
 #: A file may also grow over what the system lets one process write.
 _NO_SPACE = ("no space left on device", "file too large", "disk quota exceeded")
+#: What to change when memory runs out, by what was going on.
+IN_TRAINING = (
+    "Halve per_device_train_batch_size and double gradient_accumulation_steps, set gradient_checkpointing, or lower "
+    "max_length."
+)
+IN_DATA = "Bring fewer or shorter rows, or use a worker with more memory."
+IN_MEASUREMENT = "Lower batch_size and max_new_tokens of the measurement, or use a worker with more memory."
+IN_ANSWERING = "Shorten the prompt and what stands in it, or lower max_new_tokens."
+IN_MERGE = "A merge holds the whole base model: use a worker with more memory."
 
 
 class RunError(Exception):
@@ -29,22 +38,25 @@ class RunError(Exception):
         self.message = message
 
 
-def ending_of(error: BaseException) -> RunError:
-    """Return the reason and message for any exception that reached the top of a run."""
+def ending_of(error: BaseException, *, less_memory: str = IN_TRAINING) -> RunError:
+    """Return the reason and message for any exception that reached the top of a run.
+
+    `less_memory`: what a person can change when memory ran out.
+    """
     if isinstance(error, RunError):
         return error
     text = str(error)
     if is_out_of_memory(error):
-        first_line = text.splitlines()[0] if text else type(error).__name__
-        return RunError(
-            EndReason.OUT_OF_MEMORY,
-            f"Memory ran out ({first_line}). Halve per_device_train_batch_size and double "
-            "gradient_accumulation_steps, set gradient_checkpointing, or lower max_length.",
-        )
+        return RunError(EndReason.OUT_OF_MEMORY, f"Memory ran out ({first_line(error)}). {less_memory}")
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     if full or any(phrase in text.lower() for phrase in _NO_SPACE):
         return RunError(EndReason.DISK_FULL, f"The disk is full ({text}). Free space on the worker and launch again.")
     return RunError(EndReason.TRAINER_CRASHED, f"{type(error).__name__}: {text}. The traceback is in the log.")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, its name where it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

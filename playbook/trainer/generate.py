@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from playbook.trainer.decode import new_cache
-from playbook.trainer.errors import RunError, ending_of, is_out_of_memory
+from playbook.trainer.errors import IN_ANSWERING, RunError, ending_of, is_out_of_memory
 from playbook.trainer.stop import Stop
 
 #: Tokens of a batch, padding and answers included: long prompts come in smaller batches, which bounds the cache.
@@ -136,7 +136,7 @@ def _answer_or_halve(
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        problem = ending_of(error).message
+        problem = ending_of(error, less_memory=IN_ANSWERING).message
     if len(prompts) == 1:
         return [Generated("", 0, natural_stop=False, seconds=0.0, error=problem)]
     half = len(prompts) // 2

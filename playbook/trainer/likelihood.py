@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 
 from playbook.trainer.data import Row
+from playbook.trainer.errors import is_out_of_memory
 from playbook.trainer.loss import IGNORED, logits_of, make_batch
 from playbook.trainer.model import LoadedModel
 
@@ -31,8 +32,20 @@ def likelihoods(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int) -> lis
         while waiting:
             size = max(1, min(_BATCH_ROWS, _BATCH_TOKENS // len(rows[waiting[0]].encoded.input_ids)))
             batch, waiting = waiting[:size], waiting[size:]
-            found.update(zip(batch, _of_batch(loaded, [rows[at] for at in batch], pad_id=pad_id), strict=True))
+            found.update(
+                zip(batch, _of_batch_or_halves(loaded, [rows[at] for at in batch], pad_id=pad_id), strict=True)
+            )
     return [found[at] for at in range(len(rows))]
+
+
+def _of_batch_or_halves(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int) -> list[Likelihood]:
+    try:
+        return _of_batch(loaded, rows, pad_id=pad_id)
+    except Exception as error:
+        if len(rows) == 1 or not is_out_of_memory(error):
+            raise
+    half = len(rows) // 2
+    return [one for part in (rows[:half], rows[half:]) for one in _of_batch_or_halves(loaded, part, pad_id=pad_id)]
 
 
 def _of_batch(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int) -> list[Likelihood]:

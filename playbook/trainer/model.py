@@ -4,7 +4,6 @@
 that from the environment at import time.
 """
 
-import json
 import os
 import re
 import time
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from playbook.contracts.run_spec import BaseModelRef, LoraSettings, Method
 from playbook.contracts.states import EndReason
-from playbook.trainer.errors import RunError, is_out_of_memory
+from playbook.trainer.errors import RunError, first_line, is_out_of_memory
+from playbook.trainer.model_folder import own_code, require_plain
 
 if TYPE_CHECKING:
     import torch
@@ -60,10 +60,7 @@ def resolve(ref: BaseModelRef, models_dir: Path) -> ModelSource:
     """
     for folder in (models_dir / ref.id, Path(ref.id)):
         if (folder / "config.json").is_file():
-            _require_safetensors(folder)
-            _require_index_inside(folder)
-            for name in ("config.json", "tokenizer_config.json"):
-                _refuse_code(folder / name)
+            require_plain(folder)
             return ModelSource(location=str(folder), revision=None, is_local=True)
     if _HUB_ID.fullmatch(ref.id) and not Path(ref.id).exists():
         return ModelSource(location=ref.id, revision=ref.revision, is_local=False)
@@ -72,63 +69,6 @@ def resolve(ref: BaseModelRef, models_dir: Path) -> ModelSource:
         EndReason.BASE_MODEL_MISSING,
         f"Base model {ref.id!r} is neither in the models folder (which holds {', '.join(present) or 'none'}) nor a "
         "folder with a config.json. Place it there, or run python -m playbook.trainer.sample_model for the sample.",
-    )
-
-
-def _require_safetensors(folder: Path) -> None:
-    if any(folder.glob("*.safetensors")):
-        return
-    pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
-    found = f"holds only {', '.join(pickles)}, and loading a pickle can run code" if pickles else "holds no weights"
-    raise RunError(
-        EndReason.BASE_MODEL_UNREADABLE,
-        f"Base model folder {folder.name} {found}. Only safetensors are read: convert the weights and try again.",
-    )
-
-
-def _require_index_inside(folder: Path) -> None:
-    """Raise RunError when the index of weights in parts names anything but safetensors files of this folder."""
-    path = folder / "model.safetensors.index.json"
-    if not path.is_file():
-        return
-    try:
-        named = set(json.loads(path.read_bytes())["weight_map"].values())
-        wrong = sorted(str(name) for name in named if Path(name).name != name or not name.endswith(".safetensors"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(
-            EndReason.BASE_MODEL_UNREADABLE,
-            f"{path.name} of base model {folder.name!r} is no index of weights ({error}). Fetch the base model again.",
-        ) from error
-    if wrong:
-        raise RunError(
-            EndReason.BASE_MODEL_UNREADABLE,
-            f"{path.name} of base model {folder.name!r} names {wrong[0]!r}, which is no safetensors file of that "
-            "folder. Fetch the base model again.",
-        )
-
-
-def _refuse_code(path: Path) -> None:
-    """Raise RunError when a configuration file asks for Python code of the model's own, or is no JSON object."""
-    if not path.is_file():
-        return
-    try:
-        content = json.loads(path.read_bytes())
-        if not isinstance(content, dict):
-            raise ValueError("not an object")
-    except ValueError as error:
-        raise RunError(
-            EndReason.BASE_MODEL_UNREADABLE,
-            f"{path.name} of base model {path.parent.name!r} is no JSON ({error}). Fetch the base model again.",
-        ) from error
-    if "auto_map" in content:
-        raise _own_code(path.parent.name, path.name)
-
-
-def _own_code(model: str, file: str) -> RunError:
-    return RunError(
-        EndReason.BASE_MODEL_UNREADABLE,
-        f"Base model {model!r} wants to run Python code of its own (auto_map in {file}, trust_remote_code elsewhere). "
-        "That is always refused: choose a base model that transformers knows by itself.",
     )
 
 
@@ -161,11 +101,14 @@ def read_config(source: ModelSource) -> Any:
 
     try:
         config = AutoConfig.from_pretrained(source.location, revision=source.revision, trust_remote_code=False)
+        text = config.get_text_config()
+        if not isinstance(text.vocab_size, int):
+            raise TypeError("vocab_size is no whole number")
     except Exception as error:
         raise _unreadable(source, "config.json", error) from error
     if getattr(config, "auto_map", None):
-        raise _own_code(source.location, "config.json")
-    return config.get_text_config()
+        raise own_code(source.location, "config.json")
+    return text
 
 
 def read_limits(source: ModelSource, tokenizer: Any) -> tuple[int, frozenset[int]]:
@@ -173,13 +116,19 @@ def read_limits(source: ModelSource, tokenizer: Any) -> tuple[int, frozenset[int
     from transformers import GenerationConfig
 
     context: int | None = getattr(read_config(source), "max_position_embeddings", None)
+    if context is not None and context < 1:
+        raise _unreadable(source, "config.json", ValueError(f"max_position_embeddings is {context}"))
     try:
         generation = GenerationConfig.from_pretrained(source.location, revision=source.revision)
         eos = generation.eos_token_id
+        declared = [token for token in (eos if isinstance(eos, list) else [eos]) if token is not None]
+        if not all(isinstance(token, int) for token in declared):
+            raise TypeError(f"eos_token_id is {eos!r}, no number of a token")
     except OSError:
         # Many models come without generation_config.json; the tokenizer's eos is then the only end of a turn.
-        eos = None
-    declared = eos if isinstance(eos, list) else [eos]
+        declared = []
+    except Exception as error:
+        raise _unreadable(source, "generation_config.json", error) from error
     end_ids = frozenset(token for token in (*declared, tokenizer.eos_token_id) if token is not None)
     return context or tokenizer.model_max_length, end_ids
 
@@ -226,7 +175,7 @@ def load_for_training(
 def load_base(
     source: ModelSource, *, device: "torch.device", dtype: str, attention: str, quantization_config: Any = None
 ) -> Any:
-    """Return the base model on `device`. Raises RunError: base_model_missing, base_model_unreadable."""
+    """Return the base model on `device`. Raises RunError: base_model_missing, base_model_unreadable, out_of_memory."""
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
@@ -245,9 +194,11 @@ def load_base(
             ignore_mismatched_sizes=True,
             **({} if quantization_config is None else {"quantization_config": quantization_config}),
         )
+        # A 4-bit model is placed while it loads.
+        base = base if quantization_config is not None else base.to(device)
     except Exception as error:
         if is_out_of_memory(error):
-            raise
+            raise _too_large(source, error) from error
         raise _unreadable(source, "weights", error) from error
     if info["missing_keys"]:
         raise RunError(
@@ -262,8 +213,31 @@ def load_base(
             f"The weights of {source.location} do not fit its config.json: {name!r} is {_by(found)}, not "
             f"{_by(wanted)}. Fetch the base model again.",
         )
-    # A 4-bit model is placed while it loads.
-    return base if quantization_config is not None else base.to(device)
+    if left_out := _layers_left_out(base, info["unexpected_keys"]):
+        raise RunError(
+            EndReason.BASE_MODEL_UNREADABLE,
+            f"The weights of {source.location} hold more layers than its config.json names: {len(left_out)} tensors, "
+            f"first {min(left_out)!r}, would be left out without a word. Fetch the base model again.",
+        )
+    return base
+
+
+def _layers_left_out(base: Any, unexpected: Sequence[str]) -> list[str]:
+    """Return the tensors that only the number of their layer keeps out. Others may be left out: what sees or hears."""
+
+    def kind(name: str) -> str:
+        return re.sub(r"\.\d+\.", ".n.", name)
+
+    known = {kind(name) for name in base.state_dict()}
+    return [name for name in unexpected if kind(name) in known]
+
+
+def _too_large(source: ModelSource, error: BaseException) -> RunError:
+    return RunError(
+        EndReason.OUT_OF_MEMORY,
+        f"Memory ran out while base model {Path(source.location).name!r} was loaded ({first_line(error)}). Choose a "
+        "smaller base model, method: qlora on a GPU, or a worker with more memory.",
+    )
 
 
 def _by(shape: Sequence[int]) -> str:
@@ -358,7 +332,6 @@ def probe_products() -> dict[str, float]:
 
 
 def _unreadable(source: ModelSource, part: str, error: Exception) -> RunError:
-    first_line = (str(error).splitlines() or [type(error).__name__])[0]
     if _is_gated(error):
         return RunError(
             EndReason.BASE_MODEL_MISSING,
@@ -369,12 +342,12 @@ def _unreadable(source: ModelSource, part: str, error: Exception) -> RunError:
         return RunError(
             EndReason.BASE_MODEL_MISSING,
             f"Base model {source.location!r} is not in the models folder and could not be fetched from the Hub: "
-            f"{first_line}",
+            f"{first_line(error)}",
         )
     return RunError(
         EndReason.BASE_MODEL_UNREADABLE,
         f"The {part} of base model {Path(source.location).name!r} cannot be read ({type(error).__name__}: "
-        f"{first_line}). Fetch the base model again.",
+        f"{first_line(error)}). Fetch the base model again.",
     )
 
 

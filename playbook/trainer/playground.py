@@ -30,7 +30,7 @@ from playbook.contracts.states import EndReason
 from playbook.trainer.artifacts import ADAPTER_FILE
 from playbook.trainer.decode import attend_in_groups
 from playbook.trainer.emit import Emitter
-from playbook.trainer.errors import RunError, ending_of, is_out_of_memory
+from playbook.trainer.errors import IN_ANSWERING, RunError, ending_of, is_out_of_memory
 from playbook.trainer.folder import RunFolder
 from playbook.trainer.generate import Generator, generated, tokens_of
 from playbook.trainer.model import (
@@ -96,7 +96,7 @@ class Session:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            voice.fail(ending_of(error).message)
+            voice.fail(ending_of(error, less_memory=IN_ANSWERING).message)
             return False
         if found is None:
             voice.finish()

@@ -114,6 +114,7 @@ def prepare(run: Run) -> Prepared:
     _check_metric(run, splits[spec.evaluation.split])
     overlap = _measure_overlap(run, splits)
     allow_hub(source)
+    config = read_config(source)
     tokenizer = load_tokenizer(source)
     context_length, end_ids = read_limits(source, tokenizer)
     builder = PromptBuilder(tokenizer, end_ids=end_ids)
@@ -141,7 +142,6 @@ def prepare(run: Run) -> Prepared:
         unasked = [question.index + 1 for question in found if question.error is not None]
         if unasked:
             emitter.warn(f"{arm}: {_lines(unasked)} of {held.name} exceed the context and count as wrong.")
-    config = read_config(source)
     _require_embedded(tokenizer, config, run)
     total = sum(len(examples) for examples in splits.values())
     emitter.progress(Stage.DATA, done=total, total=total, unit="rows", remaining_seconds=None)

@@ -188,6 +188,13 @@ class PromptBuilder:
                 f"{where}: the base model's chat template refuses roles "
                 f"{[message.role for message in messages]} ({error}); reorder or remove messages.",
             ) from error
+        except Exception as error:
+            # A template is a program of its own: it may do anything but what it should.
+            raise RunError(
+                EndReason.BASE_MODEL_UNREADABLE,
+                f"{where}: the base model's chat template fails ({type(error).__name__}: {error}). Correct its "
+                "chat_template.jinja, or choose another base model.",
+            ) from error
 
     def ids(self, text: str) -> tuple[int, ...]:
         """Return the tokens of plain text, without a chat template or special tokens."""

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.nn import functional
 from transformers import AutoConfig, LlamaForCausalLM
 
 from playbook.contracts.events import CheckpointSaved, MetricPoint
@@ -309,3 +310,43 @@ def test_out_of_memory_at_the_first_and_at_a_late_step_says_what_to_change(
     assert advice in caught.value.message
     assert kept in caught.value.message
     assert steps_of(made.folder.root) == list(range(1, step))
+
+
+def _with_memory_for(tokens: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Have torch run out of memory when more losses are measured at once; return how many it was asked for."""
+    measured_loss, asked = functional.cross_entropy, list[int]()
+
+    def limited(logits: torch.Tensor, wanted: torch.Tensor, *, reduction: str = "mean") -> torch.Tensor:
+        if reduction == "none":
+            asked.append(len(wanted))
+            if asked[-1] > tokens:
+                torch.empty(2**55)
+        return measured_loss(logits, wanted, reduction=reduction)
+
+    monkeypatch.setattr(functional, "cross_entropy", limited)
+    return asked
+
+
+def test_out_of_memory_in_the_measurement_says_what_to_change_there_and_keeps_what_was_trained(
+    make_run: MakeRun, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_memory_for(0, monkeypatch)
+    folder = make_run()
+
+    assert train(folder) == 1
+
+    assert ended(folder).reason is EndReason.OUT_OF_MEMORY
+    assert "Lower batch_size and max_new_tokens of the measurement" in ended(folder).message
+    assert steps_of(folder) == [1, 2, 3, 4]
+    assert (folder / "artifacts" / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_losses_that_do_not_fit_the_memory_together_are_measured_in_halves(
+    make_run: MakeRun, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = _with_memory_for(400, monkeypatch)
+
+    assert train(make_run(training={"max_steps": 1})) == 0
+
+    halved = next(at for at, tokens in enumerate(asked) if tokens > 400)
+    assert sum(asked[halved + 1 : halved + 3]) == asked[halved]

@@ -168,4 +168,5 @@ def test_a_row_too_large_for_the_memory_fails_alone(generator: Generator) -> Non
     found = answers(small)
     assert [one.error is None for one in found] == [True, True, True, True, False, True, True]
     assert "Memory ran out" in (found[4].error or "")
+    assert "Shorten the prompt and what stands in it, or lower max_new_tokens." in (found[4].error or "")
     assert (found[4].text, found[4].tokens) == ("", 0)

@@ -1,0 +1,88 @@
+"""What must hold of a base model's folder before anything of it is read: plain data alone, no code, nothing hidden.
+
+Looks at names and JSON; must not import torch or transformers.
+"""
+
+import json
+from pathlib import Path
+
+from playbook.contracts.states import EndReason
+from playbook.trainer.errors import RunError
+
+_CONFIGURATIONS = ("config.json", "tokenizer_config.json", "generation_config.json")
+
+
+def require_plain(folder: Path) -> None:
+    """Raise RunError(base_model_unreadable) unless the folder holds safetensors and configurations without code."""
+    _require_safetensors(folder)
+    _require_index_inside(folder)
+    _refuse_adapter(folder)
+    for name in _CONFIGURATIONS:
+        _refuse_code(folder / name)
+
+
+def _require_safetensors(folder: Path) -> None:
+    if any(folder.glob("*.safetensors")):
+        return
+    pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
+    found = f"holds only {', '.join(pickles)}, and loading a pickle can run code" if pickles else "holds no weights"
+    raise RunError(
+        EndReason.BASE_MODEL_UNREADABLE,
+        f"Base model folder {folder.name} {found}. Only safetensors are read: convert the weights and try again.",
+    )
+
+
+def _require_index_inside(folder: Path) -> None:
+    """Raise RunError when the index of weights in parts names anything but safetensors files of this folder."""
+    path = folder / "model.safetensors.index.json"
+    if not path.is_file():
+        return
+    try:
+        named = set(json.loads(path.read_bytes())["weight_map"].values())
+        wrong = sorted(str(name) for name in named if Path(name).name != name or not name.endswith(".safetensors"))
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            EndReason.BASE_MODEL_UNREADABLE,
+            f"{path.name} of base model {folder.name!r} is no index of weights ({error}). Fetch the base model again.",
+        ) from error
+    if wrong:
+        raise RunError(
+            EndReason.BASE_MODEL_UNREADABLE,
+            f"{path.name} of base model {folder.name!r} names {wrong[0]!r}, which is no safetensors file of that "
+            "folder. Fetch the base model again.",
+        )
+
+
+def _refuse_code(path: Path) -> None:
+    """Raise RunError when a configuration file asks for Python code of the model's own, or is no JSON object."""
+    if not path.is_file():
+        return
+    try:
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError("not an object")
+    except (ValueError, RecursionError) as error:
+        raise RunError(
+            EndReason.BASE_MODEL_UNREADABLE,
+            f"{path.name} of base model {path.parent.name!r} is no JSON ({error}). Fetch the base model again.",
+        ) from error
+    if "auto_map" in content:
+        raise own_code(path.parent.name, path.name)
+
+
+def own_code(model: str, file: str) -> RunError:
+    return RunError(
+        EndReason.BASE_MODEL_UNREADABLE,
+        f"Base model {model!r} wants to run Python code of its own (auto_map in {file}, trust_remote_code elsewhere). "
+        "That is always refused: choose a base model that transformers knows by itself.",
+    )
+
+
+def _refuse_adapter(folder: Path) -> None:
+    """Raise RunError when an adapter lies in the folder: transformers would put it on the weights without a word."""
+    if (folder / "adapter_config.json").is_file():
+        raise RunError(
+            EndReason.BASE_MODEL_UNREADABLE,
+            f"Base model folder {folder.name!r} holds an adapter (adapter_config.json), which would change the model "
+            "unseen. Merge it into the weights first, or take it out of the folder.",
+        )

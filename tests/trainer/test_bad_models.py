@@ -1,0 +1,98 @@
+"""Base models that are damaged, or that hide something: each is refused by name, as what it is."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from playbook.contracts.run_spec import BaseModelRef
+from playbook.contracts.states import EndReason
+from playbook.trainer.errors import RunError
+from playbook.trainer.model import load_base, resolve
+from tests.trainer.conftest import TINY_ID, MakeRun, Train, ended
+
+Damage = Callable[[Path], object]
+
+
+def config(**changes: Any) -> Damage:
+    def change(folder: Path) -> None:
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return change
+
+
+def write(name: str, text: str) -> Damage:
+    return lambda folder: (folder / name).write_text(text)
+
+
+def template(text: str) -> Damage:
+    return write("chat_template.jinja", text)
+
+
+def forget_a_part(folder: Path) -> None:
+    """One of two files of weights never came."""
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    names = load_file(folder / "model-00001-of-00002.safetensors")
+    index = dict.fromkeys(names, "model-00001-of-00002.safetensors") | {"x": "model-00002-of-00002.safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (config(num_hidden_layers=1), "hold more layers than its config.json names: 9 tensors, first 'model.layers.1."),
+        (config(max_position_embeddings=0), "max_position_embeddings is 0"),
+        (config(max_position_embeddings=-5), "max_position_embeddings is -5"),
+        (config(num_attention_heads=0), "The config.json of base model 'tiny-llama' cannot be read"),
+        (config(vocab_size="many"), "The config.json of base model 'tiny-llama' cannot be read"),
+        (config(text_config={"auto_map": {"AutoConfig": "evil.Config"}}), "The config.json of base model"),
+        (config(model_type="frobnicator"), "The config.json of base model 'tiny-llama' cannot be read"),
+        (write("config.json", "[" * 100_000), "config.json of base model 'tiny-llama' is no JSON"),
+        (write("generation_config.json", "{"), "generation_config.json of base model 'tiny-llama' is no JSON"),
+        (write("generation_config.json", "[]"), "generation_config.json of base model 'tiny-llama' is no JSON"),
+        (write("generation_config.json", '{"eos_token_id": "x"}'), "eos_token_id is 'x', no number of a token"),
+        (write("tokenizer.json", "{"), "The tokenizer of base model 'tiny-llama' cannot be read"),
+        (template("{% for n in range(10**9) %}x{% endfor %}"), "chat template fails (OverflowError"),
+        (template("{{ 1 + messages }}"), "chat template fails (TypeError"),
+        (forget_a_part, "The weights of base model 'tiny-llama' cannot be read (FileNotFoundError"),
+        (write("adapter_config.json", "{}"), "holds an adapter (adapter_config.json), which would change the model"),
+    ],
+)
+def test_a_damaged_base_model_is_unreadable_and_says_where(
+    make_run: MakeRun, train: Train, own_models_dir: Path, damage: Damage, words: str
+) -> None:
+    damage(own_models_dir / TINY_ID)
+    folder = make_run()
+
+    assert train(folder, models_dir=own_models_dir) == 1
+
+    assert ended(folder).reason is EndReason.BASE_MODEL_UNREADABLE
+    assert words in ended(folder).message
+
+
+def test_tensors_that_are_no_layer_of_the_model_may_be_left_out(
+    make_run: MakeRun, train: Train, own_models_dir: Path
+) -> None:
+    """Such as the eyes of a model that reads text here."""
+    path = own_models_dir / TINY_ID / "model.safetensors"
+    save_file(load_file(path) | {"vision.layers.0.weight": torch.ones(2)}, path, metadata={"format": "pt"})
+
+    assert train(make_run(training={"max_steps": 1}), models_dir=own_models_dir) == 0
+
+
+def test_a_base_model_too_large_for_the_memory_says_so(tiny_models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import LlamaForCausalLM
+
+    monkeypatch.setattr(LlamaForCausalLM, "to", lambda *_: torch.empty(2**55))
+    source = resolve(BaseModelRef(id=TINY_ID), tiny_models_dir)
+
+    with pytest.raises(RunError, match="Memory ran out while base model 'tiny-llama' was loaded") as caught:
+        load_base(source, device=torch.device("cpu"), dtype="float32", attention="eager")
+
+    assert caught.value.reason is EndReason.OUT_OF_MEMORY
+    assert "Choose a smaller base model" in caught.value.message
