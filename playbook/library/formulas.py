@@ -14,9 +14,9 @@ from latex2mathml.converter import convert_to_element
 MAX_FORMULA_CHARACTERS = 2_000
 MAX_BRACES = 200
 #: `$…$` as pandoc reads it: no space inside the marks, no digit after them, so "$5 and $10" is money. `$$…$$` may span
-#: lines. Alternatives in this order: the longer mark first.
+#: lines, none of them empty. Alternatives in this order: the longer mark first.
 FORMULA = (
-    r"(?<![\\$])(?:\$\$(?P<block>(?:[^$\\]|\\.)+?)\$\$"
+    r"(?<![\\$])(?:\$\$(?P<block>(?:[^$\\\n]|\\.|\n(?!\s*\n))+?)\$\$"
     r"|\$(?![\s$])(?P<inline>(?:[^$\\\n]|\\.|\n(?!\s*\n))*?(?:[^$\\\s]|\\.))\$(?!\d))"
 )
 

@@ -162,7 +162,8 @@ def _convert(article: Article, library: Library) -> tuple[str, tuple[Heading, ..
 
 def _headings(tokens: list[Any]) -> Iterator[Heading]:
     for token in tokens:
-        yield Heading(level=token["level"], id=token["id"], title=html.unescape(token["name"]))
+        if title := html.unescape(token["name"]).strip():
+            yield Heading(level=token["level"], id=token["id"], title=title)
         yield from _headings(token["children"])
 
 

@@ -21,8 +21,9 @@ from playbook.library.problems import ContentError
 #: `[[slug]]`, `[[area/slug]]`, `[[slug#heading|label]]`.
 WIKILINK = r"\[\[(?P<name>[^\[\]|#\n]*)(?:#(?P<anchor>[^\[\]|\n]*))?(?:\|(?P<label>[^\[\]\n]*))?\]\]"
 
-#: Begins with a look at the next character, so that plain text is passed over at the speed of a character search.
-_HIDDEN = re.compile(
+#: Code, comments, formulas and escaped marks. Begins with a look at the next character, so that plain text is passed
+#: over at the speed of a character search.
+HIDDEN = re.compile(
     r"(?=[`<$\\])(?:"
     r"(?P<code>(?P<ticks>`+)(?!`)(?:[^`\n]|\n(?!\s*\n)|(?<!`)(?!(?P=ticks)(?!`))`+(?!`))+?(?P=ticks)(?!`))"
     rf"|<!--.*?-->|(?P<formula>{FORMULA})|\\[!-/:-@\[-`{{-~])",
@@ -31,7 +32,13 @@ _HIDDEN = re.compile(
 _HEADING = re.compile(
     r"^(?P<before>[ >\t]*)(?:(?:[-*+]|\d+\.)[ \t]+)?(?P<level>#{1,6})(?P<text>(?:\\.|[^\\\n])*?)#*[ \t]*$", re.M
 )
-_UNDERLINE = re.compile(r"^(?:=+|-+)[ \t]*$", re.MULTILINE)
+#: Python-Markdown takes it for a heading where a paragraph begins.
+_UNDERLINED = re.compile(r"^(?P<text>[^#|\s][^\n]*)\n(?P<line>=+|-+)[ \t]*$", re.MULTILINE)
+_NO_FORMULA = re.compile(r"^[ >\t]*(?:[-*+] +)?\$\$", re.MULTILINE)
+_LINE_BREAK = re.compile(r"\n[ \t]*")
+_QUOTED_LINE_BREAK = re.compile(r"\n[ >\t]*")
+_AUTOLINK = re.compile(r"<((?:\w+:|[^\s<>@]+@)[^\s<>]*)>")
+_CLOSING_MARKS = re.compile(r"(?<![\\#])#+$")
 _LINK = re.compile(r"\[(?<!!\[)(?:[^\[\]]|\[[^\[\]]*\])*\]\(\s*<?(?P<href>[^\s<>()]*(?:\([^\s()]*\)[^\s<>()]*)*)")
 _IMAGE = re.compile(r"!\[(?P<alt>[^\[\]]*)\](?:\(\s*<?(?P<href>[^\s<>()]*)|\s?\[)")
 _DEFINITION = re.compile(r"^ {0,3}\[(?P<name>[^\]^][^\]]*)\]:[ \t]*<?(?P<href>[^\s<>]+)", re.MULTILINE)
@@ -114,12 +121,13 @@ class _Scanner:
         self.text = _without_fences(body, body_line)
         self.formulas: list[tuple[int, str, bool]] = []
         self.mistakes: list[tuple[int, str]] = []
-        self.bare = _HIDDEN.sub(self._hide, self.text) if re.search(r"[`$\\]|<!--", self.text) else self.text
+        self.bare = HIDDEN.sub(self._hide, self.text) if re.search(r"[`$\\]|<!--", self.text) else self.text
         self.line_starts = [found.end() for found in re.finditer("\n", self.text)]
         self.first_line = body_line
 
     def outline(self) -> Outline:
         headings = tuple(self._headings())
+        self._note_open_formulas()
         ids = {found["id"] for found in _HTML_ID.finditer(self.bare)} if "<" in self.bare else set()
         blocks, mistakes = self._blocks()
         return Outline(
@@ -134,11 +142,18 @@ class _Scanner:
 
     def _hide(self, found: re.Match[str]) -> str:
         if found["formula"]:
-            block = found["block"]
-            self.formulas.append(
-                (found.start(), (block if block is not None else found["inline"]).strip(), block is not None)
-            )
+            tex = one_line(found) if found["block"] is not None else found["inline"]
+            self.formulas.append((found.start(), tex.strip(), found["block"] is not None))
         return re.sub(r"[^\n]", " ", found[0])
+
+    def _note_open_formulas(self) -> None:
+        """Note each $$ that is left: a formula's own marks are hidden. Every other one would be the end."""
+        for mark in list(_NO_FORMULA.finditer(self.bare))[::2] if "$$" in self.bare else []:
+            message = "shown as text, not as a formula: $$ is not closed before the next empty line"
+            self.mistakes.append((self._line(mark.end()), message))
+
+    def _line_start(self, place: int) -> int:
+        return self.bare.rfind("\n", 0, max(place, 0)) + 1
 
     def _line(self, place: int) -> int:
         return bisect.bisect_right(self.line_starts, place) + self.first_line
@@ -155,18 +170,25 @@ class _Scanner:
                 start = mark.start("text")
                 line_end = self.text.find("\n", start)
                 line = self.text[start : line_end if line_end >= 0 else None]
-                found.append((start, start + len(line.rstrip("# \t")), len(mark["level"])))
-        for mark in _UNDERLINE.finditer(self.bare):
-            start, end = self.bare.rfind("\n", 0, max(mark.start() - 1, 0)) + 1, mark.start() - 1
-            if end > start and self.bare[start] not in "#>|-" and not self.bare[start].isspace():
-                found.append((start, end, 1 if mark[0].startswith("=") else 2))
+                found.append((start, start + len(_CLOSING_MARKS.sub("", line.rstrip())), len(mark["level"])))
+        ends = {self._line_start(start) for start, _, _ in found}
+        for mark in _UNDERLINED.finditer(self.bare):
+            before = self._line_start(mark.start() - 1) if mark.start() else None
+            if before is None or before in ends or not self.text[before : mark.start()].strip():
+                found.append((mark.start(), mark.end("text"), 1 if mark["line"].startswith("=") else 2))
+                if mark["text"].startswith((">", "- ", "* ", "+ ")):
+                    message = f"shown as a heading, for {mark['line'][:3]} stands below it; put an empty line between"
+                    self.mistakes.append((self._line(mark.start()), message))
         used: set[str] = set()
         for start, end, level in sorted(found):
             title = _plain(self.text[start:end])
             if title and level == 1:
                 message = "a heading with one # is shown as text, for the title is above it; write ## or more"
                 self.mistakes.append((self._line(start), message))
-            if title:
+            if not title:
+                message = "a heading needs words for the table of contents; write some, or remove the #"
+                self.mistakes.append((self._line(start), message))
+            else:
                 yield Heading(level=level, id=unique(slugify_unicode(title, "-"), used), title=title)
 
     def _mentions(self) -> Iterator[Mention]:
@@ -214,6 +236,16 @@ def wikilink_target(found: re.Match[str]) -> str:
     return f"{name}#{anchor}" if anchor else name
 
 
+def one_line(found: re.Match[str]) -> str:
+    """Return the TeX of a match of HIDDEN that is a formula in `$$`, without its line breaks: Markdown would read a
+    line that begins with # or > as a heading or a quote. A comment of TeX ends with its line, so those stay."""
+    tex: str = found["block"]
+    if "\n" not in tex or "%" in tex:
+        return tex
+    before = found.string[found.string.rfind("\n", 0, found.start()) + 1 : found.start()]
+    return (_QUOTED_LINE_BREAK if before.lstrip().startswith(">") else _LINE_BREAK).sub(" ", tex)
+
+
 def _without_fences(body: str, body_line: int) -> str:
     """Return `body` with the lines of code fences empty, so that the line numbers stay."""
     if "```" not in body and "~~~" not in body:
@@ -231,9 +263,10 @@ def _plain(heading: str) -> str:
     parts = re.split(r"(`+)(.+?)\1", heading)
     plain = []
     for index in range(0, len(parts), 3):
-        text = re.sub(r"!\[[^\]]*\]\([^)]*\)|<[^>]+>|\[\^[^\]]+\]", "", parts[index])
+        text = re.sub(r"!\[[^\]]*\]\([^)]*\)|<(?!\w+:|[^\s<>@]+@)[^>]+>|\[\^[^\]]+\]", "", parts[index])
+        text = _AUTOLINK.sub(r"\1", text)
         text = re.sub(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]", r"\1", text)
-        text = re.sub(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\](?:\([^)]*\)|\[[^\]]*\])", r"\1", text)
+        text = re.sub(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\](?:\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\])", r"\1", text)
         text = re.sub(rf"{FORMULA}", lambda found: (found["block"] or found["inline"]).strip(), text, flags=re.DOTALL)
         text = re.sub(r"(?<!\\)\*+(?=\S)|(?<=\S)(?<!\\)\*+|(?<![\w\\])_+(?=\S)|(?<=[^\s\\])_+(?!\w)", "", text)
         plain.append(html.unescape(re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)))

@@ -55,7 +55,7 @@ _CLASSES = {
 }
 #: Pygments names its tokens with one to three characters ("k", "nf", "gp").
 _TOKEN_CLASS = re.compile(r"[a-z][a-z0-9]{0,2}")
-_ID = re.compile(r"\w[\w:.-]{0,200}")
+_ID = re.compile(r"[\w-][\w:.-]{0,1000}")
 
 
 @dataclass(frozen=True)

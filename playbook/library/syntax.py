@@ -11,16 +11,19 @@ from xml.etree.ElementTree import Element, SubElement
 
 from markdown import Markdown
 from markdown.inlinepatterns import InlineProcessor
+from markdown.preprocessors import Preprocessor
+from markdown.treeprocessors import Treeprocessor
 from markdown.util import AtomicString
 from pymdownx.blocks import BlocksExtension
 from pymdownx.blocks.block import Block
 
 from playbook.library.embeds import EMBED_KINDS
 from playbook.library.formulas import FORMULA
-from playbook.library.outline import WIKILINK, wikilink_target
+from playbook.library.outline import HIDDEN, WIKILINK, one_line, wikilink_target
 
 #: How a wikilink is written as an address until `sanitise` resolves it.
 WIKI_SCHEME = "wiki"
+_HEADING_TAG = re.compile("h[1-6]")
 #: Name of an article → its title; None when there is none.
 TitleOf = Callable[[str], str | None]
 
@@ -61,6 +64,27 @@ class Formulas(InlineProcessor):
         code = Element("code", {"class": "math-block" if block else "math-inline"})
         code.text = AtomicString(tex)
         return code, m.start(0), m.end(0)
+
+
+class WholeFormulas(Preprocessor):
+    """Lays each `$$…$$` on one line, before any line of it can be taken for a heading, a rule or a quote."""
+
+    def run(self, lines: list[str]) -> list[str]:
+        text = "\n".join(lines)
+        if "$$" not in text:
+            return lines
+        joined = HIDDEN.sub(lambda found: f"$${one_line(found)}$$" if found["block"] is not None else found[0], text)
+        return joined.split("\n")
+
+
+class EmptyHeadings(Treeprocessor):
+    """Leaves out headings that hold nothing, before the table of contents is made; `check` names their lines."""
+
+    def run(self, root: Element) -> None:
+        for parent in root.iter():
+            for child in [one for one in parent if _HEADING_TAG.fullmatch(str(one.tag))]:
+                if not len(child) and not (child.text or "").strip():
+                    parent.remove(child)
 
 
 class EmbedBlock(Block):  # type: ignore[misc]
@@ -124,6 +148,9 @@ class Syntax(BlocksExtension):  # type: ignore[misc]  # pymdownx ships no types
 
     def extendMarkdown(self, md: Markdown) -> None:
         super().extendMarkdown(md)
+        # Fenced code is taken out at 25; formulas and links become elements at 20, the table of contents is made at 5.
+        md.preprocessors.register(WholeFormulas(), "whole-formulas", 24)
+        md.treeprocessors.register(EmptyHeadings(), "empty-headings", 10)
         # Backticks have 190, escapes 180, footnotes and links 175 and below.
         md.inlinePatterns.register(Formulas(), "formulas", 185)
         md.inlinePatterns.register(Wikilinks(self.title_of), "wikilinks", 176)

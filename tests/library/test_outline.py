@@ -4,6 +4,7 @@ import pytest
 
 from playbook.library.articles import read_article
 from playbook.library.blocks import BlockMark
+from playbook.library.formulas import to_mathml
 from playbook.library.markdown import render
 from playbook.library.outline import Formula, Heading, Mention, Outline, read_outline
 
@@ -45,7 +46,7 @@ $$
             Mention("image", 12, "", "by name"),
             Mention("link", 14, "pictures/x.png"),
         ),
-        formulas=(Formula(9, "x^2", block=False), Formula(16, "a\n= b", block=True)),
+        formulas=(Formula(9, "x^2", block=False), Formula(16, "a = b", block=True)),
         blocks=(BlockMark(21, "checklist", "go"),),
     )
 
@@ -94,6 +95,13 @@ def test_links_and_pictures_in_raw_html_are_found() -> None:
         "<b>Tag</b> here",
         "Note[^1]",
         "Trailing marks ##",
+        "C\\#",
+        "C\\# ##",
+        "See <https://example.com/a?b=1> now",
+        "Write to <carol@example.com>",
+        "[Brackets](https://example.com/a_(b)) and more",
+        "--help and other flags",
+        "x" * 300,
     ],
 )
 def test_anchors_are_those_of_the_page(heading: str) -> None:
@@ -104,9 +112,64 @@ def test_anchors_are_those_of_the_page(heading: str) -> None:
 
     rendered = render(article, lambda path: path)
 
-    assert [(found.level, found.id) for found in article.outline.headings] == [
-        (found.level, found.id) for found in rendered.headings
-    ]
+    assert article.outline.headings == rendered.headings
+    assert all(f'id="{found.id}"' in rendered.html for found in rendered.headings)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "## \n\nText.\n\n##\n\n## ???\n\n## Real\n",
+        "## ![A drawing](x.png)\n\n## [^1]\n\n## Real\n\n[^1]: Note.\n",
+        "## Above\n\n$$\n## not one\nx\n$$\n\n## Below\n",
+        "$$\na\n---\nb\n$$\n\n## Below\n",
+        "## Above\nRight below\n---\n",
+        "First line\nsecond line\n---\n\n## Below\n",
+        "- item\n---\n\n## Below\n",
+        "> quote\n---\n\n## Below\n",
+    ],
+)
+def test_odd_headings_are_those_of_the_page(body: str) -> None:
+    article = read_article("articles/a/b.md", f"{FRONT}{body}")
+
+    rendered = render(article, lambda path: path)
+
+    assert article.outline.headings == rendered.headings
+    assert rendered.headings
+    assert all(f'id="{found.id}"' in rendered.html for found in rendered.headings)
+
+
+def test_a_heading_without_anything_is_left_out() -> None:
+    page = render(read_article("articles/a/b.md", f"{FRONT}## \n\nText.\n\n###\n"), lambda path: path)
+
+    assert (page.html, page.headings) == ("<p>Text.</p>", ())
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("$$\na\n# b\n$$", "a # b"),
+        ("$$\na\n> b\n$$", "a > b"),
+        ("$$\na\n---\nb\n$$", "a --- b"),
+        ("> $$\n> a\n> > b\n> $$", "a b"),
+        ("- $$\n  a\n  = b\n  $$", "a = b"),
+        ("$$ a % note\n b $$", "a % note\n b"),
+    ],
+)
+def test_a_formula_of_several_lines_is_one_whatever_its_lines_begin_with(body: str, shown: str) -> None:
+    article = read_article("articles/a/b.md", f"{FRONT}{body}\n")
+
+    page = render(article, lambda path: path).html
+
+    assert [formula.tex for formula in article.outline.formulas] == [shown]
+    assert to_mathml(shown, block=True) in page
+    assert "$" not in page
+
+
+def test_formulas_in_fenced_code_stay_as_they_are() -> None:
+    page = render(read_article("articles/a/b.md", f"{FRONT}```\n$$\na\n# b\n$$\n```\n"), lambda path: path)
+
+    assert "$$\na\n# b\n$$" in page.html
 
 
 def test_text_that_is_refused_has_an_outline_that_says_so() -> None:
