@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db.models import Q
 
@@ -23,10 +23,7 @@ _SENTENCES = {
     "rejected": "ended the proposal: rejected",
     "deprecated": "retired the decision",
     "locked criterion": "Criterion and forecast were locked: the first run started",
-    "proposed outcome": "A job ended, so its outcome was proposed",
-    "recorded outcome": "recorded the outcome",
     "gave a wrong password": "gave a wrong password instead of a signature",
-    "set due date": "set when the signatures are due",
 }
 #: What is done to answers, in words; the first kind says what they were before and are after.
 _OF_ANSWERS = {
@@ -133,8 +130,16 @@ def _sentence(entry: AuditEntry) -> str:
         return f"signed as {Role(detail['role']).label}{whom}: {detail['verdict']}"
     if entry.action == "answered" and "before" not in detail:
         return "answered a question of the assessment"
-    if entry.action == "superseded":
-        return f"superseded the decision by D-{detail['by']}"
+    match entry.action:
+        case "superseded":
+            return f"superseded the decision by D-{detail['by']}"
+        case "set due date":
+            day = detail["sign_by"]
+            return f"set when signatures are due: {date.fromisoformat(day):%-d %B %Y}" if day else "set no due date"
+        case "proposed outcome":
+            return f"Job {detail['job']} ended, so its outcome was proposed: {detail['verdict']}"
+        case "recorded outcome":
+            return f"recorded the outcome of job {detail['job']}: {detail['verdict']}"
     return _OF_ASSESSMENT.get(entry.action) or _SENTENCES.get(entry.action, entry.action)
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
-from playbook.web.assessments.queries import article_title, article_url, checklist_of
+from playbook.web.assessments.queries import article_title, article_url, checklist_of, evaluation_of
 from playbook.web.common.panels import panels_for
 from playbook.web.decisions.forms import ReasonForm, SignForm, SupersedeForm
 from playbook.web.decisions.history import Happening, entries_of, moved_since_written, timeline, void_signatures
@@ -43,6 +43,7 @@ def detail(
     return {
         "decision": decision,
         "chosen": chosen_outcome(decision),
+        "advice": evaluation_of(assessment).outcome,
         "checklist": checklist,
         "article_url": article_url(assessment.article) if assessment.article else "",
         "article_title": article_title(assessment.article),
