@@ -198,8 +198,8 @@ class _Run:
         if ending.reason is EndReason.COMPLETED:
             if self.folder.kind != "playground":
                 ending = self._hand_over() or ending
-        elif ending.reason is EndReason.CANCELLED_BY_USER:
-            self._hand_over_partial_report()
+        elif self.folder.kind == "run":
+            self._hand_over_what_there_is()
         try:
             self._finish(ending)
         except Refusal as refusal:
@@ -223,25 +223,30 @@ class _Run:
                 shutil.rmtree(folder.merged, ignore_errors=True)
                 return None
             self._upload(artifacts.REPORT, folder.report)
-            for name, tuned in ((artifacts.ADAPTER, folder.adapter), (artifacts.MODEL, folder.model)):
-                if tuned.is_dir():
-                    self._upload_folder(name, tuned)
+            self._upload_tuned()
         except artifacts.NotPacked as error:
             return Ending(EndReason.UPLOAD_FAILED, str(error))
         except _PROBLEMS as error:
             return _ending_of(error)
         return None
 
-    def _hand_over_partial_report(self) -> None:
-        """Upload what a cancelled run had measured by then. That it cannot be had must not keep the job from ending."""
-        if not self.folder.report.is_file():
-            return
+    def _hand_over_what_there_is(self) -> None:
+        """Upload what a cancelled or failed run had tuned and measured by then, each whole or not there at all. That it
+        cannot be had must not keep the job from ending."""
+        folder = self.folder
         try:
-            self._upload(artifacts.REPORT, self.folder.report)
-        except _PROBLEMS as error:
+            if folder.report.is_file():
+                self._upload(artifacts.REPORT, folder.report)
+            self._upload_tuned()
+        except (artifacts.NotPacked, *_PROBLEMS) as error:
             if isinstance(error, Refusal) and error.ends_the_attempt:
                 raise
-            log.warning("Job %s: its partial report was not taken (%s).", self.key.job_id, error)
+            log.warning("Job %s: what it had tuned and measured was not taken (%s).", self.key.job_id, error)
+
+    def _upload_tuned(self) -> None:
+        for name, tuned in ((artifacts.ADAPTER, self.folder.adapter), (artifacts.MODEL, self.folder.model)):
+            if tuned.is_dir():
+                self._upload_folder(name, tuned)
 
     def _upload_folder(self, name: str, folder: Path) -> None:
         packed = self.folder.path / name
@@ -300,7 +305,7 @@ def _ending_of(error: Exception) -> Ending:
             return Ending(EndReason.UPLOAD_FAILED, f"The site failed {FAULT_TRIES} times in a row: {error}")
         case artifacts.WrongInput():
             return Ending(EndReason.INPUT_MISMATCH, str(error))
-        case OSError() if error.errno == errno.ENOSPC:
+        case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return Ending(EndReason.DISK_FULL, f"On the worker: {error}")
         case _:
             return Ending(EndReason.TRAINER_CRASHED, f"On the worker: {error}")

@@ -28,6 +28,7 @@ BEHAVIOURS = (
     "bad-report",
     "pickle",
     "measuring",
+    "out-of-memory-measuring",
 )
 
 

@@ -81,12 +81,16 @@ def write_results() -> None:
         (run_dir / "artifacts" / "model" / "model.safetensors").write_bytes(b"all weights")
         write_report(partial=False)
         return
+    write_adapter()
+    if how != "no-report":
+        write_report(partial=False)
+
+
+def write_adapter() -> None:
     adapter = run_dir / "artifacts" / "adapter"
     adapter.mkdir(parents=True)
     (adapter / "adapter_config.json").write_text("{}")
     (adapter / ("adapter_model.bin" if how == "pickle" else "adapter_model.safetensors")).write_bytes(b"weights")
-    if how != "no-report":
-        write_report(partial=False)
 
 
 def write_report(*, partial: bool) -> None:
@@ -157,5 +161,9 @@ first_step = json.loads((saved[-1] / "state.json").read_text())["step"] + 1 if s
 emit(events.Log(at=now(), message=f"from step {first_step}"))
 emit(events.StageStarted(at=now(), stage=Stage.TRAINING))
 train(first_step)
+if how == "out-of-memory-measuring":
+    write_adapter()
+    write_report(partial=True)
+    end(EndReason.OUT_OF_MEMORY, "Memory ran out while answers were measured.")
 write_results()
 end(EndReason.COMPLETED, "done")

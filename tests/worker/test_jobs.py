@@ -155,6 +155,21 @@ def test_cancel_during_the_evaluation_hands_over_the_partial_report(launch: Laun
     assert Report.model_validate_json(stored["report.json"].read_bytes()).partial
 
 
+def test_a_run_that_fails_while_it_measures_hands_over_what_it_had_tuned_and_measured(
+    launch: Launch, start_worker: Start
+) -> None:
+    job = launch("out-of-memory-measuring")
+    start_worker()
+
+    assert ended(job) == (JobState.FAILED, EndReason.OUT_OF_MEMORY)
+
+    stored = {artifact.name: blobs.path_of(artifact.sha256) for artifact in queries.downloads(job)}
+    assert sorted(stored) == ["adapter.zip", "report.json"]
+    assert Report.model_validate_json(stored["report.json"].read_bytes()).partial
+    with zipfile.ZipFile(stored["adapter.zip"]) as archive:
+        assert archive.read("adapter_model.safetensors") == b"weights"
+
+
 def test_a_job_searches_the_documents_of_its_spec(launch: Launch, start_worker: Start) -> None:
     blob = blobs.store([b'{"id": "a", "text": "Nine to five."}\n'])
     job = launch("ok")

@@ -188,7 +188,7 @@ def start_running(attempt: Attempt) -> None:
 def finish(attempt: Attempt, *, state: JobState, reason: EndReason, message: str) -> JobState:
     """End the attempt and its job as the worker reports. `state` is one of `ENDED_STATES`.
 
-    A job that was cancelled keeps the report of what was measured by then, if one came that can be read.
+    A job that was cancelled or failed keeps the report of what was measured by then, if one came that can be read.
 
     Raises StaleAttempt; Refused when it succeeded without a valid report or merged model, or cancelled what nobody
     cancelled.
@@ -197,7 +197,7 @@ def finish(attempt: Attempt, *, state: JobState, reason: EndReason, message: str
     report = uploads.read_report(attempt) if succeeded and kind == JobKind.RUN else None
     check = merging.read_check(attempt) if succeeded and kind == JobKind.MERGE else None
     if report is not None and report.partial:
-        raise Refused("report.json says that it is partial, and only a cancelled job may end with such a report")
+        raise Refused("report.json says that it is partial, and a job that succeeded has measured everything")
     if not succeeded:
         uploads.drop_unsound_report(attempt)
     with transaction.atomic():

@@ -89,14 +89,19 @@ def succeeded_job(
 
 def finished_with(attempt: Attempt, report: Report) -> Job:
     """Hand over a report and an adapter, and end the job; as cancelled when the report is partial."""
-    for name, content in (("report.json", report.model_dump_json().encode()), ("adapter.zip", b"PK adapter")):
-        blob = blobs.store([content])
-        Artifact.objects.create(
-            job=attempt.job, attempt=attempt, name=name, sha256=blob.sha256, size_bytes=blob.size_bytes
-        )
+    hand_over(attempt, report)
     if report.partial:
         actions.request_cancel(attempt.job, actor=attempt.job.created_by)
         actions.finish(attempt, state=JobState.CANCELLED, reason=EndReason.CANCELLED_BY_USER, message="")
     else:
         actions.finish(attempt, state=JobState.SUCCEEDED, reason=EndReason.COMPLETED, message="")
     return Job.objects.get(pk=attempt.job_id)
+
+
+def hand_over(attempt: Attempt, report: Report) -> None:
+    """Keep a report and an adapter, as the worker hands them over before it ends the job."""
+    for name, content in (("report.json", report.model_dump_json().encode()), ("adapter.zip", b"PK adapter")):
+        blob = blobs.store([content])
+        Artifact.objects.create(
+            job=attempt.job, attempt=attempt, name=name, sha256=blob.sha256, size_bytes=blob.size_bytes
+        )

@@ -11,10 +11,12 @@ from playbook.contracts.dataset import Split
 from playbook.contracts.metrics import Metric
 from playbook.contracts.report import ArmReport
 from playbook.contracts.run_spec import Arm, EvaluationSettings
+from playbook.contracts.states import EndReason, JobState
 from playbook.scoring.compare import scores_of
 from playbook.web.accounts.models import User
+from playbook.web.jobs import actions
 from playbook.web.usecases.models import UseCase
-from tests.web.jobs.ended import claimed_job, finished_with, succeeded_job
+from tests.web.jobs.ended import claimed_job, finished_with, hand_over, succeeded_job
 from tests.web.jobs.factories import asking_for
 from tests.web.jobs.measured import (
     SETTINGS,
@@ -114,6 +116,23 @@ def test_an_arm_alone_has_no_comparison_and_no_crash(reader: Client, use_case: U
         for name in PAGES:
             assert reader.get(f"/jobs/{job.pk}/{name}").status_code == 200
         assert cells_of(text_of(reader, job), "Zero-shot" if arm is Arm.ZERO_SHOT else "LoRA")[2:4] == ["–", "–"]
+
+
+def test_a_job_that_failed_while_it_measured_keeps_what_there_was_and_says_what_to_change(
+    reader: Client, use_case: UseCase, alice: User
+) -> None:
+    spec = measured_spec(rows=60)
+    attempt = claimed_job(use_case, alice, spec=spec)
+    hand_over(attempt, measured_report(spec, (measured_arm(Arm.ZERO_SHOT),), partial=True))
+    said = "Memory ran out (no memory). Lower batch_size and max_new_tokens of the measurement."
+
+    actions.finish(attempt, state=JobState.FAILED, reason=EndReason.OUT_OF_MEMORY, message=said)
+
+    page = text_of(reader, attempt.job, "")
+    for words in (said, "Partial report", "adapter.zip", ">Talk to it</a>"):
+        assert words in page
+    assert "Merge" not in page
+    assert "Zero-shot" in text_of(reader, attempt.job, "rows/")
 
 
 def test_a_cancelled_job_keeps_its_partial_report_clearly_marked(
