@@ -4,6 +4,7 @@ The module `regex` can stop a search; a pattern like (a+)+$ would otherwise go o
 first pattern is compiled, so that a site without patterns does not load it.
 """
 
+import re
 import threading
 from typing import Any
 
@@ -13,6 +14,11 @@ from playbook.scoring.values import NotJudged
 SEARCH_SECONDS = 0.5
 #: A pattern that ran out of time so often is not tried again: a test of 1,000 rows still ends.
 GIVE_UP_AFTER = 3
+#: Places of a pattern once its repetitions are written out, which is what compiling it costs: 25 MB for so many.
+MAX_PLACES = 100_000
+_TOKEN = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\]){0,100}\]|\{\s*(?P<least>\d{1,100})\s*(?:,\s*\d*\s*)?\}|(?P<group>[()])|.", re.DOTALL
+)
 
 
 class PatternError(NotJudged):
@@ -28,6 +34,11 @@ class BoundedPattern:
         self.pattern = pattern
         self._stopped = 0
         self._lock = threading.Lock()
+        if (places := _places(pattern)) > MAX_PLACES:
+            raise PatternError(
+                f"{pattern[:80]!r} repeats too often: written out it has {places:,} places, over {MAX_PLACES:,}; lower the "
+                "numbers in braces"
+            )
         try:
             self._compiled: Any = regex.compile(pattern)
         except (regex.error, RecursionError, OverflowError) as error:
@@ -49,3 +60,22 @@ class BoundedPattern:
             f"the pattern {self.pattern!r} was stopped after {SEARCH_SECONDS:g} s; it goes over the same text again "
             "and again. Remove a repetition inside a repetition, such as (a+)+"
         )
+
+
+def _places(pattern: str) -> int:
+    """Return how many characters, classes and escapes there are when each is written as often as it must be there.
+
+    >>> _places("(?:ab{3}){10}") > 40
+    True
+    """
+    groups, last = [0], 0
+    for token in _TOKEN.finditer(pattern):
+        if token["least"] is not None:
+            groups[-1] += last * (max(int(token["least"]), 1) - 1)
+            last *= max(int(token["least"]), 1)
+        elif token["group"] == "(":
+            groups.append(0)
+        else:
+            last = groups.pop() if token["group"] and len(groups) > 1 else 1
+            groups[-1] += last
+    return sum(groups)

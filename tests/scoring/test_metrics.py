@@ -264,3 +264,26 @@ def test_a_pattern_that_backtracks_for_ever_is_stopped_and_its_rows_fail() -> No
 def test_what_is_no_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(PatternError, match="is no regular expression"):
         BoundedPattern(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["a{100000000}", "(?:a{10000}){10000}", r"(?:\d{1000}[^)]{1000,}){100}", "(?:" * 8 + "a{9}" + "){9}" * 8],
+)
+def test_a_pattern_that_would_fill_the_memory_is_refused_before_it_is_compiled(pattern: str) -> None:
+    with pytest.raises(PatternError, match="repeats too often: written out it has "):
+        BoundedPattern(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "0123abcd-0123-4567-89ab-0123456789ab"),
+        (r"^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2})$", "2026-11-28T12:00"),
+        (r"^.{0,1000000}$", "short"),
+        (r"[(]{2}[)\]]{1,99999}\{5}", "((])" + "{5}"),
+        ("a" * 900, "a" * 900),
+    ],
+)
+def test_patterns_that_people_write_are_searched(pattern: str, text: str) -> None:
+    assert BoundedPattern(pattern).search(text)
