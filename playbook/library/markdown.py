@@ -24,7 +24,7 @@ from playbook.library.decorate import Html, Part, decorate, placeholder, split_p
 from playbook.library.images import Image
 from playbook.library.limits import refuse_pathological
 from playbook.library.links import judge
-from playbook.library.outline import Heading
+from playbook.library.outline import BAR, Heading
 from playbook.library.problems import ContentError, ContentProblem
 from playbook.library.sanitise import Clean, Link, ResolveLink, sanitise
 from playbook.library.syntax import Syntax
@@ -157,12 +157,12 @@ def _convert(article: Article, library: Library) -> tuple[str, tuple[Heading, ..
         # A fault of the parser on odd text must stay with this article: the page says so, the rest stays up.
         message = f"the Markdown parser fails on it ({type(error).__name__}: {str(error)[:200]}); simplify the text"
         raise ContentError((article.body_line, message)) from error
-    return raw, tuple(_headings(getattr(parser, "toc_tokens", [])))
+    return raw.replace(BAR, "|"), tuple(_headings(getattr(parser, "toc_tokens", [])))
 
 
 def _headings(tokens: list[Any]) -> Iterator[Heading]:
     for token in tokens:
-        if title := html.unescape(token["name"]).strip():
+        if title := html.unescape(token["name"]).replace(BAR, "|").strip():
             yield Heading(level=token["level"], id=token["id"], title=title)
         yield from _headings(token["children"])
 

@@ -18,8 +18,13 @@ from playbook.library.formulas import FORMULA
 from playbook.library.limits import lines_outside_code, refuse_pathological
 from playbook.library.problems import ContentError
 
-#: `[[slug]]`, `[[area/slug]]`, `[[slug#heading|label]]`.
-WIKILINK = r"\[\[(?P<name>[^\[\]|#\n]*)(?:#(?P<anchor>[^\[\]|\n]*))?(?:\|(?P<label>[^\[\]\n]*))?\]\]"
+#: Written in place of the bars of a wikilink while Markdown is read: in a table, a bar ends the cell.
+BAR = "\x04"
+#: `[[slug]]`, `[[area/slug]]`, `[[slug#heading|label]]`. A label may hold brackets and go on in the next line.
+WIKILINK = (
+    r"\[\[(?P<name>[^\[\]|\\#\n\x04]*)(?:#(?P<anchor>[^\[\]|\\\n\x04]*))?"
+    r"(?:(?:\\?\||\x04)(?P<label>(?:[^\[\]\n]|\n(?!\s*\n)|\[[^\[\]\n]*\])*))?\]\]"
+)
 
 #: Code, comments, formulas and escaped marks. Begins with a look at the next character, so that plain text is passed
 #: over at the speed of a character search.
@@ -32,6 +37,7 @@ HIDDEN = re.compile(
 _HEADING = re.compile(
     r"^(?P<before>[ >\t]*)(?:(?:[-*+]|\d+\.)[ \t]+)?(?P<level>#{1,6})(?P<text>(?:\\.|[^\\\n])*?)#*[ \t]*$", re.M
 )
+_ESCAPED_BAR = re.compile(r"(\[\[[^\[\]|\\\n]*)\\\|")
 #: Python-Markdown takes it for a heading where a paragraph begins.
 _UNDERLINED = re.compile(r"^(?P<text>[^#|\s][^\n]*)\n(?P<line>=+|-+)[ \t]*$", re.MULTILINE)
 _NO_FORMULA = re.compile(r"^[ >\t]*(?:[-*+] +)?\$\$", re.MULTILINE)
@@ -118,7 +124,7 @@ class _Scanner:
     blanked out, character for character, so that places in one are places in the other."""
 
     def __init__(self, body: str, body_line: int) -> None:
-        self.text = _without_fences(body, body_line)
+        self.text = _ESCAPED_BAR.sub(r"\1 |", _without_fences(body, body_line))
         self.formulas: list[tuple[int, str, bool]] = []
         self.mistakes: list[tuple[int, str]] = []
         self.bare = HIDDEN.sub(self._hide, self.text) if re.search(r"[`$\\]|<!--", self.text) else self.text
@@ -265,7 +271,7 @@ def _plain(heading: str) -> str:
     for index in range(0, len(parts), 3):
         text = re.sub(r"!\[[^\]]*\]\([^)]*\)|<(?!\w+:|[^\s<>@]+@)[^>]+>|\[\^[^\]]+\]", "", parts[index])
         text = _AUTOLINK.sub(r"\1", text)
-        text = re.sub(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]", r"\1", text)
+        text = re.sub(r"\[\[(?:[^\[\]|]*\|)?((?:[^\[\]]|\[[^\[\]]*\])*)\]\]", r"\1", text)
         text = re.sub(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\](?:\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\])", r"\1", text)
         text = re.sub(rf"{FORMULA}", lambda found: (found["block"] or found["inline"]).strip(), text, flags=re.DOTALL)
         text = re.sub(r"(?<!\\)\*+(?=\S)|(?<=\S)(?<!\\)\*+|(?<![\w\\])_+(?=\S)|(?<=[^\s\\])_+(?!\w)", "", text)

@@ -28,7 +28,9 @@ _TAG = re.compile(r"</?[a-zA-Z][^<>\n]{0,300}>")
 _FOOTNOTE = re.compile(r"\[\^[^\[\]\n]{1,80}\]:?")
 _EMPHASIS = re.compile(r"[*`]+")
 _OUTER_UNDERSCORE = re.compile(r"_(?<!\w_)|_(?!\w)")
-_WIKILINK = re.compile(r"\[\[(?P<name>[^\[\]|\n]{1,200})(?:\|(?P<label>[^\[\]\n]{1,200}))?\]\]")
+_WIKILINK = re.compile(
+    r"\[\[(?P<name>[^\[\]|\n]{1,200})(?:\|(?P<label>(?:[^\[\]\n]|\[[^\[\]\n]{0,80}\]|\n(?!\n)){1,200}))?\]\]"
+)
 _FORMULA = re.compile(FORMULA, re.DOTALL)
 _TEX_COMMAND = re.compile(r"\\([a-zA-Z]+) ?")
 _TEX_SIGNS = {

@@ -19,7 +19,7 @@ from pymdownx.blocks.block import Block
 
 from playbook.library.embeds import EMBED_KINDS
 from playbook.library.formulas import FORMULA
-from playbook.library.outline import HIDDEN, WIKILINK, one_line, wikilink_target
+from playbook.library.outline import BAR, HIDDEN, WIKILINK, one_line, wikilink_target
 
 #: How a wikilink is written as an address until `sanitise` resolves it.
 WIKI_SCHEME = "wiki"
@@ -40,7 +40,7 @@ class Wikilinks(InlineProcessor):
     def handleMatch(self, m: re.Match[str], data: str) -> tuple[Element, int, int]:  # type: ignore[override]
         target = wikilink_target(m)
         name = target.partition("#")[0]
-        label = (m["label"] or "").strip() or (self.title_of(name) if name else None) or target.lstrip("#")
+        label = " ".join((m["label"] or "").split()) or (self.title_of(name) if name else None) or target.lstrip("#")
         link = Element("a", {"href": f"{WIKI_SCHEME}:{target}"})
         link.text = AtomicString(label)
         return link, m.start(0), m.end(0)
@@ -66,15 +66,23 @@ class Formulas(InlineProcessor):
         return code, m.start(0), m.end(0)
 
 
-class WholeFormulas(Preprocessor):
-    """Lays each `$$…$$` on one line, before any line of it can be taken for a heading, a rule or a quote."""
+class Whole(Preprocessor):
+    """Keeps together what blocks would take apart: lays each `$$…$$` on one line, before a line of it can be taken for
+    a heading, a rule or a quote, and hides the bar of each wikilink from tables."""
+
+    _KEPT = re.compile(rf"{HIDDEN.pattern}|{WIKILINK}", re.DOTALL)
 
     def run(self, lines: list[str]) -> list[str]:
         text = "\n".join(lines)
-        if "$$" not in text:
-            return lines
-        joined = HIDDEN.sub(lambda found: f"$${one_line(found)}$$" if found["block"] is not None else found[0], text)
-        return joined.split("\n")
+        return self._KEPT.sub(self._whole, text).split("\n") if "$$" in text or "[[" in text else lines
+
+    def _whole(self, found: re.Match[str]) -> str:
+        if found["block"] is not None:
+            return f"$${one_line(found)}$$"
+        if found["label"] is not None:
+            label = " ".join(found["label"].replace("\\|", BAR).replace("|", BAR).split())
+            return f"[[{wikilink_target(found)}{BAR}{label}]]"
+        return found[0]
 
 
 class EmptyHeadings(Treeprocessor):
@@ -149,7 +157,7 @@ class Syntax(BlocksExtension):  # type: ignore[misc]  # pymdownx ships no types
     def extendMarkdown(self, md: Markdown) -> None:
         super().extendMarkdown(md)
         # Fenced code is taken out at 25; formulas and links become elements at 20, the table of contents is made at 5.
-        md.preprocessors.register(WholeFormulas(), "whole-formulas", 24)
+        md.preprocessors.register(Whole(), "whole", 24)
         md.treeprocessors.register(EmptyHeadings(), "empty-headings", 10)
         # Backticks have 190, escapes 180, footnotes and links 175 and below.
         md.inlinePatterns.register(Formulas(), "formulas", 185)

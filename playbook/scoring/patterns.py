@@ -36,8 +36,8 @@ class BoundedPattern:
         self._lock = threading.Lock()
         if (places := _places(pattern)) > MAX_PLACES:
             raise PatternError(
-                f"{pattern[:80]!r} repeats too often: written out it has {places:,} places, over {MAX_PLACES:,}; lower the "
-                "numbers in braces"
+                f"{pattern[:80]!r} repeats too often: written out it has {places:,} places, over {MAX_PLACES:,}; lower "
+                "the numbers in braces"
             )
         try:
             self._compiled: Any = regex.compile(pattern)

@@ -48,12 +48,35 @@ def _html(body: str, library: Library) -> str:
         ("[[train/rank]]", '<a href="/train/rank/" rel="noopener noreferrer">Which &lt;rank&gt;?</a>'),
         ("[[rank#answer|the *answer*]]", '<a href="/train/rank/#answer" rel="noopener noreferrer">the *answer*</a>'),
         ("[[#answer]]", '<a href="#answer" rel="noopener noreferrer">answer</a>'),
+        ("[[rank|a [b] | c]]", '<a href="/train/rank/" rel="noopener noreferrer">a [b] | c</a>'),
+        ("[[rank|over\nlines]]", '<a href="/train/rank/" rel="noopener noreferrer">over lines</a>'),
+        ("[[rank\\|it]]", '<a href="/train/rank/" rel="noopener noreferrer">it</a>'),
+        ("\\[[rank|it]]", "[[rank|it]]"),
+        ("`[[rank|it]]`", "<code>[[rank|it]]</code>"),
         ("[[gone|it]]", '<a rel="noopener noreferrer">it</a>'),
         ("`[[rank]]`", "<code>[[rank]]</code>"),
     ],
 )
 def test_wikilinks_become_links(library: Library, body: str, link: str) -> None:
     assert _html(body, library) == f"<p>{link}</p>"
+
+
+@pytest.mark.parametrize("bar", ["|", "\\|"])
+def test_a_wikilink_with_a_label_stays_in_its_cell(library: Library, bar: str) -> None:
+    page = _page(f"| a | b |\n|---|---|\n| [[rank#answer{bar}the {bar} way]] | x |", library)
+
+    assert '<td><a href="/train/rank/#answer" rel="noopener noreferrer">the | way</a></td>\n<td>x</td>' in page.html
+    assert page.problems == ()
+
+
+def test_no_mark_of_ours_is_left_in_text_that_is_no_wikilink(library: Library) -> None:
+    body = "<div>[[rank|it]]</div>\n\n```\n[[rank|it]]\n```\n\n## On [[rank|a | b]]"
+
+    page = _page(body, library)
+
+    assert "\x04" not in page.html
+    assert page.html.count("[[rank|it]]") == 2
+    assert page.headings[-1].title == "On a | b"
 
 
 def test_links_of_a_page_are_listed_with_what_they_mean(library: Library) -> None:
