@@ -21,6 +21,7 @@ PITFALLS: dict[str, tuple[str, ...]] = {
     ),
     "A setting is ignored (unsloth 2904)": (
         "trainer/test_run.py::test_the_configuration_shown_is_the_one_used",
+        "web/jobs/test_preflight.py::test_a_list_that_the_trainer_changed_is_told_too",
         "web/jobs/test_live.py::test_preflight_shows_tokens_lost_lines_mask_memory_and_configuration",
     ),
     "All labels are masked: loss 0.0, and the run looks fine (trl 3927)": (
@@ -72,6 +73,9 @@ PITFALLS: dict[str, tuple[str, ...]] = {
     "Out of memory in evaluation, not in training (transformers 8476, qlora 261)": (
         "trainer/test_memory_held.py::test_logits_of_a_batch_are_gone_before_the_next_one",
         "trainer/test_memory_held.py::test_logits_are_computed_at_learned_tokens_alone",
+        "trainer/test_generate.py::test_a_batch_too_large_for_the_memory_is_asked_in_halves",
+        "trainer/test_bad_input.py::test_losses_that_do_not_fit_the_memory_together_are_measured_in_halves",
+        "worker/test_jobs.py::test_a_run_that_fails_while_it_measures_hands_over_what_it_had_tuned_and_measured",
     ),
     "Test rows drawn from train; conversations split across both (h2o-llmstudio 422)": (
         "datasets/test_splits.py::test_rows_of_one_group_stay_together",

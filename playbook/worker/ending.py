@@ -35,7 +35,7 @@ def judge(folder: RunFolder, *, exit_code: int | None, is_cancelled: bool) -> En
     if ended is not None and ended.reason is EndReason.COMPLETED:
         return Ending(EndReason.COMPLETED, ended.message)
     if is_cancelled:
-        return Ending(EndReason.CANCELLED_BY_USER, "The trainer was stopped and its whole process group is gone.")
+        return Ending(EndReason.CANCELLED_BY_USER, "The trainer was stopped.")
     if ended is not None and ended.reason is EndReason.CANCELLED_BY_USER:
         return Ending(EndReason.TRAINER_KILLED, f"Nobody cancelled the job on the site, yet: {ended.message}")
     if ended is not None and ended.reason is EndReason.TRAINER_CRASHED:

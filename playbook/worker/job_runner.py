@@ -153,14 +153,16 @@ class _Run:
             except _PROBLEMS as error:
                 problem = _ending_of(error)
             finally:
-                survivors = _end_group(trainer, grace_seconds=self._grace_seconds)
+                left = _end_group(trainer, grace_seconds=self._grace_seconds)
         if self._heartbeat.lost is not None:
             log.warning("Job %s: %s", self.key.job_id, self._heartbeat.lost)
             return None
         if was_running and self._stopping.is_set() and not self._heartbeat.is_cancelled:
             return None
         ending = problem or self._last_words(trainer)
-        return Ending(ending.reason, f"{ending.message} {survivors}".strip())
+        if ending.reason is EndReason.CANCELLED_BY_USER:
+            left = left or _ALL_GONE
+        return Ending(ending.reason, f"{ending.message} {left}".strip())
 
     def _last_words(self, trainer: LocalTrainer | None) -> Ending:
         """Send the rest of the events and return the ending that they tell."""
@@ -275,6 +277,10 @@ class _Run:
             with contextlib.suppress(httpx.TransportError, SiteFailure):
                 self.client.release(self.key)
                 log.info("Job %s: given back; its next attempt goes on from the last checkpoint.", self.key.job_id)
+
+
+#: Said after a look at the processes. The system takes back the memory of one that is gone, that of a GPU too.
+_ALL_GONE = "Its whole process group is gone, and the memory that it held is free again."
 
 
 def _end_group(trainer: LocalTrainer | None, *, grace_seconds: float) -> str:

@@ -137,7 +137,9 @@ def test_cancel_ends_the_whole_process_group(launch: Launch, start_worker: Start
     assert ended(job) == (JobState.CANCELLED, EndReason.CANCELLED_BY_USER)
     assert (len(pids), [pid for pid in pids if not is_gone(pid)]) == (3, [])
     job.refresh_from_db()
-    assert job.end_message == "The trainer was stopped and its whole process group is gone."
+    assert job.end_message == (
+        "The trainer was stopped. Its whole process group is gone, and the memory that it held is free again."
+    )
     assert len(event_file(job)) > 0, "what was recorded is kept"
 
 

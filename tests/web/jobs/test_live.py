@@ -45,7 +45,7 @@ def test_preflight_shows_tokens_lost_lines_mask_memory_and_configuration(client:
     assert "<span>Why &lt;b&gt;?</span>" in page
     assert '<span class="visually-hidden">learned: </span><span>Be</span><span>cause</span>' in page
     assert "Estimate: 3.5 GB, of which base weights 2.0 GB" in page
-    assert "asked for 512" in page
+    assert '256 <span class="badge warn plain">changed</span> <span class="small muted">asked for 512</span>' in page
     assert '<dt class="mono">packing</dt><dd class="num">none ' in page, "as people type it into the form"
     assert signs_in(page) == ["endless", "truncation"]
 
