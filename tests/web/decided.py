@@ -38,6 +38,15 @@ def assessed(use_case: UseCase, author: User) -> Assessment:
     return assessment
 
 
+def short(use_case: UseCase, author: User) -> Assessment:
+    """An assessment whose first answers end it: "no" to `enough` opens it again."""
+    checklist = library().checklists["should-we-fine-tune"]
+    assessment = start_assessment(use_case=use_case, checklist=checklist, article=ARTICLE, created_by=author)
+    for name, value in {"prompting": "yes", "examples": "yes", "enough": "yes"}.items():
+        answer_question(assessment, question_id=name, value=value, comment="", seen_revision=0, author=author)
+    return assessment
+
+
 def proposed(use_case: UseCase, author: User, **changed: Any) -> Decision:
     """`changed`: fields of the draft, such as a forecast."""
     decision = actions.draft_from_assessment(assessed(use_case, author), created_by=author)

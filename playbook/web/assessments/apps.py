@@ -8,5 +8,9 @@ class AssessmentsConfig(AppConfig):
     label = "assessments"
 
     def ready(self) -> None:
+        from playbook.web.common.guards import append_only, register
+
+        register(*append_only("assessments.Answer", "answer", "answers"))
+        register(*append_only("assessments.Remark", "remark", "remarks"))
         import_module("playbook.web.assessments.panels")
         import_module("playbook.web.assessments.mail")

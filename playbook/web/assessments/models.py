@@ -69,7 +69,8 @@ class AnswerQuerySet(models.QuerySet["Answer"]):
 
 
 class Answer(models.Model):
-    """One answer to one question. The highest `revision` counts; the earlier ones are its history.
+    """One answer to one question. The highest `revision` counts; the earlier ones are its history, which the database
+    refuses to change or delete.
 
     The unique revision is also the guard against two people who save at the same moment: the second one writes a
     revision that is already taken. `evidence` is a list of `evidence.Evidence`; `measurement` is a

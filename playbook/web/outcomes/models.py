@@ -1,4 +1,5 @@
-"""Outcome reviews: what came of a decision, measured against the criterion fixed before. Appended, never edited.
+"""Outcome reviews: what came of a decision, measured against the criterion fixed before. Appended, never edited,
+which the database enforces.
 
 The top of the data flow: reads decisions and jobs; articles show its rows through a panel.
 """

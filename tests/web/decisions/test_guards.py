@@ -1,4 +1,4 @@
-"""What the database refuses to statements that no code of ours sends: decisions and signatures written over or away."""
+"""What the database refuses to statements that no code of ours sends: to write over what is appended or fixed."""
 
 from typing import Any
 
@@ -7,16 +7,30 @@ from django.db import DatabaseError, connection, transaction
 
 from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
+from playbook.web.assessments.team_actions import add_remark
 from playbook.web.decisions import actions
 from playbook.web.decisions.models import Decision
+from playbook.web.outcomes.actions import record_outcome
+from playbook.web.outcomes.models import Confirmation
+from tests.web.jobs.ended import succeeded_job
 
-TABLES = ("decisions_decision", "decisions_signature", "common_auditentry", "common_audithead")
+TABLES = (
+    "assessments_answer",
+    "assessments_remark",
+    "decisions_decision",
+    "decisions_signature",
+    "outcomes_outcomereview",
+    "common_auditentry",
+    "common_audithead",
+)
 
 
 @pytest.fixture
 def locked(accepted: Decision, alice: User) -> Decision:
-    """Accepted by two, its first run started; beside it a draft that nothing holds."""
-    actions.lock_criterion(accepted, test_set="a" * 64)
+    """Accepted by two, discussed, its first run ended and recorded; beside it a draft that nothing holds."""
+    job = succeeded_job(accepted.use_case, alice, decision=accepted)
+    record_outcome(job, confirmation=Confirmation.ADOPTED, lessons="Labels matter.", actor=alice)
+    add_remark(accepted.assessment, question_id="maintain", text="Who?", author=alice)
     actions.draft_from_assessment(accepted.assessment, created_by=alice)
     return accepted
 
@@ -47,7 +61,16 @@ def rows() -> dict[str, list[Any]]:
         "REPLACE INTO decisions_signature SELECT * FROM decisions_signature",
         "INSERT OR REPLACE INTO common_auditentry SELECT * FROM common_auditentry",
         "INSERT OR REPLACE INTO common_audithead SELECT * FROM common_audithead",
+        "UPDATE OR REPLACE assessments_answer SET revision = 1",
+        "REPLACE INTO outcomes_outcomereview SELECT * FROM outcomes_outcomereview",
         # What both know.
+        "UPDATE assessments_answer SET value = 'no' WHERE question_id = 'maintain'",
+        "UPDATE assessments_answer SET author_id = author_id",
+        "UPDATE assessments_remark SET text = 'x'",
+        "UPDATE outcomes_outcomereview SET verdict = 'missed'",
+        "DELETE FROM assessments_answer WHERE question_id = 'maintain'",
+        "DELETE FROM assessments_remark",
+        "DELETE FROM outcomes_outcomereview",
         "UPDATE decisions_decision SET criterion_locked_at = NULL",
         "UPDATE decisions_decision SET criterion_threshold = 0.1 WHERE number = 1",
         "UPDATE decisions_decision SET locked_test_set = '' WHERE number = 1",

@@ -7,9 +7,12 @@ from django.test import Client
 from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
 from playbook.web.assessments.actions import answer_question
+from playbook.web.decisions.actions import draft_from_assessment
 from playbook.web.decisions.models import Decision
 from playbook.web.outcomes.actions import record_outcome
 from playbook.web.outcomes.models import Confirmation
+from playbook.web.usecases.models import UseCase
+from tests.web import decided
 from tests.web.decisions.conftest import edit, sign
 from tests.web.jobs.ended import succeeded_job
 
@@ -62,5 +65,15 @@ def test_a_decision_says_when_the_answers_recommend_something_else_now(
     assert "recommend something else" not in page(client, alice)
     answer(proposal, alice, "no")
     assert "recommend something else: Do not fine-tune." in page(client, alice)
-    proposal.assessment.answers.filter(question_id="enough").delete()
+    answer_question(
+        proposal.assessment, question_id="missing_information", value="yes", comment="", seen_revision=1, author=alice
+    )
+    answer(proposal, alice, "yes")
+    assert "recommend something else: Retrieve for knowledge and fine-tune for behaviour." in page(client, alice)
+
+
+def test_a_decision_says_when_the_answers_end_nowhere_any_more(client: Client, use_case: UseCase, alice: User) -> None:
+    decision = draft_from_assessment(decided.short(use_case, alice), created_by=alice)
+    assert "has an open question again" not in page(client, alice)
+    answer_question(decision.assessment, question_id="enough", value="no", comment="", seen_revision=1, author=alice)
     assert "The assessment</a> has an open question again." in page(client, alice)

@@ -9,6 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
+from playbook.web.assessments.actions import answer_question
 from playbook.web.decisions import actions
 from playbook.web.decisions.models import Decision, Signature, Status
 from playbook.web.decisions.signing import SignOff
@@ -53,8 +54,9 @@ def test_draft_from_the_assessment(client: Client, use_case: UseCase, alice: Use
     assert '<a href="/decisions/1/">D-1</a>' in page
 
 
-def test_an_open_assessment_is_answered_409(client: Client, draft: Decision, alice: User) -> None:
-    draft.assessment.answers.filter(question_id="maintain").delete()
+def test_an_open_assessment_is_answered_409(client: Client, use_case: UseCase, alice: User) -> None:
+    draft = actions.draft_from_assessment(decided.short(use_case, alice), created_by=alice)
+    answer_question(draft.assessment, question_id="enough", value="no", comment="", seen_revision=1, author=alice)
     client.force_login(alice)
     response = client.post(f"/decisions/draft/{draft.assessment.pk}/")
     assert response.status_code == 409
