@@ -14,6 +14,7 @@ from tests.benchmarks import (
     bench_intervals,
     bench_jobs,
     bench_search,
+    bench_share,
     bench_trainer,
     bench_wiki,
 )
@@ -22,6 +23,7 @@ from tests.benchmarks.table import write_readme, write_results
 BENCHMARKS = {
     "demo": bench_demo.measure,
     "trainer": bench_trainer.measure,
+    "share": bench_share.measure,
     "generation": bench_generation.measure,
     "check": bench_check.measure,
     "search": bench_search.measure,

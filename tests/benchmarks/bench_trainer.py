@@ -11,8 +11,6 @@ through our evaluation.
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from statistics import fmean
@@ -31,6 +29,7 @@ from tests.benchmarks.ceiling import measured_ceiling, measured_ceiling_of, trai
 from tests.benchmarks.cuda_models import BILLION, BILLION_ID, for_billion, write_random_llama
 from tests.benchmarks.learned_loss import difference, held_out_loss
 from tests.benchmarks.table import Row
+from tests.shipped import run_python
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "content" / "recipes" / "support-tickets-lora.yaml"
@@ -41,16 +40,17 @@ _PROMISED = {"default": 2.5, "best": 2.0}
 
 def measure() -> tuple[list[Row], dict[str, object]]:
     """Run the trainers and return the rows and what lies behind them. Takes about 15 minutes on 2 cores."""
-    _run("-m", "playbook.trainer.sample_model")
+    run_python("-m", "playbook.trainer.sample_model")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "run"
         spec = write_run_folder(folder)
         ceiling = measured_ceiling()
-        _run("-m", "playbook.trainer", str(folder))
+        # Each in the environment that a user would give it: OpenMP's own default for TRL, its own choice for ours.
+        run_python("-m", "playbook.trainer", str(folder))
         report = Report.model_validate_json((folder / "report.json").read_bytes())
         trl: dict[str, dict[str, Any]] = {}
         for flags in ("default", "best"):
-            _run("-m", "tests.benchmarks.trl_sft", str(folder), str(default_models_dir()), flags)
+            run_python("-m", "tests.benchmarks.trl_sft", str(folder), str(default_models_dir()), flags)
             trl[flags] = json.loads((folder / f"trl-{flags}.json").read_text(encoding="utf-8"))
         losses = _losses(RunFolder(folder), trl)
         billion = _billion_rows(Path(temporary), spec, ceiling)
@@ -69,7 +69,7 @@ def measure() -> tuple[list[Row], dict[str, object]]:
     ]
     ours = [
         *_our_rows(report),
-        *_share_rows("trainer: ours", report, ceiling, at_least=0.60),
+        *share_rows("trainer: ours", report, ceiling, at_least=0.60),
         *_overhead_rows(report),
         *_forecast_rows(report),
     ]
@@ -89,11 +89,6 @@ def write_run_folder(folder: Path) -> RunSpec:
     spec = RunSpec.model_validate({**recipe.settings.model_dump(), "inputs": files})
     (folder / "spec.json").write_text(spec.model_dump_json(), encoding="utf-8")
     return spec
-
-
-def _run(*arguments: str) -> None:
-    # Each in the environment that a user would give it: OpenMP's own default for TRL, what it chooses itself for ours.
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True)
 
 
 def _sample_job_rows(report: Report) -> list[Row]:
@@ -117,7 +112,7 @@ def _our_rows(report: Report) -> list[Row]:
     ]
 
 
-def _share_rows(
+def share_rows(
     name: str,
     report: Report,
     ceiling: dict[str, float],
@@ -136,7 +131,7 @@ def _share_rows(
     mean_length = training.tokens / (rows_made * report.spec.training.gradient_accumulation_steps)
     shape = Shape.of(read_config(source))
     per_second = training_flops(shape, report.spec, training, mean_length=mean_length) / training.seconds
-    dtype = max(ceiling, key=lambda name: ceiling[name])
+    dtype = quickest(ceiling)
     best, of_these = ceiling[dtype], measured_ceiling_of(shape, report.spec, training, dtype)
     return [
         Row(f"{name}, operations", per_second / 1e9, "GFLOP/s"),
@@ -145,6 +140,11 @@ def _share_rows(
         Row(f"{name}, bare products of its own shapes", of_these / 1e9, "GFLOP/s"),
         Row(f"{name}, share of those", per_second / of_these, ""),
     ]
+
+
+def quickest(ceiling: dict[str, float]) -> str:
+    """Return the number format whose products are the quickest of this machine, which is what training computes in."""
+    return max(ceiling, key=lambda name: ceiling[name])
 
 
 def _overhead_rows(report: Report) -> list[Row]:
@@ -187,7 +187,7 @@ def _billion_rows(temporary: Path, spec: RunSpec, ceiling: dict[str, float]) -> 
     folder = temporary / "billion"
     write_run_folder(folder)
     (folder / "spec.json").write_text(for_billion(spec, steps=40).model_dump_json(), encoding="utf-8")
-    _run("-m", "playbook.trainer", str(folder), "--models-dir", str(models_dir))
+    run_python("-m", "playbook.trainer", str(folder), "--models-dir", str(models_dir))
     report = Report.model_validate_json((folder / "report.json").read_bytes())
     training = report.training
     assert training is not None
@@ -195,7 +195,7 @@ def _billion_rows(temporary: Path, spec: RunSpec, ceiling: dict[str, float]) -> 
     return [
         Row(name, training.tokens / training.seconds, "tokens/s"),
         Row(f"{name}, peak memory", training.peak_memory_bytes / 1e9, "GB"),
-        *_share_rows(name, report, ceiling, models_dir=models_dir, at_least=None),
+        *share_rows(name, report, ceiling, models_dir=models_dir, at_least=None),
     ]
 
 
