@@ -94,7 +94,7 @@ class _Import:
         rows, last_line, container, mapping, known = 0, 0, "", self._order.mapping, log.total
         columns: tuple[str, ...] = ()
         try:
-            with RowFile(Path(source.path), source.name, limits) as file:
+            with RowFile(Path(source.path), source.name, limits, scratch=self._work) as file:
                 container = file.container
                 records = iter(file)
                 first, broken = _first_rows(records)

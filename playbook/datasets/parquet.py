@@ -18,8 +18,12 @@ _BATCH_ROWS = 16
 _DICTIONARY_BYTES = 1_000_000
 
 
-def read_parquet(path: Path, limits: Limits) -> Iterator[tuple[int, dict[str, Any], float]]:
+def read_parquet(
+    path: Path, limits: Limits, *, stored_bytes: int | None = None
+) -> Iterator[tuple[int, dict[str, Any], float]]:
     """Yield (row number from 1, row, share of the rows so far). Raises UnreadableFile.
+
+    `stored_bytes`: what the file takes where it comes from, packed once more; its own size by default.
 
     Small text columns stay dictionary-encoded and rows are turned into Python one by one, so that a column of one long
     value a million times costs the memory of one value. Large ones are read as they come, a page at a time, so that a
@@ -32,7 +36,7 @@ def read_parquet(path: Path, limits: Limits) -> Iterator[tuple[int, dict[str, An
     try:
         with pq.ParquetFile(path, thrift_string_size_limit=8_000_000, thrift_container_size_limit=200_000) as plain:
             _refuse_encrypted(path, plain.metadata)
-            _check_metadata(plain.metadata, path.stat().st_size, limits)
+            _check_metadata(plain.metadata, stored_bytes or path.stat().st_size, limits)
             _refuse_equal_names(plain.schema_arrow.names)
             text = {field.name for field in plain.schema_arrow if pa.types.is_string(field.type)}
             encoded = _small_columns(plain.metadata, text)

@@ -7,6 +7,7 @@ import codecs
 import csv
 import io
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +39,11 @@ class Record:
 class RowFile:
     """An opened file of rows. `container` says in words what it is. Use it as a context manager."""
 
-    def __init__(self, path: Path, name: str, limits: Limits) -> None:
-        """Raises UnreadableFile when the first bytes show that the file holds no rows."""
+    def __init__(self, path: Path, name: str, limits: Limits, *, scratch: Path) -> None:
+        """`scratch`: a folder for what cannot be read as a stream. Raises UnreadableFile when the first bytes show that
+        the file holds no rows."""
         self._limits = limits
+        self._scratch = scratch
         self._path = path
         self._raw = Unpacked(path, limits)
         self._stream: io.BufferedReader = io.BufferedReader(cast(Any, self._raw), _BLOCK_BYTES)
@@ -77,9 +80,12 @@ class RowFile:
         return _read_json(self._stream, self._limits) if self._kind == "JSON" else _read_jsonl(self._stream)
 
     def _parquet(self) -> Iterator[Record]:
-        if self._raw.is_gzip:
-            raise refuse_file("Parquet in gzip", "Upload the .parquet file itself; it is packed inside.")
-        for line, value, share in read_parquet(self._path, self._limits):
+        path = self._path
+        if self._raw.is_gzip:  # its end has to be read first
+            path = self._scratch / "unpacked.parquet"
+            with path.open("wb") as plain:
+                shutil.copyfileobj(self._stream, plain)
+        for line, value, share in read_parquet(path, self._limits, stored_bytes=self._path.stat().st_size):
             self._share = share
             yield Record(line, value)
 

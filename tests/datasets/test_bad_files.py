@@ -1,10 +1,12 @@
 """Bad input: each file is refused with a line, a field, the value and what to do; nothing is written for a job."""
 
 import gzip
+import io
 import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from playbook.contracts.dataset import Split
@@ -132,6 +134,22 @@ def test_a_parquet_bomb_of_zeros_is_refused_before_it_is_unpacked(importing: Imp
     bomb = parquet(pa.table({"text": pa.array(["\0" * 50_000_000])}))
     assert len(bomb) < 100_000
     assert only(importing(("rows.parquet", bomb)))[0] == "unpacks_too_large"
+
+
+def test_parquet_in_gzip_is_held_against_the_bytes_that_came(importing: Importing) -> None:
+    """Else each of the two could unpack as far as is allowed, one after the other."""
+    questions = [f"question {n} {'long ' * 40}" for n in range(2_000)]
+    out = io.BytesIO()
+    pq.write_table(pa.table({"prompt": questions, "completion": questions}), out, use_dictionary=False)
+    packed, limits = gzip.compress(out.getvalue()), Limits(free_bytes=100, ratio=30)
+    assert len(out.getvalue()) < 30 * len(packed)
+    code, _, _, value = only(importing(("rows.parquet.gz", packed), limits=limits))
+    assert code == "unpacks_too_large"
+    assert value.startswith(f"{len(packed):,} bytes unpack to ")
+    assert only(importing(("rows.parquet.gz", gzip.compress(b"PAR1" + b"\0" * 60_000_000))))[0] == "unpacks_too_large"
+    whole = gzip.compress(parquet(pa.table({"prompt": ["a"], "completion": ["b"]})))
+    assert only(importing(("rows.parquet.gz", whole[:-20])))[3].startswith("broken gzip")
+    assert list(importing.folder.glob("**/*.parquet")) == []
 
 
 def test_too_many_rows_are_refused(importing: Importing) -> None:
