@@ -1,5 +1,6 @@
 """How a run ended, judged from what the trainer left behind: its last event, its exit code, its files."""
 
+import re
 import signal
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,9 @@ from playbook.worker.run_folder import RunFolder
 
 EndedState = Literal[JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED]
 MAX_MESSAGE_CHARACTERS = 10_000
+_FAILURES = [reason for reason in EndReason if reason not in (EndReason.COMPLETED, EndReason.CANCELLED_BY_USER)]
+#: What the trainer prints last when it fails. On a full disk there is no room for the event that says the same.
+_REASON_PRINTED = re.compile(rf"^(?P<reason>{'|'.join(_FAILURES)}): (?P<message>.+)\Z", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ def _without_last_word(folder: RunFolder, exit_code: int | None) -> Ending:
     if exit_code < 0:
         name = signal.Signals(-exit_code).name
         return Ending(EndReason.TRAINER_KILLED, f"The trainer was killed by {name}.{printed}")
+    if said := _REASON_PRINTED.search(folder.log_tail()):
+        return Ending(EndReason(said["reason"]), said["message"])
     return Ending(
         EndReason.TRAINER_CRASHED, f"The trainer ended with exit code {exit_code} and no last event.{printed}"
     )
