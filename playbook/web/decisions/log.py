@@ -13,8 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import CharField, Count, F, Q, QuerySet, Value
-from django.db.models.functions import Cast, Left, Lower, StrIndex
-from django.db.models.lookups import GreaterThan
+from django.db.models.functions import Cast, Left, Lower
 from django.urls import reverse
 
 from playbook.contracts.metrics import Metric
@@ -247,8 +246,8 @@ def _cell(value: object) -> object:
 def _holds(word: str) -> Q:
     """Return the condition that a decision holds the word: `D-12` and `12` are its number too."""
     number = word.upper().removeprefix("D-")
-    in_text = GreaterThan(StrIndex("searched", Lower(Value(word))), 0)
-    found = Q(in_text) | Q(use_case__in=UseCase.objects.filter(name__icontains=word).values("pk"))
+    in_text = Q(searched__contains=Lower(Value(word)))
+    found = in_text | Q(use_case__in=UseCase.objects.filter(name__icontains=word).values("pk"))
     if number.isascii() and number.isdigit() and len(number) < 10:
         found |= Q(number=int(number))
     return found
