@@ -51,6 +51,7 @@ def context(job: Job, request: HttpRequest) -> dict[str, Any]:
     announced = queries.announced(attempt)
     points = curves.of_jobs([job], [*LOSSES, *MEASURES], max_points=PLOT_POINTS)[job.pk]
     prediction = predictions.of_attempt(attempt)
+    pulse = _pulse(job, attempt, prediction.prediction if prediction else None)
     downloads = list(queries.downloads(job))
     writes = may_write(job.use_case.roles_of(user))
     shown: dict[str, Any] = {
@@ -67,7 +68,8 @@ def context(job: Job, request: HttpRequest) -> dict[str, Any]:
             validation=points["validation_loss"],
             not_finite_step=attempt.not_finite_step if attempt else None,
             preflight=announced.preflight,
-            pulse=_pulse(job, attempt, prediction.prediction if prediction else None),
+            pulse=pulse,
+            heard_at=_heard_at(job, attempt, pulse),
             now=timezone.now(),
         ),
         "figures": _figures(points),
@@ -149,6 +151,14 @@ def _pulse(job: Job, attempt: Attempt | None, prediction: Prediction | None) -> 
         return signs.Pulse(last, prediction.seconds_per_step)
     steps = found["last_step"] - found["first_step"]
     return signs.Pulse(last, (last - found["first"]).total_seconds() / steps if steps else None)
+
+
+def _heard_at(job: Job, attempt: Attempt | None, pulse: signs.Pulse | None) -> datetime | None:
+    """Return when the attempt last made progress, by this site's clock; None unless a worker is at it."""
+    if attempt is None or job.state not in (JobState.VALIDATING_FILES, JobState.RUNNING):
+        return None
+    heard = (attempt.claimed_at, attempt.progress_at, pulse.last_at if pulse else None)
+    return max(at for at in heard if at is not None)
 
 
 def _figures(points: Curves) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ OVERFITTING_RISE = 0.02  # validation stands so much of its lowest value above i
 DIVERGENCE_FACTOR, DIVERGENCE_NATS = 1.5, 0.5  # above the best stretch by both
 STRETCH = 10  # points whose median stands for "now"
 STALL_STEPS, STALL_SECONDS = 10, 60.0  # no metric for so many steps' time, and never sooner than this
+SILENCE_SECONDS = 600.0  # no progress for so long in whatever stage, also where no step has been timed yet
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,20 @@ def stall(pulse: Pulse | None, now: datetime) -> Sign | None:
     )
 
 
+def silence(heard_at: datetime | None, now: datetime) -> Sign | None:
+    """No progress came for ten minutes. `heard_at`: when it last did; None unless a worker has the job."""
+    if heard_at is None or (silent := (now - heard_at).total_seconds()) < SILENCE_SECONDS:
+        return None
+    return Sign(
+        "stall",
+        "warn",
+        "No progress",
+        f"Nothing was measured, and no progress told, for {duration(silent)}.",
+        "Look at the end of the log and at the machine. A large model that is loaded, or long answers, can be the "
+        "cause; if nothing comes, cancel the job and clone it: it starts anew.",
+    )
+
+
 def truncation(preflight: Preflight | None) -> Sign | None:
     """Rows were dropped or cut because they are longer than max_length."""
     if preflight is None:
@@ -139,14 +154,16 @@ def signs(
     not_finite_step: int | None,
     preflight: Preflight | None,
     pulse: Pulse | None,
+    heard_at: datetime | None,
     now: datetime,
 ) -> list[Sign]:
-    """Return what needs a look, the gravest first. `pulse` None: the job does not train at this moment."""
+    """Return what needs a look, the gravest first. `pulse` None: the job does not train at this moment; `heard_at`
+    None: no worker has it."""
 
     def found() -> Iterator[Sign | None]:
         yield divergence(train, not_finite_step=not_finite_step)
         yield endless(preflight)
-        yield stall(pulse, now)
+        yield stall(pulse, now) or silence(heard_at, now)
         yield overfitting(train, validation)
         yield truncation(preflight)
 

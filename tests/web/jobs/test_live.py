@@ -99,6 +99,24 @@ def test_a_run_that_diverges_and_falls_silent_says_so_while_it_runs(client: Clie
     assert signs_in(page_of(client, attempt)) == ["divergence"]
 
 
+def test_a_trainer_that_hangs_before_its_first_step_or_between_answers_is_said_to(
+    client: Client, attempt: Attempt
+) -> None:
+    long_ago = timezone.now() - timedelta(minutes=11)
+    assert signs_in(page_of(client, attempt)) == []
+    Attempt.objects.update(claimed_at=long_ago)
+    assert signs_in(page_of(client, attempt)) == ["stall"]
+    send_events(attempt, TRAINING)
+    assert signs_in(page_of(client, attempt)) == ["stall"]
+    told = {"kind": "progress", "stage": "evaluation", "done": 2, "total": 30, "unit": "answers"}
+    send_events(attempt, {"kind": "stage_started", "stage": "evaluation"}, told)
+    assert signs_in(page_of(client, attempt)) == []
+    Attempt.objects.update(progress_at=long_ago)
+    assert signs_in(page_of(client, attempt)) == ["stall"]
+    actions.request_cancel(attempt.job, actor=attempt.job.created_by)
+    assert signs_in(page_of(client, attempt)) == []
+
+
 def test_log_lines_are_found_without_javascript(client: Client, attempt: Attempt) -> None:
     send_events(
         attempt,

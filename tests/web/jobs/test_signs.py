@@ -29,7 +29,13 @@ def test_a_healthy_run_has_no_sign() -> None:
     pulse = Pulse(NOW - timedelta(seconds=59), 2.0)
     assert (
         all_signs(
-            train=falling(), validation=validation, not_finite_step=None, preflight=found_in(), pulse=pulse, now=NOW
+            train=falling(),
+            validation=validation,
+            not_finite_step=None,
+            preflight=found_in(),
+            pulse=pulse,
+            heard_at=NOW,
+            now=NOW,
         )
         == []
     )
@@ -89,6 +95,17 @@ def test_a_long_silence_is_said_in_minutes() -> None:
     assert sign.text == "The last metric came 20 min 44 s ago; a step takes about 2.5 s."
 
 
+def test_ten_minutes_without_progress_are_a_stall_where_no_step_was_timed() -> None:
+    assert signs.silence(NOW - timedelta(seconds=599), NOW) is None
+    assert signs.silence(None, NOW) is None
+    sign = signs.silence(NOW - timedelta(seconds=605), NOW)
+    assert sign is not None
+    assert (sign.kind, sign.text) == (
+        "stall",
+        "Nothing was measured, and no progress told, for 10 min 05 s.",
+    )
+
+
 def test_rows_that_are_dropped_or_cut_are_counted_by_split() -> None:
     sign = signs.truncation(found_in(dropped_rows=2, truncated_rows=1, lost_tokens=77))
     assert sign is not None
@@ -111,6 +128,7 @@ def test_the_gravest_comes_first_and_every_sign_says_what_to_do() -> None:
         not_finite_step=3,
         preflight=found_in(samples=[ENDLESS], dropped_rows=1),
         pulse=Pulse(NOW - timedelta(hours=1), 1.0),
+        heard_at=NOW - timedelta(hours=1),
         now=NOW,
     )
     assert [sign.kind for sign in found] == ["divergence", "endless", "stall", "overfitting", "truncation"]
