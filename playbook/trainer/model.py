@@ -338,6 +338,8 @@ def _unreadable(source: ModelSource, part: str, error: Exception) -> RunError:
             f"Base model {source.location!r} is gated: its owner wants the license accepted first. Accept it on the "
             "model's page and set HF_TOKEN on the worker, or place the files in the models folder.",
         )
+    if "trust_remote_code" in str(error):
+        return own_code(source.location, part)
     if not source.is_local and isinstance(error, OSError):
         return RunError(
             EndReason.BASE_MODEL_MISSING,

@@ -187,9 +187,20 @@ def test_an_index_that_names_other_than_safetensors_of_its_folder_is_refused(
 
 
 class _Hub(BaseHTTPRequestHandler):
-    """Answers as the Hub does about a model whose license has to be accepted, and about one that it has not."""
+    """Answers as the Hub does about a model whose license has to be accepted, about one that wants to run code, and
+    about one that it has not."""
 
     def do_HEAD(self) -> None:
+        if "/own-code/" in self.path and self.path.endswith("/config.json"):
+            body = json.dumps({"model_type": "of-its-own", "auto_map": {"AutoConfig": "evil.Config"}}).encode()
+            self.send_response(200)
+            self.send_header("X-Repo-Commit", "0" * 40)
+            self.send_header("ETag", '"1"')
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+            return
         gated = "/gated/" in self.path
         self.send_response(403 if gated else 404)
         self.send_header("X-Error-Code", "GatedRepo" if gated else "RepoNotFound")
@@ -215,14 +226,27 @@ def hub() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("model", "words"),
+    ("model", "reason", "words"),
     [
-        ("gated/model", "is gated: its owner wants the license accepted first. Accept it on the model's page"),
-        ("nobody/nothing", "is not in the models folder and could not be fetched from the Hub"),
+        (
+            "own-code/model",
+            EndReason.BASE_MODEL_UNREADABLE,
+            "wants to run Python code of its own (auto_map in config.json, trust_remote_code elsewhere). That is",
+        ),
+        (
+            "gated/model",
+            EndReason.BASE_MODEL_MISSING,
+            "is gated: its owner wants the license accepted first. Accept it on the model's page",
+        ),
+        (
+            "nobody/nothing",
+            EndReason.BASE_MODEL_MISSING,
+            "is not in the models folder and could not be fetched from the Hub",
+        ),
     ],
 )
-def test_a_base_model_that_the_hub_does_not_give_is_missing_with_the_reason(
-    make_run: MakeRun, tiny_models_dir: Path, tmp_path: Path, hub: str, model: str, words: str
+def test_a_base_model_that_the_hub_does_not_give_or_that_brings_code_is_refused_with_the_reason(
+    make_run: MakeRun, tiny_models_dir: Path, tmp_path: Path, hub: str, model: str, reason: EndReason, words: str
 ) -> None:
     folder = make_run(base_model={"id": model})
     environment = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
@@ -231,7 +255,7 @@ def test_a_base_model_that_the_hub_does_not_give_is_missing_with_the_reason(
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 1, done.stderr
-    assert ended(folder).reason is EndReason.BASE_MODEL_MISSING
+    assert ended(folder).reason is reason
     assert f"{model!r} {words}" in ended(folder).message
 
 
