@@ -243,7 +243,11 @@ def _notes_of(line: ArmLine) -> Iterator[str]:
         )
     elif line.failed:
         count = "it counts" if line.failed == 1 else "they count"
-        yield f"{line.label}: {line.failed:,} of {rows} failed; {count} as wrong."
+        unknown = sum(item.expected_nats is None for item in line.report.failed)
+        left = (
+            ", and the perplexity is that of the others" if line.score.metric is Metric.PERPLEXITY and unknown else ""
+        )
+        yield f"{line.label}: {line.failed:,} of {rows} failed; {count} as wrong{left}."
     if line.cut:
         was = "was" if line.cut == 1 else "were"
         answers = counted(line.score.n, "answer")

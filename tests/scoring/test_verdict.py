@@ -199,6 +199,19 @@ def test_lower_perplexity_is_better() -> None:
     assert not [note for note in found.notes if "points" in note]
 
 
+def test_a_row_without_a_likelihood_is_left_out_of_the_perplexity_and_the_note_says_so() -> None:
+    settings = MetricSettings(metric=Metric.PERPLEXITY, secondary_metrics=())
+    known = [item(at, exp(-1 - at / 100), expected_nats=10 + at / 10, expected_tokens=10) for at in range(59)]
+    items = (*known, item(59, 0, error="the prompt is longer than the context"))
+    arm = arm_of(Arm.ZERO_SHOT, [1] * 60).model_copy(update={"items": items, "scores": scores_of(items, settings)})
+
+    found = verdict(arm, settings={"metric": "perplexity", "secondary_metrics": ()})
+
+    assert (
+        "Zero-shot: 1 of 60 rows failed; it counts as wrong, and the perplexity is that of the others." in found.notes
+    )
+
+
 def test_without_a_prompt_nobody_knows_whether_more_was_needed() -> None:
     found = verdict(arm_of(Arm.LORA, right(90, 100)))
 
