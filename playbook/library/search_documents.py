@@ -101,7 +101,7 @@ def _article_documents(article: Article, area_title: str) -> list[Document]:
 
 def _checklist(checklist: Checklist) -> Document:
     questions = " ".join(question.text for question in checklist.questions)
-    outcomes = " ".join(outcome.title for outcome in checklist.outcomes)
+    outcomes = " · ".join(outcome.title for outcome in checklist.outcomes)
     return Document(
         kind=CHECKLIST,
         key=checklist.slug,

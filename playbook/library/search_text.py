@@ -43,6 +43,7 @@ _TEX_SIGNS = {
     "approx": "≈ ",
     "pm": "± ",
 }
+_ROW = re.compile(r"^\|([^\n]*)$", re.MULTILINE)
 _IMAGE_OR_LINK = re.compile(r"!?\[([^\[\]\n]{0,500})\]\([^()\n]{0,500}\)")
 
 
@@ -66,7 +67,16 @@ def plain_text(markdown: str) -> str:
         text = _IMAGE_OR_LINK.sub(r"\1", _WIKILINK.sub(_wikilink_words, _FOOTNOTE.sub("", text)))
     if "_" in text:
         text = _OUTER_UNDERSCORE.sub("", text)
-    return " ".join(html.unescape(_EMPHASIS.sub("", text).replace("|", " ")).split())
+    text = _EMPHASIS.sub("", text)
+    if "|" in text:
+        text = _ROW.sub(_row_words, text).replace("|", " ")
+    return " ".join(html.unescape(text).split())
+
+
+def _row_words(found: re.Match[str]) -> str:
+    """`| rank | loss |` → `rank · loss.`, so that cells and rows stay apart in a snippet."""
+    words = " · ".join(filter(None, (cell.strip() for cell in found[1].split("|"))))
+    return words if words.endswith((".", "?", "!", ":")) else f"{words}."
 
 
 def _formula_words(found: re.Match[str]) -> str:

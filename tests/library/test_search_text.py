@@ -39,7 +39,7 @@ rank = 8
 def test_sections_have_the_words_of_the_article() -> None:
     assert sections(MARKDOWN) == (
         Section("", "Begin with a prompt and an image of a curve."),
-        Section("What LoRA changes", "rank loss 8 0.4 ## no heading rank = 8"),
+        Section("What LoRA changes", "rank · loss. 8 · 0.4. ## no heading rank = 8"),
         Section("Closing marks", "Read this see the article and glossary"),
         Section("What LoRA changes", "A quoted line & snake_case, emphasis."),
     )

@@ -92,6 +92,19 @@ def test_palette_and_pages_are_accessible_in_both_themes_and_widths(visit: Visit
     visit.show(page, "palette-nothing")
 
 
+def test_on_a_phone_a_snippet_shows_the_word_that_was_found(visit: Visit) -> None:
+    page = visit.log_in("alice")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.keyboard.press("/")
+    _type(page, "fine tuning")
+    hidden = """() => [...document.querySelectorAll(".palette-snippet:has(mark)")].filter((snippet) => {
+      const [box, mark] = [snippet, snippet.querySelector("mark")].map((node) => node.getBoundingClientRect());
+      return mark.bottom > box.bottom + 1 || mark.right > box.right + 1;
+    }).map((snippet) => snippet.textContent)"""
+    expect(page.locator(".palette-snippet mark").first).to_be_visible()
+    assert page.evaluate(hidden) == []
+
+
 def test_without_javascript_the_button_leads_to_a_form_that_works(visit: Visit) -> None:
     page = visit.log_in("alice", javascript=False)
     page.get_by_role("link", name="Search").click()
