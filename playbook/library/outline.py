@@ -40,6 +40,8 @@ _HEADING = re.compile(
 _ESCAPED_BAR = re.compile(r"(\[\[[^\[\]|\\\n]*)\\\|")
 #: Python-Markdown takes it for a heading where a paragraph begins.
 _UNDERLINED = re.compile(r"^(?P<text>[^#|\s][^\n]*)\n(?P<line>=+|-+)[ \t]*$", re.MULTILINE)
+_FOOTNOTE = re.compile(r"\[\^(?P<name>[^\[\]\n]+)\](?P<colon>:?)")
+_FOOTNOTE_NAME = re.compile(r"[\w:.-]{1,200}")
 _NO_FORMULA = re.compile(r"^[ >\t]*(?:[-*+] +)?\$\$", re.MULTILINE)
 _LINE_BREAK = re.compile(r"\n[ \t]*")
 _QUOTED_LINE_BREAK = re.compile(r"\n[ >\t]*")
@@ -134,6 +136,7 @@ class _Scanner:
     def outline(self) -> Outline:
         headings = tuple(self._headings())
         self._note_open_formulas()
+        self._note_footnotes()
         ids = {found["id"] for found in _HTML_ID.finditer(self.bare)} if "<" in self.bare else set()
         blocks, mistakes = self._blocks()
         return Outline(
@@ -142,7 +145,7 @@ class _Scanner:
             mentions=tuple(sorted(self._mentions(), key=lambda mention: mention.line)),
             formulas=tuple(Formula(self._line(at), tex, block) for at, tex, block in self.formulas),
             blocks=tuple(blocks),
-            mistakes=(*self.mistakes, *mistakes),
+            mistakes=(*sorted(self.mistakes), *mistakes),
             html=tuple(self._html()) if "<" in self.bare else (),
         )
 
@@ -157,6 +160,26 @@ class _Scanner:
         for mark in list(_NO_FORMULA.finditer(self.bare))[::2] if "$$" in self.bare else []:
             message = "shown as text, not as a formula: $$ is not closed before the next empty line"
             self.mistakes.append((self._line(mark.end()), message))
+
+    def _note_footnotes(self) -> None:
+        """Note marks without a footnote, which are shown as they are written, and footnotes that no mark leads to."""
+        marks, notes = dict[str, int](), dict[str, int]()
+        for found in _FOOTNOTE.finditer(self.bare) if "[^" in self.bare else ():
+            name, line = found["name"], self._line(found.start())
+            begins_line = not self.bare[self._line_start(found.start()) : found.start()].strip(" >")
+            if found["colon"] and begins_line and name in notes:
+                self.mistakes.append(
+                    (line, f"footnote [^{name[:80]}] is there twice, and the last is shown; rename one")
+                )
+            if not _FOOTNOTE_NAME.fullmatch(name):
+                self.mistakes.append((line, f"footnote [^{name[:80]}]: write its name without spaces and marks"))
+            (notes if found["colon"] and begins_line else marks).setdefault(name, line)
+        for name in marks.keys() - notes.keys():
+            self.mistakes.append((marks[name], f"[^{name[:80]}] has no footnote; write a line [^{name[:80]}]: with it"))
+        for name in notes.keys() - marks.keys():
+            self.mistakes.append(
+                (notes[name], f"no text has the mark of footnote [^{name[:80]}]; set it, or remove this")
+            )
 
     def _line_start(self, place: int) -> int:
         return self.bare.rfind("\n", 0, max(place, 0)) + 1

@@ -74,6 +74,9 @@ def test_a_sound_folder_has_nothing_to_mend(content: Path) -> None:
         ("## ![A drawing](x.png)", "a heading needs words for the table of contents; write some, or remove the #"),
         ("- item\n---", "shown as a heading, for --- stands below it; put an empty line between"),
         ("$$\na\n\nb\n$$", "shown as text, not as a formula: $$ is not closed before the next empty line"),
+        ("Said so.[^x]", "[^x] has no footnote; write a line [^x]: with it"),
+        ("[^x]: Unused.", "no text has the mark of footnote [^x]; set it, or remove this"),
+        ("A.[^x] [^x]: B.", "[^x] has no footnote; write a line [^x]: with it"),
         ("<script>alert(1)</script>", "<script> is not shown; remove it, or write it between backticks"),
         ("Name the <model> here.", "<model> is not shown; remove it, or write it between backticks"),
         ("<svg/onload=alert(1)>", "<svg> is not shown; remove it, or write it between backticks"),
@@ -96,6 +99,23 @@ def test_a_mistake_in_the_text_is_named_with_its_line(content: Path, write: Writ
     _body(write, f"First.\n\n{text}")
 
     assert _check(content) == [f"{LORA}:12: {expected}"]
+
+
+def test_footnotes_that_are_there_twice_or_oddly_named_are_told(content: Path, write: Write) -> None:
+    _body(write, "First.[^x] Then.[^a b]\n\n[^x]: One.\n[^x]: Two.\n\n[^a b]: Three.")
+
+    assert _check(content) == [
+        f"{LORA}:10: footnote [^a b]: write its name without spaces and marks",
+        f"{LORA}:13: footnote [^x] is there twice, and the last is shown; rename one",
+        f"{LORA}:15: footnote [^a b]: write its name without spaces and marks",
+    ]
+
+
+def test_footnotes_in_quotes_notes_tables_and_headings_are_well(content: Path, write: Write) -> None:
+    text = "/// note\nA.[^1]\n\n[^1]: One.\n///\n\n| a[^2] |\n|---|\n| b |\n\n## Head[^3]\n\n`[^4]` \\[^5]\n\n"
+    _body(write, f"{text}[^2]: Two,\n\n    and more.\n\n[^3]: Three.[^1]")
+
+    assert _check(content) == []
 
 
 def test_an_ambiguous_name_says_which_it_could_mean(content: Path, write: Write) -> None:

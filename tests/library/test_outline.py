@@ -60,7 +60,7 @@ $$
         "Escaped \\[x\\](gone.md) and \\$x$.\n",
         "<!-- [x](gone.md)\n[[gone]] -->\n",
         "It costs $5 and $10, or $5/$10.\n",
-        "Not a link [x] (gone.md), nor a [note][^1].\n",
+        "Not a link [x] (gone.md), nor a [note].\n",
     ],
 )
 def test_code_comments_escapes_and_money_hold_nothing(body: str) -> None:
