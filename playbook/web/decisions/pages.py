@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
-from playbook.web.assessments.queries import article_title, article_url, checklist_of, evaluation_of
+from playbook.web.assessments.queries import article_title, article_url, checklist_of, evaluation_of, to_look_at
 from playbook.web.common.panels import panels_for
 from playbook.web.decisions.forms import ReasonForm, SignForm, SupersedeForm
 from playbook.web.decisions.history import Happening, entries_of, moved_since_written, timeline, void_signatures
@@ -55,6 +55,7 @@ def detail(
         "supersedes": list(decision.superseded_decisions.order_by("number")),
         "today": timezone.localdate(),
         "timeline": timeline(entries),
+        "looks": to_look_at(assessment) if decision.status == Status.DRAFT else (),
         "moved": moved_since_written(entries) if decision.status == Status.DRAFT else None,
         "may_write": may_write(roles),
         "is_editable": decision.status in (Status.DRAFT, Status.PROPOSED),

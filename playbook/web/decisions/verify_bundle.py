@@ -373,8 +373,9 @@ def _line(text: str) -> str:
 def vouched_for(files: dict[str, bytes]) -> Iterator[str]:
     """Yield what the signatures in a verified bundle cover, what they do not, and what it cannot prove by itself."""
     decision, signatures, audit, _ = (read_json(files[name]) for name in JSON_FILES)
-    names = " and ".join(row["statement"]["printed_name"] for row in signatures if row["state"] == "current")
-    yield f"Signed as it reads, by {names or 'nobody'} (sha256 {decision['digest']}): {SIGNED}."
+    current = (row["statement"] for row in signatures if row["state"] == "current")
+    names = " and ".join(f"{said['printed_name']} ({said['verdict']})" for said in current)
+    yield f"Signed as it reads, by {names or 'nobody'}, sha256 {decision['digest']}: {SIGNED}."
     yield "Recorded in the audit log: status, dates, test set, and each signature that counts no more."
     yield f"Vouched for by nothing but SHA256SUMS: {UNSIGNED}."
     yield f"To know that all of it was not made up, ask the site: manage.py verify_audit --contains {audit['head']}"

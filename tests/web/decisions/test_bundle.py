@@ -75,7 +75,7 @@ def test_a_bundle_as_exported_is_verified(files: Files, tmp_path: Path) -> None:
     assert said[0].endswith("D-1.zip: verified")
     digest = json.loads(files["decision.json"])["digest"]
     assert said[1].startswith(
-        f"Signed as it reads, by Bob Okafor and Charlie Lindqvist (sha256 {digest}): title, context"
+        f"Signed as it reads, by Bob Okafor (approve) and Charlie Lindqvist (approve), sha256 {digest}: title, context"
     )
     assert said[3].startswith(
         "Vouched for by nothing but SHA256SUMS: the full names of use case, owner, decision-maker"

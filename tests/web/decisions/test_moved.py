@@ -60,13 +60,18 @@ def test_a_draft_goes_along_and_says_so_until_somebody_writes_it_anew(
     page = client.get("/decisions/1/").content.decode()
     assert decision.assessment.checklist_version == before + 1
     assert "moved the assessment to another version of its checklist" in page
-    assert "after this draft was written" in page
+    assert f"The assessment moved to version {before + 1} of its checklist after this draft was written" in page
+    asked = f'<a href="{decision.assessment.get_absolute_url()}#maintain">{REWORDED}</a>'
+    assert asked in page
     assert f"checklist version <del>{before}</del> → <ins>{before + 1}</ins>" in page
     assert "answers to look at again <del>nothing</del> → <ins>maintain</ins>" in page
     edit(decision, alice, title="Written anew")
     page = client.get("/decisions/1/").content.decode()
     assert "after this draft was written" not in page
     assert "moved the assessment to another version of its checklist" in page
+    assert asked in page
+    look_again(decision, alice)
+    assert asked not in client.get("/decisions/1/").content.decode()
 
 
 def test_a_proposal_holds_the_version_until_it_is_withdrawn(proposal: Decision, alice: User) -> None:
