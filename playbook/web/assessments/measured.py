@@ -1,6 +1,6 @@
 """Answers that a measurement gave: is what was measured still what stands, and what else could be chosen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from playbook.contracts.dataset import Split
@@ -56,6 +56,13 @@ def stale_reasons(measurements: Sequence[Measurement]) -> list[tuple[str, ...]]:
             reasons.append(f"{newer} has another test set, {measurement.test_set_sha256[:12]} is no longer current.")
         found.append(tuple(reasons))
     return found
+
+
+def stale_answers(answers: Mapping[str, Answer]) -> dict[str, tuple[str, ...]]:
+    """Return for each answer that a measurement gave why it does not stand any more: question id → reasons, none while
+    it does. As many queries as `stale_reasons`."""
+    measured = {name: found for name, answer in answers.items() if (found := answer.measured)}
+    return dict(zip(measured, stale_reasons(list(measured.values())), strict=True))
 
 
 def offers_of(measurements: Sequence[Measurement], measured: Measured | None) -> list[Offer]:

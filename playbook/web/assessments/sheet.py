@@ -13,7 +13,7 @@ from django.db.models import Count
 from playbook.library.checklist import Evaluation, Flip, evaluate, fitting, flips
 from playbook.library.definition import UNKNOWN, Checklist, ChecklistOutcome, Question
 from playbook.web.assessments.flow import path_words, plot_of
-from playbook.web.assessments.measured import stale_reasons
+from playbook.web.assessments.measured import stale_answers
 from playbook.web.assessments.models import Answer, Assessment, Assignment
 from playbook.web.assessments.queries import article_url, checklist_of
 from playbook.web.common.content import library
@@ -293,7 +293,7 @@ class _Rows:
             history=history,
             assignments={row.question_id: row for row in waiting},
             remarks=dict(assessment.remarks.order_by().values_list("question_id").annotate(Count("pk"))),
-            stale=_stale({name: answers[0] for name, answers in history.items()}),
+            stale=stale_answers({name: answers[0] for name, answers in history.items()}),
         )
 
     def asked(self, question: Question, *, problem: str, collision: Collision | None) -> AskedQuestion:
@@ -308,8 +308,3 @@ class _Rows:
             stale=self.stale.get(name, ()),
             look_again=name in self.assessment.look_again,
         )
-
-
-def _stale(answers: Mapping[str, Answer]) -> dict[str, tuple[str, ...]]:
-    measured = {name: found for name, answer in answers.items() if (found := answer.measured)}
-    return dict(zip(measured, stale_reasons(list(measured.values())), strict=True))

@@ -7,8 +7,18 @@ from typing import Any
 from django.utils import timezone
 
 from playbook.contracts.roles import Role
+from playbook.library.definition import Question
 from playbook.web.accounts.models import User
-from playbook.web.assessments.queries import article_title, article_url, checklist_of, evaluation_of, to_look_at
+from playbook.web.assessments.measured import stale_answers
+from playbook.web.assessments.models import Assessment
+from playbook.web.assessments.queries import (
+    article_title,
+    article_url,
+    checklist_of,
+    current_answers,
+    evaluation_of,
+    to_look_at,
+)
 from playbook.web.common.panels import panels_for
 from playbook.web.decisions.forms import ReasonForm, SignForm, SupersedeForm
 from playbook.web.decisions.history import Happening, entries_of, moved_since_written, timeline, void_signatures
@@ -55,6 +65,7 @@ def detail(
         "supersedes": list(decision.superseded_decisions.order_by("number")),
         "today": timezone.localdate(),
         "timeline": timeline(entries),
+        "stale": _stale(assessment) if decision.status in (Status.DRAFT, Status.PROPOSED) else [],
         "looks": to_look_at(assessment) if decision.status == Status.DRAFT else (),
         "moved": moved_since_written(entries) if decision.status == Status.DRAFT else None,
         "may_write": may_write(roles),
@@ -66,6 +77,12 @@ def detail(
         "changed": changed,
         "panels": panels_for("decision", decision, user),
     }
+
+
+def _stale(assessment: Assessment) -> list[tuple[Question, tuple[str, ...]]]:
+    """Return the questions on the path whose measurement does not stand any more, each with why."""
+    reasons = stale_answers(current_answers(assessment))
+    return [(one, why) for one in evaluation_of(assessment).visible if (why := reasons.get(one.id))]
 
 
 @dataclass(frozen=True)

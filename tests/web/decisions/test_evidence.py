@@ -1,15 +1,21 @@
 """Signatures cover the evidence of the answers, by its digests, and the measurement that gave an answer."""
 
+from django.test import Client
+
 from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
 from playbook.web.assessments.actions import add_evidence, remove_evidence
 from playbook.web.assessments.evidence import LinkEvidence, digest_of
+from playbook.web.decisions.actions import draft_from_assessment, propose
 from playbook.web.decisions.covered import covered_document
 from playbook.web.decisions.history import entries_of, void_signatures
 from playbook.web.decisions.models import Decision
 from playbook.web.decisions.signing import SignOff
+from playbook.web.jobs.models import Artifact
 from playbook.web.usecases.models import UseCase
 from tests.web import decided
+from tests.web.assessments.filled import measured_by, talked_about
+from tests.web.jobs.ended import succeeded_job
 
 PIECE = LinkEvidence(url="https://example.org/minutes", label="Minutes")
 
@@ -27,6 +33,22 @@ def test_evidence_that_comes_after_a_signature_voids_it_and_says_so(use_case: Us
     assert [(change.label, change.after) for change in void.changes] == [
         ("answer to prompting", f"yes, evidence {digest_of(PIECE)[:12]}")
     ]
+
+
+def test_whoever_signs_is_told_of_a_measurement_that_does_not_stand_any_more(
+    client: Client, use_case: UseCase, alice: User, bob: User
+) -> None:
+    assessment, job = talked_about(use_case, alice, bob), succeeded_job(use_case, alice)
+    measured_by(job, assessment, alice)
+    decision = draft_from_assessment(assessment, created_by=alice)
+    Decision.objects.filter(pk=decision.pk).update(**decided.FORECAST)
+    propose(decision, actor=alice)
+    client.force_login(bob)
+    assert "does not stand any more" not in client.get("/decisions/1/").content.decode()
+    Artifact.objects.filter(job=job).delete()
+    page = client.get("/decisions/1/").content.decode()
+    assert "It rests on a measurement that does not stand any more" in page
+    assert f'#fits">Is it fits?</a> The report of job {job.pk} is gone.' in page
 
 
 def test_removed_evidence_leaves_a_document_of_its_own(use_case: UseCase, alice: User) -> None:
