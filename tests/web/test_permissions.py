@@ -5,7 +5,7 @@ depends on another. What a view does with what it lets through is its own app's 
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -223,6 +223,27 @@ VIEWS: dict[str, View] = {
 }
 
 
+#: Views that are read and written at one address: who may do what the row above does not try.
+OTHER_METHOD: dict[str, Access] = {
+    "accounts:login": "public",
+    "datasets:metric": "writer",
+    "datasets:new": "writer",
+    "datasets:new_documents": "writer",
+    "datasets:new_version": "writer",
+    "decisions:edit": "writer",
+    "jobs:blind": "member",
+    "jobs:measure_prompt": "member",
+    "jobs:new": "writer",
+    "jobs:new_playground": "writer",
+    "jobs:playground": "writer",
+    "jobs:save_turn": "writer",
+    "outcomes:new": "writer",
+    "prompts:new": "writer",
+    "prompts:workbench": "writer",
+    "usecases:new": "signed in",
+}
+
+
 @pytest.fixture
 def people(db: None) -> dict[str, User]:
     """One person for each column of the table but the visitor."""
@@ -278,16 +299,42 @@ def test_every_view_has_a_row() -> None:
 
 
 def test_every_view_lets_in_whom_the_table_says(world: World, people: dict[str, User]) -> None:
-    wrong = []
+    wrong: list[str] = []
     for name, view in VIEWS.items():
-        address = reverse(name, args=view.args(world)) + (f"?{view.query}" if view.query else "")
-        for person in PEOPLE:
-            answer = _ask(address, view.data, people.get(person))
-            if isinstance(answer, StreamingHttpResponse):
-                list(answer)  # a file that is sent is closed at its end
-            if _kind(answer) != _expected(view.access, person):
-                wrong.append(f"{name} for {person}: {answer.status_code}, should be {_expected(view.access, person)}")
+        wrong += _wrong(name, _address(world, name), view.data, view.access, people)
     assert wrong == []
+
+
+def test_every_view_that_is_read_and_written_is_tried_both_ways(world: World, people: dict[str, User]) -> None:
+    both: set[str] = set()
+    wrong: list[str] = []
+    for name, view in VIEWS.items():
+        address = _address(world, name)
+        client = Client()
+        client.force_login(people[STAFF])
+        allowed = client.generic("TRACE", address).headers.get("Allow", "")
+        if {"GET", "POST"} <= set(allowed.split(", ")):
+            both.add(name)
+            other: dict[str, str] | None = {} if view.data is None else None
+            wrong += _wrong(name, address, other, OTHER_METHOD.get(name, "public"), people)
+    assert both == set(OTHER_METHOD)
+    assert wrong == []
+
+
+def _address(world: World, name: str) -> str:
+    view = VIEWS[name]
+    return reverse(name, args=view.args(world)) + (f"?{view.query}" if view.query else "")
+
+
+def _wrong(
+    name: str, address: str, data: dict[str, str] | None, access: Access, people: dict[str, User]
+) -> Iterator[str]:
+    for person in PEOPLE:
+        answer = _ask(address, data, people.get(person))
+        if isinstance(answer, StreamingHttpResponse):
+            list(answer)  # a file that is sent is closed at its end
+        if _kind(answer) != _expected(access, person):
+            yield f"{name} for {person}: {answer.status_code}, should be {_expected(access, person)}"
 
 
 def _ask(address: str, data: dict[str, str] | None, user: User | None) -> HttpResponseBase:
