@@ -39,7 +39,7 @@ _HEADING = re.compile(
 )
 _ESCAPED_BAR = re.compile(r"(\[\[[^\[\]|\\\n]*)\\\|")
 #: Python-Markdown takes it for a heading where a paragraph begins.
-_UNDERLINED = re.compile(r"^(?P<text>[^#|\s][^\n]*)\n(?P<line>=+|-+)[ \t]*$", re.MULTILINE)
+_UNDERLINE = re.compile(r"^(?P<line>=+|-+)[ \t]*$", re.MULTILINE)
 _FOOTNOTE = re.compile(r"\[\^(?P<name>[^\[\]\n]+)\](?P<colon>:?)")
 _FOOTNOTE_NAME = re.compile(r"[\w:.-]{1,200}")
 _NO_FORMULA = re.compile(r"^[ >\t]*(?:[-*+] +)?\$\$", re.MULTILINE)
@@ -126,7 +126,8 @@ class _Scanner:
     blanked out, character for character, so that places in one are places in the other."""
 
     def __init__(self, body: str, body_line: int) -> None:
-        self.text = _ESCAPED_BAR.sub(r"\1 |", _without_fences(body, body_line))
+        text = _without_fences(body, body_line)
+        self.text = _ESCAPED_BAR.sub(r"\1 |", text) if "\\|" in text else text
         self.formulas: list[tuple[int, str, bool]] = []
         self.mistakes: list[tuple[int, str]] = []
         self.bare = HIDDEN.sub(self._hide, self.text) if re.search(r"[`$\\]|<!--", self.text) else self.text
@@ -201,13 +202,16 @@ class _Scanner:
                 line = self.text[start : line_end if line_end >= 0 else None]
                 found.append((start, start + len(_CLOSING_MARKS.sub("", line.rstrip())), len(mark["level"])))
         ends = {self._line_start(start) for start, _, _ in found}
-        for mark in _UNDERLINED.finditer(self.bare):
-            before = self._line_start(mark.start() - 1) if mark.start() else None
-            if before is None or before in ends or not self.text[before : mark.start()].strip():
-                found.append((mark.start(), mark.end("text"), 1 if mark["line"].startswith("=") else 2))
-                if mark["text"].startswith((">", "- ", "* ", "+ ")):
+        for mark in _UNDERLINE.finditer(self.bare):
+            start, end = self._line_start(mark.start() - 1), mark.start() - 1
+            if end <= start or self.bare[start] in "#|" or self.bare[start].isspace():
+                continue
+            before = self._line_start(start - 1) if start else None
+            if before is None or before in ends or not self.text[before:start].strip():
+                found.append((start, end, 1 if mark["line"].startswith("=") else 2))
+                if self.bare.startswith((">", "- ", "* ", "+ "), start):
                     message = f"shown as a heading, for {mark['line'][:3]} stands below it; put an empty line between"
-                    self.mistakes.append((self._line(mark.start()), message))
+                    self.mistakes.append((self._line(start), message))
         used: set[str] = set()
         for start, end, level in sorted(found):
             title = _plain(self.text[start:end])
