@@ -62,6 +62,8 @@ def evaluation_of(assessment: Assessment) -> Evaluation:
 def to_look_at(assessment: Assessment) -> list[Question]:
     """Return the questions on the path whose answers nobody has looked at since the assessment was moved to another
     version of its checklist."""
+    if not assessment.look_again:
+        return []
     return [question for question in evaluation_of(assessment).visible if question.id in assessment.look_again]
 
 

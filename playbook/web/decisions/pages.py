@@ -82,6 +82,8 @@ def detail(
 def _stale(assessment: Assessment) -> list[tuple[Question, tuple[str, ...]]]:
     """Return the questions on the path whose measurement does not stand any more, each with why."""
     reasons = stale_answers(current_answers(assessment))
+    if not any(reasons.values()):
+        return []
     return [(one, why) for one in evaluation_of(assessment).visible if (why := reasons.get(one.id))]
 
 
