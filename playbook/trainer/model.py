@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from playbook.contracts.run_spec import BaseModelRef, LoraSettings, Method
 from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError, first_line, is_out_of_memory
-from playbook.trainer.model_folder import own_code, require_plain
+from playbook.trainer.model_folder import holds_adapter, own_code, require_plain
 
 if TYPE_CHECKING:
     import torch
@@ -200,6 +200,8 @@ def load_base(
         if is_out_of_memory(error):
             raise _too_large(source, error) from error
         raise _unreadable(source, "weights", error) from error
+    if getattr(base, "_hf_peft_config_loaded", False):  # from the Hub; a folder was looked through before
+        raise holds_adapter(source.location)
     if info["missing_keys"]:
         raise RunError(
             EndReason.BASE_MODEL_UNREADABLE,

@@ -81,8 +81,12 @@ def own_code(model: str, file: str) -> RunError:
 def _refuse_adapter(folder: Path) -> None:
     """Raise RunError when an adapter lies in the folder: transformers would put it on the weights without a word."""
     if (folder / "adapter_config.json").is_file():
-        raise RunError(
-            EndReason.BASE_MODEL_UNREADABLE,
-            f"Base model folder {folder.name!r} holds an adapter (adapter_config.json), which would change the model "
-            "unseen. Merge it into the weights first, or take it out of the folder.",
-        )
+        raise holds_adapter(folder.name)
+
+
+def holds_adapter(model: str) -> RunError:
+    return RunError(
+        EndReason.BASE_MODEL_UNREADABLE,
+        f"Base model {model!r} holds an adapter (adapter_config.json), which would change the model unseen. Merge it "
+        "into the weights first, or take it out.",
+    )

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from playbook.contracts.run_spec import BaseModelRef
 from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError
-from playbook.trainer.model import load_base, resolve
+from playbook.trainer.model import ModelSource, load_base, resolve
 from tests.trainer.conftest import TINY_ID, MakeRun, Train, ended
 
 Damage = Callable[[Path], object]
@@ -96,3 +96,25 @@ def test_a_base_model_too_large_for_the_memory_says_so(tiny_models_dir: Path, mo
 
     assert caught.value.reason is EndReason.OUT_OF_MEMORY
     assert "Choose a smaller base model" in caught.value.message
+
+
+def test_an_adapter_that_transformers_put_on_the_weights_is_refused(
+    make_run: MakeRun, train: Train, own_models_dir: Path
+) -> None:
+    """As it does with one from the Hub, where no folder can be looked through before."""
+    base, run = own_models_dir / TINY_ID, make_run(training={"max_steps": 1})
+    assert train(run, models_dir=own_models_dir) == 0
+    for name in ("adapter_model.safetensors", "adapter_config.json"):
+        (base / name).write_bytes((run / "artifacts" / "adapter" / name).read_bytes())
+    adapter = base / "adapter_config.json"
+    adapter.write_text(json.dumps(json.loads(adapter.read_text()) | {"base_model_name_or_path": str(base)}))
+
+    with pytest.raises(RunError, match="holds an adapter") as caught:
+        load_base(
+            ModelSource(location=str(base), revision=None, is_local=False),
+            device=torch.device("cpu"),
+            dtype="float32",
+            attention="eager",
+        )
+
+    assert caught.value.reason is EndReason.BASE_MODEL_UNREADABLE
