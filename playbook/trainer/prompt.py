@@ -166,6 +166,7 @@ class PromptBuilder:
     ) -> str:
         # jinja2 comes with transformers; its import is deferred until a template is really rendered.
         from jinja2 import TemplateError, TemplateSyntaxError
+        from jinja2.exceptions import SecurityError
 
         try:
             return str(
@@ -182,18 +183,18 @@ class PromptBuilder:
                 f"The chat template of the base model cannot be read (line {error.lineno}: {error.message}). Fetch the "
                 "base model again.",
             ) from error
-        except TemplateError as error:
+        except Exception as error:
+            if not isinstance(error, TemplateError) or isinstance(error, SecurityError):
+                # A template is a program of its own: it may do anything but what it should.
+                raise RunError(
+                    EndReason.BASE_MODEL_UNREADABLE,
+                    f"{where}: the base model's chat template fails ({type(error).__name__}: {error}). Correct its "
+                    "chat_template.jinja, or choose another base model.",
+                ) from error
             raise RunError(
                 EndReason.INVALID_DATASET,
                 f"{where}: the base model's chat template refuses roles "
                 f"{[message.role for message in messages]} ({error}); reorder or remove messages.",
-            ) from error
-        except Exception as error:
-            # A template is a program of its own: it may do anything but what it should.
-            raise RunError(
-                EndReason.BASE_MODEL_UNREADABLE,
-                f"{where}: the base model's chat template fails ({type(error).__name__}: {error}). Correct its "
-                "chat_template.jinja, or choose another base model.",
             ) from error
 
     def ids(self, text: str) -> tuple[int, ...]:

@@ -58,6 +58,7 @@ def forget_a_part(folder: Path) -> None:
         (write("generation_config.json", '{"eos_token_id": "x"}'), "eos_token_id is 'x', no number of a token"),
         (write("tokenizer.json", "{"), "The tokenizer of base model 'tiny-llama' cannot be read"),
         (template("{% for n in range(10**9) %}x{% endfor %}"), "chat template fails (OverflowError"),
+        (template("{{ messages.__class__.__mro__ }}"), "chat template fails (SecurityError"),
         (template("{{ 1 + messages }}"), "chat template fails (TypeError"),
         (forget_a_part, "The weights of base model 'tiny-llama' cannot be read (FileNotFoundError"),
         (write("adapter_config.json", "{}"), "holds an adapter (adapter_config.json), which would change the model"),
