@@ -6,8 +6,10 @@ curves are read by `curves`.
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from playbook.contracts.events import EVENT, Configured, Predicted, Preflight
 from playbook.contracts.run_spec import RunSpec
@@ -42,7 +44,9 @@ def log_tail(job: Job, *, lines: int = 200, search: str = "", level: str = "") -
     """
     rows = LogEntry.objects.filter(attempt__job=job)
     if search:
-        rows = rows.filter(text__icontains=search)
+        # SQLite knows the two cases of ASCII alone.
+        written = {search} if search.isascii() else {search, search.lower(), search.upper(), search.capitalize()}
+        rows = rows.filter(reduce(or_, (Q(text__icontains=text) for text in sorted(written))))
     if level:
         rows = rows.filter(level=level)
     newest = rows.order_by("-attempt__number", "-pk").values_list("attempt__number", "at", "level", "text")[:lines]

@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from playbook.contracts.protocol import GpuTelemetry, Telemetry
 from playbook.web.accounts.models import User
-from playbook.web.jobs import actions, ingest
+from playbook.web.jobs import actions, ingest, queries
 from playbook.web.jobs.models import Attempt, Curve, Job, MetricPoint
 from playbook.web.usecases.models import UseCase
 from tests.web.jobs.announced import ENDLESS, SAMPLE, configured, metric, predicted, preflight
@@ -132,6 +132,15 @@ def test_log_lines_are_found_without_javascript(client: Client, attempt: Attempt
     assert 'value="LOADED"' in found
     assert "Loaded 40 rows" not in warnings
     assert "No line contains “zebra”." in nothing
+
+
+@pytest.mark.parametrize("search", ["äpfel", "ÄPFEL", "Äpfel", "zu lang", "ZU LANG"])
+def test_the_log_is_searched_in_any_case_of_letters(attempt: Attempt, search: str) -> None:
+    logged = ("Drei Äpfel", "DREI ÄPFEL", "äpfel zu lang", "nothing")
+    for text in logged:
+        send_events(attempt, {"kind": "log", "message": text})
+    found = {line.text for line in queries.log_tail(attempt.job, search=search)}
+    assert found == ({"äpfel zu lang"} if "lang" in search.lower() else {*logged} - {"nothing"})
 
 
 @pytest.mark.parametrize("query", ["?q=%00", "?q=%25", "?q='%22%3Cb%3E", "?level=nonsense", "?q=" + "x" * 5000])
