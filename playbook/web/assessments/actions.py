@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from playbook.library.definition import UNKNOWN, AnswerRefused, Checklist, Question
 from playbook.web.accounts.models import User
+from playbook.web.assessments.changes import answer_appended
 from playbook.web.assessments.evidence import MAX_PIECES, Evidence, digest_of
 from playbook.web.assessments.models import Answer, Assessment
 from playbook.web.assessments.queries import checklist_of
@@ -233,6 +234,7 @@ def _append(
         if question_id in locked.look_again:
             locked.look_again = [name for name in locked.look_again if name != question_id]
             locked.save(update_fields=["look_again"])
+    answer_appended.send(Assessment, assessment=locked, answer=answer)
     before = {"before": current.value, "before_comment": current.comment} if current else {}
     extra = {"evidence": [digest_of(piece) for piece in answer.pieces]} if answer.evidence else {}
     if answer.measurement:

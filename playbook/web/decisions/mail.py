@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from playbook.web.accounts.models import User
+from playbook.web.assessments.models import Answer, Assessment
 from playbook.web.common.mail import send_after_commit
 from playbook.web.decisions.models import Decision, Signature, Status
-from playbook.web.decisions.signing import SignOff
+from playbook.web.decisions.signing import SignOff, for_signing
 
 
 def ask_for_signatures(decision: Decision) -> None:
@@ -23,6 +24,26 @@ def ask_for_signatures(decision: Decision) -> None:
                 text=f"{decision.proposed_by} proposes this decision and asks you to sign it as {roles}.{due}",
                 path=f"{decision.get_absolute_url()}#sign",
             )
+
+
+def ask_again(*, assessment: Assessment, answer: Answer, **_: object) -> None:
+    """Write to those whose signature under a proposal this answer has voided, if they may sign it again: once, not for
+    each answer that follows. Receives `answer_appended`."""
+    for decision in for_signing(Decision.objects.filter(assessment=assessment, status=Status.PROPOSED)):
+        sign_off = SignOff(decision)
+        changes = [
+            decision.proposed_at,
+            *(row.answered_at for row in decision.assessment.answers.all() if row != answer),
+        ]
+        since = max(moment for moment in changes if moment)
+        voided = {row.user for row in sign_off.void if row.signed_at > since}
+        send_after_commit(
+            _active(user for user in voided if sign_off.open_capacities(user)),
+            subject=f"Please sign D-{decision.number} again: {decision.title}",
+            text=f"{answer.author} changed an answer that this decision rests on, so your signature became void. The "
+            "page shows what changed.",
+            path=f"{decision.get_absolute_url()}#sign",
+        )
 
 
 def tell_of_signature(decision: Decision, signature: Signature) -> None:

@@ -12,10 +12,14 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from playbook.contracts.roles import Role
 from playbook.web import settings as site_settings
 from playbook.web.accounts.models import User
+from playbook.web.assessments.actions import add_evidence, answer_question
+from playbook.web.assessments.evidence import LinkEvidence
 from playbook.web.decisions import actions
 from playbook.web.decisions.models import Decision, Signature, Verdict
 from tests.web import decided
 from tests.web.decisions.conftest import edit, sign
+
+PIECE = LinkEvidence(url="https://example.org/minutes", label="Minutes")
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +52,44 @@ def test_who_is_asked_is_written_to_and_asked_again_after_a_change(
     with django_capture_on_commit_callbacks(execute=True):
         edit(proposal, alice, title="Other")
     assert letters() == [("bob", "Please sign D-1: Other"), ("charlie", "Please sign D-1: Other")]
+
+
+def test_an_answer_that_voids_a_signature_asks_for_it_again_once(
+    proposal: Decision, alice: User, bob: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    sign(proposal, bob, Role.ML_LEAD)
+    mail.outbox.clear()
+    for revision, value in enumerate(("unknown", "no"), 1):
+        with django_capture_on_commit_callbacks(execute=True):
+            answer_question(
+                proposal.assessment,
+                question_id="maintain",
+                value=value,
+                comment="",
+                seen_revision=revision,
+                author=alice,
+            )
+    assert letters() == [("bob", f"Please sign D-1 again: {proposal.title}")]
+    body = mail.outbox[0].body
+    assert "Alice Moreau changed an answer that this decision rests on, so your signature became void." in body
+    sign(proposal, bob, Role.ML_LEAD)
+    mail.outbox.clear()
+    with django_capture_on_commit_callbacks(execute=True):
+        add_evidence(proposal.assessment, question_id="maintain", piece=PIECE, author=alice)
+    assert [to for to, _ in letters()] == ["bob"]
+
+
+def test_nobody_is_asked_again_for_what_they_may_not_sign_any_more(
+    proposal: Decision, bob: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    """Who changes an answer after the proposal does not sign it."""
+    sign(proposal, bob, Role.ML_LEAD)
+    mail.outbox.clear()
+    with django_capture_on_commit_callbacks(execute=True):
+        answer_question(
+            proposal.assessment, question_id="maintain", value="no", comment="", seen_revision=1, author=bob
+        )
+    assert letters() == []
 
 
 def test_the_proposer_hears_what_became_of_it(
