@@ -233,7 +233,7 @@ def _validate(job: TrainingJob, state: TrainingState) -> TrainingState:
     with torch.inference_mode():
         for at in range(0, len(rows), _VALIDATION_BATCH_ROWS):
             job.stop.check()
-            total += loss_sum(job.loaded, rows[at : at + _VALIDATION_BATCH_ROWS], pad_id=job.pad_id).item()
+            total += _loss_or_halves(job, rows[at : at + _VALIDATION_BATCH_ROWS])
     job.loaded.model.train()
     loss = total / sum(row.encoded.supervised_tokens for row in rows)
     if not math.isfinite(loss):
@@ -271,6 +271,17 @@ def _validate(job: TrainingJob, state: TrainingState) -> TrainingState:
             f"{new.best_loss:.4f} at step {new.best_step} (early_stopping_patience {patience})."
         )
     return _warn_once(job, new, "stall", watch.stall(new))
+
+
+def _loss_or_halves(job: TrainingJob, rows: Sequence[Row]) -> float:
+    """Return the summed loss of the rows; where the memory does not hold them together, of each half in turn."""
+    try:
+        return loss_sum(job.loaded, rows, pad_id=job.pad_id).item()
+    except (MemoryError, RuntimeError) as error:
+        if len(rows) == 1 or not is_out_of_memory(error):
+            raise
+    half = len(rows) // 2
+    return _loss_or_halves(job, rows[:half]) + _loss_or_halves(job, rows[half:])
 
 
 def _change(before: tuple[float, ...], loss: float) -> str:

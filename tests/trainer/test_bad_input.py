@@ -336,6 +336,30 @@ def test_out_of_memory_at_the_first_and_at_a_late_step_says_what_to_change(
     assert steps_of(made.folder.root) == list(range(1, step))
 
 
+def test_validation_rows_that_do_not_fit_the_memory_together_are_measured_in_halves(
+    tiny_models_dir: Path, tmp_path: Path
+) -> None:
+    losses = []
+    for most_rows in (8, 1):
+        made = job(tiny_models_dir, tmp_path / f"run-{most_rows}", max_steps=1, per_device_train_batch_size=1)
+        too_many: list[int] = []
+
+        def take_all_memory(
+            _: object, inputs: tuple[torch.Tensor, ...], most_rows: int = most_rows, too_many: list[int] = too_many
+        ) -> None:
+            if len(inputs[0]) > most_rows:
+                too_many.append(len(inputs[0]))
+                torch.empty(2**55)
+
+        made.loaded.model.get_input_embeddings().register_forward_pre_hook(take_all_memory)
+        state = train_loop(made, resume=None)
+        made.emitter.close()
+        losses.append(state.validation_losses[-1])
+        assert bool(too_many) == (most_rows == 1)
+
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
 def _with_memory_for(tokens: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Have torch run out of memory when more losses are measured at once; return how many it was asked for."""
     measured_loss, asked = functional.cross_entropy, list[int]()
