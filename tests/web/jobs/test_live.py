@@ -39,7 +39,7 @@ def test_preflight_shows_tokens_lost_lines_mask_memory_and_configuration(client:
     lost = preflight(samples=[SAMPLE, ENDLESS], dropped_rows=1, truncated_rows=3, lost_lines=[4, 9], lost_tokens=1234)
     send_events(attempt, {"kind": "stage_started", "stage": "data"}, lost, configured(max_length=256, packing=None))
     page = page_of(client, attempt)
-    assert "1 rows dropped, 3 cut, 1,234 tokens lost" in page
+    assert "1 row dropped, 3 cut, 1,234 tokens lost" in page
     assert "lines 4, 9 and 2 more" in page
     assert "1 of 2 sample rows end their turn" in page
     assert "<span>Why &lt;b&gt;?</span>" in page
