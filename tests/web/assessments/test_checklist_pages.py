@@ -134,7 +134,7 @@ def test_markup_in_a_checklist_is_shown_as_text_everywhere(
     for asked in hostile["questions"]:
         asked |= {"text": mark, "why": mark, "evidence": mark, "settles": mark}
     for end in hostile["outcomes"]:
-        end |= {"title": mark, "advice": mark}
+        end |= {"title": f"{mark} {end['id']}", "advice": mark}
     (tmp_path / "checklists").mkdir()
     (tmp_path / "checklists/hostile.yaml").write_text(yaml.safe_dump(hostile))
     settings.PLAYBOOK_CONTENT_DIR = tmp_path
