@@ -40,6 +40,12 @@ new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) window.moved.push([entry.value, ...entry.sources.map(nodeOf)]);
 }).observe({ type: "layout-shift", buffered: true });
 """
+#: What htmx would only complain of in the moment that it needs it, which may be a poll some seconds later.
+LOST = """
+() => ["hx-include", "hx-target", "hx-indicator"].flatMap((name) =>
+  [...document.querySelectorAll(`[${name}^="#"]`)].map((node) => node.getAttribute(name))
+).filter((selector) => !document.querySelector(selector))
+"""
 SCROLL = """
 async () => {
   const drawn = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
@@ -118,6 +124,8 @@ class Window:
             moved = await self.page.evaluate(SCROLL)
             self._expect(not moved, f"{where}: layout shifts {moved}")
             await self._weigh(where)
+            lost = await self.page.evaluate(LOST)
+            self._expect(not lost, f"{where}: htmx looks for {lost} in vain")
             too_wide = await self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
             self._expect(too_wide <= 0, f"{where}: scrolls sideways by {too_wide} px")
             await self.page.evaluate(AXE)

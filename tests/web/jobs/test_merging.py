@@ -185,6 +185,9 @@ def test_a_running_merge_shows_progress_and_stops_polling_at_its_end(
     part = alice_client.get(f"/jobs/{merge.job_id}/merged/", headers=headers)
     assert "with the merged model: 10 of 40" in part.content.decode()
     assert Job.objects.get(pk=merge.job_id).state == JobState.RUNNING
+    log = alice_client.get(f"/jobs/{merge.job_id}/merged/", headers={**headers, "HX-Target": "log-lines"})
+    assert "every 3s" in log.content.decode()
+    assert "log-search" not in log.content.decode()  # this page has no form to search the log
     caller.finish(claim, "failed", "trainer_crashed", "")
     assert alice_client.get(f"/jobs/{merge.job_id}/merged/", headers=headers).status_code == 286
     log = alice_client.get(f"/jobs/{merge.job_id}/merged/", headers={**headers, "HX-Target": "log-lines"})
