@@ -1,7 +1,9 @@
 """One measurement of a benchmark, and the table and file that `make bench` leaves."""
 
 import json
+import os
 import platform
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -38,6 +40,26 @@ class Row:
         return "holds" if self.holds else "MISSED"
 
 
+def machine() -> dict[str, object]:
+    """Return what tells one machine's results from another's: the processor, its cores, and the milliseconds that a
+    loop of plain Python takes, the best of ten. Two virtual machines of one name may differ by two."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "vectors": [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags],
+        "cores": os.cpu_count(),
+        "python_loop_ms": min(_loop_ms() for _ in range(10)),
+    }
+
+
+def _loop_ms() -> float:
+    start = time.perf_counter()
+    sum(number * number for number in range(100_000))
+    return 1e3 * (time.perf_counter() - start)
+
+
 def write_results(name: str, rows: Sequence[Row], details: dict[str, object]) -> Path:
     """Write `results/<date>-<name>.json` and return its path."""
     path = RESULTS / f"{datetime.now(UTC).date()}-{name}.json"
@@ -45,6 +67,7 @@ def write_results(name: str, rows: Sequence[Row], details: dict[str, object]) ->
     content = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
+        "machine": machine(),
         "rows": [asdict(row) | {"holds": row.holds} for row in rows],
         "details": details,
     }

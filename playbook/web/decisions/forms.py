@@ -1,5 +1,6 @@
 """Forms of decisions: edit, sign, and the small ones that change the status."""
 
+from functools import cached_property
 from typing import Any
 
 from django import forms
@@ -277,6 +278,10 @@ class SupersedeForm(forms.Form):
     def __init__(self, *args: Any, decision: Decision, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         accepted = Decision.objects.filter(use_case=decision.use_case_id, status=Status.ACCEPTED)
-        self.fields["by"] = forms.ModelChoiceField(
-            queryset=accepted.exclude(pk=decision.pk), label="Superseded by", empty_label=None
-        )
+        self._others = accepted.exclude(pk=decision.pk).only("number", "title")
+        self.fields["by"] = forms.ModelChoiceField(queryset=self._others, label="Superseded by", empty_label=None)
+
+    @cached_property
+    def others(self) -> list[Decision]:
+        """What may be chosen. The page writes these options itself: a widget takes a template for each of them."""
+        return list(self._others)
