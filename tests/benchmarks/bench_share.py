@@ -1,4 +1,4 @@
-"""The share of the machine's best matrix product that training reaches: three minutes, where `trainer` takes fifteen.
+"""The share of the best matrix product of this machine that training reaches, in less time than `trainer` takes.
 
 `python -m tests.benchmarks share`. The sample job cut to its first steps, on whatever machine this is. The rows name
 the number format, for where products are quicker and all between them is not, the same code reaches a smaller share.
