@@ -128,8 +128,8 @@ def form_field(setting: RunSetting) -> forms.Field:
     return forms.CharField(max_length=longest, **shared)
 
 
-class _WholeField(forms.IntegerField):
-    """A whole number, or the text that is none: the contract refuses it, as it does in a trainer's spec."""
+class _AsWritten(forms.Field):
+    """Keeps a text that is no number as it is: the contract refuses it, as it does in a trainer's spec."""
 
     def to_python(self, value: Any) -> Any:
         try:
@@ -138,14 +138,12 @@ class _WholeField(forms.IntegerField):
             return value
 
 
-class _NumberField(forms.FloatField):
-    """A number, NaN and infinity too, or the text that is none: the contract refuses them all."""
+class _WholeField(_AsWritten, forms.IntegerField):
+    """A whole number, or the text that is none."""
 
-    def to_python(self, value: Any) -> Any:
-        try:
-            return super().to_python(value)
-        except ValidationError:
-            return value
+
+class _NumberField(_AsWritten, forms.FloatField):
+    """A number, NaN and infinity too, or the text that is none."""
 
     def validate(self, value: Any) -> None:
         """Leave it to the contract; Django has words of its own for what is not finite."""
