@@ -32,15 +32,33 @@ def checklist_schema() -> dict[str, Any]:
     definitions["Measured"]["properties"]["metric"] = definitions["Criterion"]["properties"]["metric"] = shares
     definitions["Choice"]["properties"]["id"]["not"] = {"const": UNKNOWN}
     definitions["Question"]["properties"]["choices"]["minItems"] = 2
-    definitions["Measured"]["oneOf"] = [{"required": ["at_least"]}, {"required": ["below"]}]
+    definitions["Measured"]["oneOf"] = [_given("at_least"), _given("below")]
     definitions["Signing"]["properties"]["role"] = {"enum": sorted(role.value for role in SIGNING_ROLES)}
+    _refuse_blanks(schema)
     return schema
+
+
+def _given(*names: str) -> dict[str, Any]:
+    """Return the rule that fields stand there, and not as null."""
+    return {"required": list(names), "properties": {name: {"not": {"type": "null"}} for name in names}}
+
+
+def _refuse_blanks(schema: Any) -> None:
+    """Have every text that must not be empty hold more than blanks, which the model strips first."""
+    if isinstance(schema, dict):
+        if schema.get("minLength") == 1:
+            schema.setdefault("pattern", r"\S")
+        for part in schema.values():
+            _refuse_blanks(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            _refuse_blanks(part)
 
 
 def _when(kind: str, *, required: list[str], only: list[str]) -> dict[str, Any]:
     """Return the rule that a question of `kind` needs some fields, and that others may not have `only`."""
     return {
         "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
-        "then": {"required": required},
+        "then": _given(*required),
         "else": {"properties": dict.fromkeys(only, False)},
     }

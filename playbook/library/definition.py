@@ -37,7 +37,7 @@ class Signing(Frozen):
     """`quorum` different people must sign in `role`."""
 
     role: Role
-    quorum: int = Field(default=1, ge=1, le=10)
+    quorum: int = Field(default=1, strict=True, ge=1, le=10)
 
     @field_validator("role")
     @classmethod
@@ -54,7 +54,7 @@ class Criterion(Frozen):
 
     metric: Metric
     arm: Arm
-    threshold: float = Field(ge=0, le=1)
+    threshold: float = Field(strict=True, ge=0, le=1)
     split: Split = Split.TEST
 
     @field_validator("metric")
@@ -70,8 +70,10 @@ class Checklist(Frozen):
     can keep the definition it was answered under."""
 
     slug: Slug
-    version: int = Field(ge=1, description="raised by one whenever the meaning changes")
-    order: int = Field(default=100, ge=1, le=1_000, description="place among the checklists: a lower one comes first")
+    version: int = Field(strict=True, ge=1, description="raised by one whenever the meaning changes")
+    order: int = Field(
+        default=100, strict=True, ge=1, le=1_000, description="place among the checklists: a lower one comes first"
+    )
     title: Line
     summary: Text
     article: ArticleRef | None = Field(default=None, description="the article that leads to it and shows what came")

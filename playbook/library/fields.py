@@ -46,12 +46,13 @@ Line = Annotated[
 Day = Annotated[datetime.date, Field(ge=datetime.date(1990, 1, 1), le=datetime.date(2199, 12, 31))]
 
 
-def _days(value: object) -> object:
-    if isinstance(value, str):
-        if not (found := re.fullmatch(r"([1-9][0-9]{0,3})d", value)):
-            raise ValueError("write a number of days, for example 90d")
-        return timedelta(days=int(found[1]))
-    return value
+def _days(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    # A bare number would be taken for seconds: 90 for no day at all.
+    if not isinstance(value, str) or not (found := re.fullmatch(r"([1-9][0-9]{0,3})d", value)):
+        raise ValueError("write a number of days, for example 90d")
+    return timedelta(days=int(found[1]))
 
 
 #: A span of whole days, written "90d" in files and in JSON.

@@ -5,7 +5,7 @@ Every kind can be answered "unknown", which says what would settle it.
 
 import re
 from decimal import Decimal
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,8 @@ ANSWERED = "answered"
 MAX_TEXT = 2_000
 MAX_CHOICES = 20
 
+#: As the JSON Schema has it: neither true nor "0.8" is a number.
+Bound = Annotated[float | None, Field(strict=True, allow_inf_nan=False)]
 QuestionKind = Literal["yes_no_unknown", "choice", "number", "text", "measured"]
 #: Enough for any count or share, and few enough that a float keeps them apart.
 _NUMBER = re.compile(r"[-+]?[0-9]{0,12}(?:\.[0-9]{0,9})?")
@@ -48,8 +50,8 @@ class Measured(Frozen):
 
     arm: Arm
     metric: Metric
-    at_least: float | None = Field(default=None, ge=0, le=1, description="a share: yes from here on")
-    below: float | None = Field(default=None, ge=0, le=1, description="a share: yes under it")
+    at_least: float | None = Field(default=None, strict=True, ge=0, le=1, description="a share: yes from here on")
+    below: float | None = Field(default=None, strict=True, ge=0, le=1, description="a share: yes under it")
 
     @model_validator(mode="after")
     def _one_threshold(self) -> Self:
@@ -106,9 +108,9 @@ class Question(Frozen):
     kind: QuestionKind = Field(default="yes_no_unknown", description="what can be answered; always also 'unknown'")
     choices: tuple[Choice, ...] = Field(default=(), max_length=MAX_CHOICES, description="of kind choice: two or more")
     unit: Line | None = Field(default=None, description="of kind number: what is counted, for example 'rows'")
-    minimum: float | None = Field(default=None, allow_inf_nan=False, description="of kind number: the smallest answer")
-    maximum: float | None = Field(default=None, allow_inf_nan=False, description="of kind number: the largest answer")
-    whole: bool = Field(default=False, description="of kind number: whole numbers alone")
+    minimum: Bound = Field(default=None, description="of kind number: the smallest answer")
+    maximum: Bound = Field(default=None, description="of kind number: the largest answer")
+    whole: bool = Field(default=False, strict=True, description="of kind number: whole numbers alone")
     measured: Measured | None = Field(
         default=None, description="of kind measured: what answers it; of yes_no_unknown: what else can answer it"
     )

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 
 from playbook.library.checklist_schema import SCHEMA_PATH, checklist_schema
+from playbook.library.definition import Checklist
 from playbook.library.yaml_text import read_yaml
 from tests.library.kinds import every_kind, question
 
@@ -60,6 +62,32 @@ def test_a_checklist_of_every_kind_fits() -> None:
 )
 def test_what_the_model_refuses_the_schema_refuses_too(changes: dict[str, Any]) -> None:
     assert errors_in(with_question(**changes)) != []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"review_in": 90},  # seconds, to Python
+        {"review_in": True},
+        {"version": True},
+        {"order": "3"},
+        {"title": "  "},
+        {"criterion": {"metric": "exact_match", "arm": "lora", "threshold": "0.8"}},
+        {"signing": [{"role": "ml_lead", "quorum": True}]},
+        {"questions": [question("a", text="\n")]},
+        {"questions": [question("a", kind="number", unit="rows", minimum="0")]},
+        {"questions": [question("a", kind="number", unit="rows", whole="yes")]},
+        {"questions": [question("a", kind="number", unit=None)]},
+        {"questions": [question("a", kind="measured", measured=None)]},
+        {"questions": [question("a", measured={"arm": "lora", "metric": "exact_match", "at_least": None})]},
+    ],
+)
+def test_model_and_schema_refuse_the_same(changes: dict[str, Any]) -> None:
+    """Each of these was taken by one of the two."""
+    value = every_kind().model_dump(mode="json", exclude_defaults=True) | changes
+    assert errors_in(value) != []
+    with pytest.raises(ValidationError):
+        Checklist.model_validate(value)
 
 
 def test_every_field_that_people_write_says_what_it_is() -> None:

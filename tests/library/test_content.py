@@ -109,6 +109,11 @@ def test_targets_are_found_by_path(content: Path) -> None:
             ARTICLE.replace("owner:", "review_in: soon\nowner:"),
             ":4: review_in: write a number of days, for example 90d (got 'soon')",
         ),
+        (
+            "articles/train/x.md",
+            ARTICLE.replace("owner:", "review_in: 90\nowner:"),
+            ":4: review_in: write a number of days, for example 90d (got 90)",
+        ),
         ("articles/train/x.md", ARTICLE.split("## Answer")[0], ":7: no text after the front matter; write the article"),
         ("articles/train/x.md", b"---\ntitle: \xff\n---\nx", ":2: byte 0xff is not UTF-8; save the file as UTF-8"),
         ("articles/train/x.md", b"---\na: 1\n---\n\x00", ":4: holds a NUL character; remove it"),
