@@ -13,6 +13,7 @@ from pathlib import Path  # noqa: E402
 
 from playbook.contracts.events import LogLevel  # noqa: E402
 from playbook.contracts.states import EndReason, Stage  # noqa: E402
+from playbook.trainer.allocator import keep_freed_memory  # noqa: E402
 from playbook.trainer.emit import Emitter  # noqa: E402
 from playbook.trainer.errors import (  # noqa: E402
     IN_ANSWERING,
@@ -144,6 +145,7 @@ def _execute(folder: RunFolder, emitter: Emitter, stop: Stop, *, models_dir: Pat
         process_start=PROCESS_START,
     )
     require_trainable(run.spec)
+    keep_freed_memory()
     with emitter.stage(Stage.DATA):
         prepared = prepare(run)
         checked = check(run, prepared)

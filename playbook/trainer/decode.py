@@ -13,6 +13,8 @@ from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import eager_mask
 
+from playbook.trainer.operations import attention
+
 GROUPED = "grouped"
 #: New tokens for which room is made at a time.
 _ROOM = 64
@@ -110,6 +112,8 @@ def grouped_attention(
         return found
     each = heads // shared
     scale = width**-0.5 if scaling is None else scaling
+    if torch.is_grad_enabled():
+        return attention(query, key, value, attention_mask, scale), None
     scores = query.reshape(batch, shared, each * tokens, width) @ key.transpose(2, 3) * scale
     scores = scores.view(batch, shared, each, tokens, held) + attention_mask.unsqueeze(2)
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from peft.helpers import disable_input_dtype_casting
-from torch.nn import functional
 
 from playbook.contracts.run_spec import Method
 from playbook.trainer.data import Row
 from playbook.trainer.model import LoadedModel
+from playbook.trainer.operations import cross_entropy_sum
 
 IGNORED = -100
 #: Widths of batches are rounded up to this. A CPU keeps a compiled kernel for each shape that it has met, 20 MB with
@@ -42,7 +42,7 @@ def loss_sum(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int, packing: 
         batch = make_batch(rows, pad_id=pad_id, device=loaded.device, width_step=_WIDTH_STEP)
     learned = batch.labels != IGNORED
     logits = logits_of(loaded, batch, learned)
-    return functional.cross_entropy(logits.float(), batch.labels[learned], reduction="sum")
+    return cross_entropy_sum(logits, batch.labels[learned])
 
 
 def logits_of(loaded: LoadedModel, batch: Batch, chosen: torch.Tensor) -> torch.Tensor:
@@ -57,7 +57,7 @@ def logits_of(loaded: LoadedModel, batch: Batch, chosen: torch.Tensor) -> torch.
             attention_mask=batch.attention_mask,
             position_ids=batch.position_ids,
             use_cache=False,
-        ).logits[0]
+        ).logits.squeeze(0)  # not [0]: going back, that fills a copy of the whole with zeros
     return logits
 
 

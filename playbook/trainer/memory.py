@@ -123,7 +123,8 @@ def estimate_memory(
 ) -> dict[str, int]:
     """Return bytes by component at the peak of a training step: the backward pass of `one`, the largest micro-batch.
 
-    `attention`: the transformers implementation; eager keeps the weights (heads, width, width) that others recompute.
+    `attention`: the transformers implementation; eager keeps the weights (heads, width, width) that others recompute,
+    and with it adapters train by `operations`, which keep less.
     """
     shape = Shape.of(config)
     half = 2 if compute_dtype == "bfloat16" else _FLOAT32
@@ -136,7 +137,9 @@ def estimate_memory(
         base_weights = int(shape.layer_parameters * _NF4_BYTES) + shape.embedding_parameters * half
     else:
         base_weights = shape.parameters * half
-    layers = _layer_bytes(shape, one, half=half, eager=attention == "eager")
+    eager = attention == "eager"
+    fused = eager and not full
+    layers = _fused_layer_bytes(shape, one, half=half) if fused else _layer_bytes(shape, one, half=half, eager=eager)
     if checkpointing:
         activations = shape.layers * one.positions * shape.hidden * half + layers
     else:
@@ -147,10 +150,16 @@ def estimate_memory(
         "gradients": trained * _FLOAT32,
         "optimizer": 2 * trained * _FLOAT32,
         "activations": activations,
-        # As computed, in float32, their softmax, and the gradient of it.
-        "logits": one.learned * shape.vocabulary * (half + 3 * _FLOAT32),
+        # As computed, and their softmax in float32, which becomes its gradient.
+        "logits": one.learned * shape.vocabulary * (half + _FLOAT32),
         "runtime": _RUNTIME_BYTES[device],
     }
+
+
+def _fused_layer_bytes(shape: Shape, one: Pass, *, half: int) -> int:
+    """Return what `operations` keep of one layer: what goes into each norm and product, and the attention weights."""
+    kept = 4 * shape.hidden + 2 * shape.attention + 2 * shape.keys + 4 * shape.intermediate
+    return one.positions * half * (kept + shape.heads * one.width)
 
 
 def _layer_bytes(shape: Shape, one: Pass, *, half: int, eager: bool) -> int:

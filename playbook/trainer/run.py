@@ -21,7 +21,7 @@ from playbook.scoring.compare import compare_all
 from playbook.trainer.artifacts import Description, describe, device_name, save_tuned, versions, write_atomically
 from playbook.trainer.checkpoint import DamagedCheckpointError, TrainingState, find_checkpoint
 from playbook.trainer.forecast import CPU_GROWTH_BYTES, Foresight
-from playbook.trainer.fused import fuse_adapters
+from playbook.trainer.fused import fuse
 from playbook.trainer.generate import tokens_to_read
 from playbook.trainer.loss import packs_exactly
 from playbook.trainer.measure import Measured, answer_logits, compare_export, evaluation_stage
@@ -102,7 +102,7 @@ def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
     loaded = _load(run, prepared, compute_dtype=found[1].compute_dtype if found else checked.compute_dtype)
     if checked.checkpointing:
         compute_activations_twice(loaded.model)
-    fuse_adapters(loaded)
+    fuse(loaded)
     run.stop.check()
     packing = _may_pack(run, prepared, loaded)
     run.emitter.configured(_configuration(run, prepared, loaded, checked, packing=packing))

@@ -1,13 +1,22 @@
-"""Base and adapter as one operation: the numbers of peft, and peft itself wherever a layer is not a plain one."""
+"""Operations written out by hand give the numbers of peft and transformers, whose own code stays where it does more."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import (
+    AutoModelForCausalLM,
+    CohereConfig,
+    Gemma3TextConfig,
+    LlamaConfig,
+    Phi3Config,
+    Qwen3Config,
+)
 
-from playbook.contracts.run_spec import BaseModelRef, LoraSettings
-from playbook.trainer.fused import fuse_adapters
+from playbook.contracts.run_spec import BaseModelRef, LoraSettings, Method
+from playbook.trainer.adapters import with_lora
+from playbook.trainer.fused import fuse, fuse_adapters, fuse_norms, fuse_rotation
 from playbook.trainer.model import LoadedModel, load_for_training, resolve
 from tests.trainer.conftest import TINY_ID
 
@@ -25,11 +34,14 @@ def load(models_dir: Path, *, dtype: str = "float32", **lora: Any) -> LoadedMode
     return loaded
 
 
-def logits_and_gradients(loaded: LoadedModel) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def logits_and_gradients(
+    loaded: LoadedModel, mask: torch.Tensor | None = None
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     with torch.autocast("cpu", torch.bfloat16, enabled=loaded.compute_dtype == "bfloat16"):
-        logits = loaded.model(input_ids=IDS, use_cache=False).logits.float()
+        logits = loaded.model(input_ids=IDS, attention_mask=mask, use_cache=False).logits.float()
     loaded.model.zero_grad()
-    logits.logsumexp(-1).square().sum().backward()
+    counted = logits if mask is None else logits[mask.bool()]
+    counted.logsumexp(-1).square().sum().backward()
     gradients = {name: p.grad.clone() for name, p in loaded.model.named_parameters() if p.grad is not None}
     return logits.detach(), gradients
 
@@ -81,3 +93,90 @@ def test_a_fused_model_with_its_adapters_off_or_merged_is_peft_s(tiny_models_dir
 @pytest.mark.parametrize("lora", [{"use_dora": True}, {"lora_dropout": 0.1}])
 def test_layers_that_compute_more_than_a_product_are_left_to_peft(tiny_models_dir: Path, lora: dict[str, Any]) -> None:
     assert fuse_adapters(load(tiny_models_dir, **lora)) == 0
+
+
+#: Small models by kind, and how many of their norms are plain RMS norms. Those of gemma3 multiply by 1 + weight, those
+#: of cohere take the mean off, and qwen3 has two more in each layer; cohere turns neighbours, phi3 half of each head.
+KINDS: dict[str, tuple[Any, dict[str, Any], int]] = {
+    "llama": (LlamaConfig, {}, 5),
+    "qwen3": (Qwen3Config, {"head_dim": 8}, 9),
+    "gemma3_text": (Gemma3TextConfig, {"head_dim": 8, "sliding_window": 4}, 0),
+    "cohere": (CohereConfig, {}, 0),
+    "phi3": (Phi3Config, {"partial_rotary_factor": 0.5, "pad_token_id": 0}, 5),
+}
+ROTATED_OTHERWISE = {"cohere"}
+
+
+def random_model(kind: str, *, method: Method = Method.LORA, dtype: str = "float32") -> LoadedModel:
+    config_of, more, _ = KINDS[kind]
+    config = config_of(
+        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, attn_implementation="eager", **more,
+    )  # fmt: skip
+    torch.manual_seed(4)
+    base = AutoModelForCausalLM.from_config(config).to(getattr(torch, dtype))
+    for name, parameter in base.named_parameters():
+        if "norm" in name:  # all one at first, which would hide a weight that is left out
+            torch.nn.init.normal_(parameter, mean=1.0, std=0.3)
+    model = base if method is Method.FULL else with_lora(base, LoraSettings(r=4), seed=1)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.2)
+    return LoadedModel(model, method, torch.device("cpu"), dtype, "eager", False, 0, 0)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fused_model_of_any_kind_gives_its_own_logits_and_gradients(kind: str, padded: bool) -> None:
+    mask = torch.ones_like(IDS)
+    mask[1, :3] = 0 if padded else 1
+    logits, gradients = logits_and_gradients(random_model(kind), mask)
+    loaded = random_model(kind)
+    fuse(loaded)
+    fused_logits, fused_gradients = logits_and_gradients(loaded, mask)
+
+    seen = mask.bool()  # what padding gives is nobody's business
+    assert relative_difference(fused_logits[seen], logits[seen]) < 1e-5
+    assert fused_gradients.keys() == gradients.keys()
+    assert max(relative_difference(fused_gradients[name], gradients[name]) for name in gradients) < 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_what_is_computed_alike_is_replaced(kind: str) -> None:
+    loaded = random_model(kind)
+
+    assert fuse_norms(loaded) == KINDS[kind][2]
+    assert fuse_rotation(loaded) == (kind not in ROTATED_OTHERWISE)
+    assert fuse_rotation(loaded) == (kind not in ROTATED_OTHERWISE)  # once more is no other
+
+
+def test_weights_that_are_trained_keep_their_norms_own_code() -> None:
+    loaded = random_model("llama", method=Method.FULL)
+    assert fuse_norms(loaded) == 0
+    fuse(loaded)
+    _, gradients = logits_and_gradients(loaded)
+
+    assert {"model.norm.weight", "model.layers.0.input_layernorm.weight"} <= gradients.keys()
+
+
+def test_fusing_draws_no_number_that_training_would_draw() -> None:
+    loaded = random_model("llama")
+    torch.manual_seed(9)
+    before = torch.rand(1)
+    torch.manual_seed(9)
+    fuse(loaded)
+
+    assert torch.equal(torch.rand(1), before)
+
+
+def test_answers_are_computed_by_the_model_s_own_norms_and_rotation() -> None:
+    loaded = random_model("llama")
+    loaded.model.set_attn_implementation("eager")
+    loaded.model.eval()
+    fuse_adapters(loaded)
+    with torch.inference_mode():
+        own = loaded.model(input_ids=IDS, use_cache=False).logits
+        fuse_norms(loaded)
+        fuse_rotation(loaded)
+
+        assert torch.equal(loaded.model(input_ids=IDS, use_cache=False).logits, own)

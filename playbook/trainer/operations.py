@@ -1,0 +1,138 @@
+"""What a decoder layer does between its products, forward and backward as few steps: the same numbers, less memory.
+
+autograd records a norm as seven small steps and a rotation as nine, keeps what each made, and goes back through all of
+them. On a CPU each step is a pass over memory and a call that takes as long. Written out by hand they are three or four
+each way. `fused` puts them into a model, and only where they give what the model's own code gives.
+"""
+
+from typing import Any
+
+import torch
+
+
+class _Norm(torch.autograd.Function):
+    """x / rms(x) · weight (Zhang and Sennrich 2019). x (..., width); weight (width,), frozen; computed in float32."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+        wide = x.float()
+        norm = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+        scale: torch.Tensor = norm.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+        ctx.save_for_backward(x, scale, weight)
+        return (wide * scale).to(x.dtype).mul_(weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, scale, weight = ctx.saved_tensors
+        # With s the scale and g the gradient times weight: dx = s g - x s³ mean(g x).
+        weighted = (gradient * weight).float()
+        wide = x.float()
+        along = torch.linalg.vecdot(weighted, wide).unsqueeze_(-1).mul_(scale.pow(3)).div_(x.shape[-1])
+        return weighted.mul_(scale).addcmul_(wide, along, value=-1).to(x.dtype), None, None
+
+
+class _Rotation(torch.autograd.Function):
+    """Rotary position embedding (Su et al. 2021): x cos + (-x₂, x₁) sin. x (batch, heads, tokens, width), its halves
+    x₁ and x₂; cos, sin (batch or 1, 1, tokens, width). What comes back lies as attention's products read it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(cos, sin)
+        half = x.shape[-1] // 2
+        out = torch.mul(x, cos, out=torch.empty(x.shape, dtype=x.dtype, device=x.device))
+        out[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-1)
+        out[..., half:].addcmul_(x[..., :half], sin[..., half:])
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        cos, sin = ctx.saved_tensors
+        half = gradient.shape[-1] // 2
+        # As the projection wrote x: tokens outside, heads inside, so that the view of its output costs no copy.
+        batch, heads, tokens, width = gradient.shape
+        dx = torch.empty((batch, tokens, heads, width), dtype=gradient.dtype, device=gradient.device).transpose(1, 2)
+        torch.mul(gradient, cos, out=dx)
+        dx[..., :half].addcmul_(gradient[..., half:], sin[..., half:])
+        dx[..., half:].addcmul_(gradient[..., :half], sin[..., :half], value=-1)
+        return dx, None, None
+
+
+class _Attention(torch.autograd.Function):
+    """softmax(scale q kᵀ + mask) v, where `each` heads share a key: those are one product of more rows.
+
+    query (batch, heads, tokens, width); key, value (batch, heads / each, held, width); mask (batch or 1, 1, tokens,
+    held); out (batch, tokens, heads, width). Keeps the weights (batch, heads, tokens, held), as eager attention does.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scale: float
+    ) -> torch.Tensor:
+        batch, heads, tokens, width = query.shape
+        shared, held = key.shape[1], key.shape[2]
+        rows = (batch * shared, heads // shared * tokens)
+        q, k, v = query.reshape(*rows, width), key.reshape(-1, held, width), value.reshape(-1, held, value.shape[-1])
+        scores = torch.baddbmm(q.new_empty(1, 1, 1), q, k.transpose(1, 2), beta=0, alpha=scale)
+        scores.view(batch, shared, -1, tokens, held).add_(mask.unsqueeze(2))
+        weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
+        ctx.save_for_backward(q, k, v, weights)
+        ctx.scale, ctx.shapes = scale, (query.shape, key.shape, value.shape)
+        return (weights @ v).view(batch, heads, tokens, -1).transpose(1, 2).contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        q, k, v, weights = ctx.saved_tensors
+        of_query, of_key, of_value = ctx.shapes
+        out = gradient.transpose(1, 2).reshape(q.shape[0], q.shape[1], v.shape[-1])
+        dv = weights.transpose(1, 2) @ out
+        dweights = out @ v.transpose(1, 2)
+        # Back through the softmax: weights (dweights - Σ dweights weights), along each row.
+        along = torch.linalg.vecdot(dweights, weights).unsqueeze_(-1)
+        scores = dweights.sub_(along).mul_(weights)
+        nothing = q.new_empty(1, 1, 1)
+        dq = torch.baddbmm(nothing, scores, k, beta=0, alpha=ctx.scale)
+        dk = torch.baddbmm(nothing, scores.transpose(1, 2), q, beta=0, alpha=ctx.scale)
+        return dq.view(of_query), dk.view(of_key), dv.view(of_value), None, None
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """Σ -log softmax(logits)[label], in float32. logits (n, vocabulary); labels (n,), all counted."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        known = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+        ctx.save_for_backward(known, labels)
+        ctx.dtype = logits.dtype
+        return known.gather(1, labels.unsqueeze(1)).sum().neg_()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        known, labels = ctx.saved_tensors
+        # softmax - one at the label, in the memory that held the logarithms: nobody else does, and nobody goes back
+        # twice through a step.
+        back = known.exp_()
+        back.scatter_add_(1, labels.unsqueeze(1), back.new_full((1, 1), -1).expand(len(labels), 1))
+        return back.mul_(gradient).to(ctx.dtype), None
+
+
+def norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+    """Return x / rms(x) · weight for x (..., width) and a frozen weight (width,)."""
+    return _Norm.apply(x, weight, epsilon)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def rotated(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Return x (batch, heads, tokens, width), rotated by cos and sin (batch or 1, 1, tokens, width)."""
+    return _Rotation.apply(x, cos, sin)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scale: float
+) -> torch.Tensor:
+    """Return attention (batch, tokens, heads, width) of query (batch, heads, tokens, width) over key and value (batch,
+    key heads, held, width); mask (batch or 1, 1, tokens, held) is added to the scores."""
+    return _Attention.apply(query, key, value, mask, scale)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def cross_entropy_sum(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the summed cross-entropy, a float32 scalar, of logits (n, vocabulary) and labels int64 (n,)."""
+    return _CrossEntropy.apply(logits, labels)  # type: ignore[no-any-return, no-untyped-call]
