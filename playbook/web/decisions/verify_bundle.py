@@ -64,11 +64,13 @@ def canonical(value: Any) -> str:
 
 
 def number_text(value: float) -> str:
-    """Return a number as JavaScript writes it, which RFC 8785 asks for: 0.95, 1, 0.00001, 1e-7."""
-    if value.is_integer() and abs(value) < 1e21:
-        return str(int(value))
+    """Return a number as JavaScript writes it, which RFC 8785 asks for: 0.95, 1, 0.00001, 1e-7. The fewest digits that
+    name it, then zeros: 2.789e20 stands for another whole number than its digits say."""
+    if value == 0:
+        return "0"
     if 1e-6 <= abs(value) < 1e21:
-        return format(Decimal(repr(value)), "f")
+        text = format(Decimal(repr(value)), "f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
     mantissa, exponent = repr(value).split("e")
     return f"{mantissa}e{int(exponent):+d}"
 

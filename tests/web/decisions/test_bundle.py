@@ -332,6 +332,7 @@ def test_the_verifier_writes_the_same_canonical_json() -> None:
     odd: dict[str, Any] = {"é": 1, "😀": [True, None, 'a\x00\n"\\'], "z": {"b": -5, "a": ""}, "\ufb33": 2, "": []}
     assert canonical(odd).encode() == rfc8785.dumps(odd)
     numbers = [0.95, 1.0, -0.0, 0.1 + 0.2, 1e-5, 1.5e-6, 1e-7, 2.5e-9, 1e20, 123456789.125, 1e21, 3.14e22, -0.5]
+    numbers += [float(2**68), -5.5733433563767654e18, 9007199254740994.0, 5e-324, 1.7976931348623157e308, 100.0]
     assert canonical(numbers).encode() == rfc8785.dumps(numbers)
 
 
