@@ -54,7 +54,7 @@ def _signature(row: Signature, state: str) -> dict[str, Any]:
     return {
         "statement": signature_document(row),
         "on_behalf_of": row.on_behalf_of.username if row.on_behalf_of else None,
-        "on_behalf_of_name": str(row.on_behalf_of) if row.on_behalf_of else None,
+        "on_behalf_of_name": row.principal_name,
         "state": state,
         "covered": row.covered,
     }

@@ -221,13 +221,15 @@ class Signature(models.Model):
     digest is not the decision's any more, and counts no longer once its role was taken away.
 
     `covered` is the document that was signed; `digest` is the SHA-256 of its canonical JSON (RFC 8785). `on_behalf_of`
-    holds the role when it was delegated. `membership_key` is the key of the membership under which it was given.
+    holds the role when it was delegated, and `on_behalf_of_name` is their name as printed then. `membership_key` is the
+    key of the membership under which it was given.
     """
 
     decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="signatures")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     on_behalf_of = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     printed_name = models.CharField(max_length=150)
+    on_behalf_of_name = models.CharField(max_length=150, blank=True)
     role = models.CharField(max_length=20, choices=ROLE_CHOICES)
     membership_key = models.BigIntegerField(null=True)
     verdict = models.CharField(max_length=10, choices=Verdict.choices)
@@ -259,3 +261,8 @@ class Signature(models.Model):
     def principal_id(self) -> int:
         """Key of the person whose role it was: who signed, or for whom."""
         return self.on_behalf_of_id or self.user_id
+
+    @property
+    def principal_name(self) -> str | None:
+        """For whom it was given, as printed then; as they are called now where that was not kept. None: for nobody."""
+        return (self.on_behalf_of_name or str(self.on_behalf_of)) if self.on_behalf_of else None

@@ -46,6 +46,7 @@ def sign_decision(
         user=user,
         on_behalf_of=on_behalf_of,
         printed_name=str(user),
+        on_behalf_of_name=str(on_behalf_of) if on_behalf_of else "",
         role=role,
         membership_key=before.membership_key(on_behalf_of or user, role),
         verdict=verdict,

@@ -44,9 +44,19 @@ SIGNED = (
     "version of the checklist, and the answers with the hashes of their evidence"
 )
 UNSIGNED = (
-    "the full names of use case, owner, decision-maker, and of whom somebody signed for (their short names are vouched "
-    "for); what it supersedes; whether a role was taken away since; when and by whom it was exported; README.txt"
+    "the full names of use case, owner, decision-maker, the actors in audit.json, and of whom a signature of earlier "
+    "days was given for (their short names and numbers are vouched for); what it supersedes; whether a role was taken "
+    "away since; when and by whom it was exported; README.txt"
 )
+#: The fields of the JSON files, but for those under a hash: nothing else may stand beside them.
+FIELDS = {
+    "decision.json": "number status digest covered names created_at proposed_at decided_at criterion_locked_at "
+    "test_set superseded_by supersedes exported_at exported_by",
+    "names": "use_case owner decision_maker",
+    "signatures.json": "statement on_behalf_of on_behalf_of_name state covered",
+    "audit.json": "head entries",
+    "entries": "number at actor actor_name action subject subject_id detail previous hash",
+}
 #: What begins a heading, underlines one, or opens code, at most three blanks from the margin.
 BLOCK = re.compile(r"(?m)^( {0,3})(#|-{2,}[ \t]*$|=+[ \t]*$|`{3,}|~{3,})")
 
@@ -99,6 +109,7 @@ def problems_of(files: dict[str, bytes], anchor: str | None = None) -> Iterator[
     try:
         decision, signatures, audit, checklist = (read_json(files[name]) for name in JSON_FILES)
         entries = audit["entries"]
+        yield from check_fields(decision, signatures, audit)
         yield from check_entries(entries, audit["head"], anchor)
         yield from check_decision(decision, [(entry, read_json(entry["detail"])) for entry in entries])
         yield from check_signatures(signatures, decision, entries)
@@ -135,6 +146,13 @@ def check_files(files: dict[str, bytes]) -> Iterator[str]:
             yield f"{name} is listed in SHA256SUMS and missing."
         elif hashlib.sha256(files[name]).hexdigest() != digest:
             yield f"{name} was changed: its SHA-256 is not the listed one."
+
+
+def check_fields(decision: dict[str, Any], signatures: list[Any], audit: dict[str, Any]) -> Iterator[str]:
+    parts = [("decision.json", [decision]), ("names", [decision["names"]]), ("signatures.json", signatures)]
+    for where, rows in (*parts, ("audit.json", [audit]), ("entries", audit["entries"])):
+        for name in sorted({name for row in rows for name in row} - set(FIELDS[where].split())):
+            yield f"A field {name!r} was added to {where}: no site writes it."
 
 
 def check_entries(entries: list[dict[str, Any]], log_head: str, anchor: str | None) -> Iterator[str]:
@@ -236,6 +254,10 @@ def check_signatures(
             yield f"{named} is under D-{statement['decision']}, another decision."
         if signature["on_behalf_of"] != (principal := principals.get(statement["id"])):
             yield f"{named} is said to be given for {signature['on_behalf_of']}, and its audit entry says {principal}."
+        if (name := signature["on_behalf_of_name"]) != (
+            stated := statement.get("on_behalf_of_name", name if principal else None)
+        ):
+            yield f"{named} is said to be given for {name}, and it states {stated}."
     for missing in recorded:
         yield f"Signature {missing} was given, as the audit log says, and is missing."
 

@@ -18,7 +18,8 @@ _STATED = [field.name for field in Signature._meta.concrete_fields]
 
 
 def signature_document(signature: Signature) -> dict[str, Any]:
-    """Return all that a signature states, as JSON values. `covered` enters by its digest."""
+    """Return all that a signature states, as JSON values. `covered` enters by its digest. For whom it was given is left
+    out by name where that was not kept, so that the hash of an older signature stays as it was."""
     return {
         "id": signature.pk,
         "decision": signature.decision.number,
@@ -26,6 +27,7 @@ def signature_document(signature: Signature) -> dict[str, Any]:
         "printed_name": signature.printed_name,
         "role": str(signature.role),
         "on_behalf_of": signature.on_behalf_of_id,
+        **({"on_behalf_of_name": signature.on_behalf_of_name} if signature.on_behalf_of_name else {}),
         "verdict": str(signature.verdict),
         "meaning": signature.meaning,
         "reason": signature.reason,

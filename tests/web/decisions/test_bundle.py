@@ -202,6 +202,10 @@ def _cover_anew(value: dict[str, Any]) -> None:
             lambda value: value.update(entries=value["entries"][:-2]),
             "its audit entries that it is proposed.",
         ),
+        ("decision.json", lambda value: value.update(approved_by="the board"), "A field 'approved_by' was added to"),
+        ("decision.json", lambda value: value["names"].update(board="Eve"), "A field 'board' was added to names"),
+        ("signatures.json", lambda value: value[1].update(note="x"), "A field 'note' was added to signatures.json"),
+        ("audit.json", lambda value: value["entries"][2].update(note="x"), "A field 'note' was added to entries"),
         ("audit.json", lambda value: value.update(head=f"1:{'0' * 64}"), "The head of the audit log is not at or"),
     ],
 )
@@ -281,7 +285,7 @@ def test_what_no_signature_covers_is_said_and_cannot_grow_lines(files: Files, tm
     forged = with_sums({**files, "decision.json": json.dumps(decision).encode(), "decision.md": text.encode()})
     code, said = verified(forged, tmp_path)
     assert (code, said[0].rpartition(": ")[2]) == (0, "verified")
-    assert "the full names of use case, owner, decision-maker" in said[3]
+    assert "the full names of use case, owner, decision-maker, the actors in audit.json" in said[3]
     assert "\n* Owner: Mallory Stone * Budget: all of it (alice)\n" in text
     decision["supersedes"] = ["1\nstatus: draft"]
     forged = with_sums({**files, "decision.json": json.dumps(decision).encode()})

@@ -147,6 +147,39 @@ def test_a_delegate_signs_for_the_holder_and_the_signature_says_so(
         assert list(problems_of({name: bundle.read(name) for name in bundle.namelist()})) == []
 
 
+def test_names_stand_as_they_were_printed_when_people_are_called_otherwise(
+    client: Client, proposal: Decision, delegation: Delegation, bob: User, dana: User
+) -> None:
+    sign_for(proposal, dana, Role.ML_LEAD, bob)
+    client.force_login(bob)
+    before = [client.get(f"/decisions/1{kind}").content.decode() for kind in ("/", ".md")]
+    User.objects.filter(pk=bob.pk).update(name="Robert Fox")
+    User.objects.filter(pk=dana.pk).update(name="Dana Fox")
+    after = [client.get(f"/decisions/1{kind}").content.decode() for kind in ("/", ".md")]
+    assert "<strong>Dana Ferreira</strong>, ML lead, for Bob Okafor</p>" in before[0]
+    assert "* Dana Ferreira, ML lead for Bob Okafor (bob), " in before[1]
+    assert "<strong>Dana Ferreira</strong>, ML lead, for Bob Okafor</p>" in after[0]
+    assert before[1] == after[1]
+    with zipfile.ZipFile(io.BytesIO(client.get("/decisions/1.zip").content)) as bundle:
+        files = {name: bundle.read(name) for name in bundle.namelist()}
+    files["signatures.json"] = files["signatures.json"].replace(
+        b'"on_behalf_of_name": "Bob Okafor",\n  "state"', b'"on_behalf_of_name": "Robert Fox",\n  "state"'
+    )
+    assert any("to be given for Robert Fox, and it states Bob Okafor." in said for said in problems_of(files))
+    assert verified() == []
+
+
+def test_a_signature_from_before_the_name_of_the_principal_was_kept_is_as_it_was(
+    proposal: Decision, bob: User, dana: User, delegation: Delegation
+) -> None:
+    sign_for(proposal, dana, Role.ML_LEAD, bob)
+    signature = Signature.objects.select_related("on_behalf_of").get()
+    assert signature_document(signature)["on_behalf_of_name"] == "Bob Okafor"
+    signature.on_behalf_of_name = ""
+    assert "on_behalf_of_name" not in signature_document(signature)
+    assert signature.principal_name == "Bob Okafor"
+
+
 def test_holder_and_delegate_are_one_signature(
     client: Client, proposal: Decision, delegation: Delegation, bob: User, dana: User
 ) -> None:
