@@ -36,9 +36,11 @@ def ask_again(*, assessment: Assessment, answer: Answer, **_: object) -> None:
             *(row.answered_at for row in decision.assessment.answers.all() if row != answer),
         ]
         since = max(moment for moment in changes if moment)
-        voided = {row.user for row in sign_off.void if row.signed_at > since}
+        voided = {row.user_id for row in sign_off.void if row.signed_at > since}
+        # Who left the team since may not sign again, so the people of the team, who have been read, are enough.
+        team = {member.user for member in decision.use_case.memberships.all() if member.user_id in voided}
         send_after_commit(
-            _active(user for user in voided if sign_off.open_capacities(user)),
+            _active(user for user in team if sign_off.open_capacities(user)),
             subject=f"Please sign D-{decision.number} again: {decision.title}",
             text=f"{answer.author} changed an answer that this decision rests on, so your signature became void. The "
             "page shows what changed.",

@@ -316,11 +316,11 @@ def test_the_log_costs_the_same_for_one_and_three(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     client.force_login(bob)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(10):
         client.get("/decisions/")
     for _ in range(2):
         decided.proposed(use_case, alice)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(10):
         client.get("/decisions/")
 
 
