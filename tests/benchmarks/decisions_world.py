@@ -3,6 +3,7 @@
 Written in bulk, in the shape that the actions leave. Imported only once Django is set up.
 """
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -182,6 +183,15 @@ def _answers(assessment: Assessment, author: User) -> list[Answer]:
     return found
 
 
+def _answered() -> Iterator[dict[str, Any]]:
+    """Yield what the audit log says of each of the ten answers."""
+    names = list(TUNE)
+    for place in range(ANSWERS_EACH):
+        name = names[place % len(names)]
+        before = {"before": TUNE[name], "before_comment": ""} if place >= len(names) else {}
+        yield {"question": name, "after": TUNE[name], "comment": "", **before}
+
+
 def _fields(assessment: Assessment) -> dict[str, Any]:
     fresh = Assessment.objects.prefetch_related("answers").get(pk=assessment.pk)
     return draft_fields(fresh, evaluation_of(fresh), today=timezone.localdate())
@@ -232,9 +242,9 @@ def _chain(decisions: list[Decision], signatures: dict[int, list[Signature]], au
     head = AuditHead.objects.get()
     number, last, entries, now = head.number, head.hash, [], timezone.now()
     for decision in decisions:
-        rows = [
-            ("assessments.assessment", decision.assessment_id, "answered", {"question": "prompting", "after": "yes"})
-        ] * ANSWERS_EACH
+        rows: list[tuple[str, int, str, dict[str, Any]]] = [
+            ("assessments.assessment", decision.assessment_id, "answered", said) for said in _answered()
+        ]
         rows += [("decisions.decision", decision.pk, action, {}) for action in ("drafted", "proposed", "accepted")]
         signed = signatures.get(decision.pk, ())
         rows[-1:-1] = [("decisions.decision", decision.pk, "signed", _signed(signature)) for signature in signed]

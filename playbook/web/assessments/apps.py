@@ -14,3 +14,4 @@ class AssessmentsConfig(AppConfig):
         register(*append_only("assessments.Remark", "remark", "remarks"))
         import_module("playbook.web.assessments.panels")
         import_module("playbook.web.assessments.mail")
+        import_module("playbook.web.assessments.vouched")
