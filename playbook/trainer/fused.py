@@ -33,10 +33,10 @@ class _LinearWithAdapter(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Any, weight: Any, bias: Any, a: Any, b: Any, scaling: float) -> torch.Tensor:
         flat = x.reshape(-1, x.shape[-1]).to(weight.dtype)
-        a, b = a.to(weight.dtype), b.to(weight.dtype) * scaling
+        a, b = a.to(weight.dtype), b.to(weight.dtype)
         inner = flat @ a.T
         out = flat @ weight.T if bias is None else torch.addmm(bias, flat, weight.T)
-        out.addmm_(inner, b.T)
+        out.addmm_(inner, b.T, alpha=scaling)
         ctx.save_for_backward(flat, weight, a, b, inner)
         ctx.scaling, ctx.shape, ctx.dtype = scaling, x.shape, x.dtype
         return out.reshape(*x.shape[:-1], -1)
@@ -46,11 +46,12 @@ class _LinearWithAdapter(torch.autograd.Function):
         flat, weight, a, b, inner = ctx.saved_tensors
         dy = gradient.reshape(-1, gradient.shape[-1]).to(weight.dtype)
         back = dy @ b
-        da = (back.T @ flat).float()
-        db = (inner.T @ dy).T.float() * ctx.scaling
+        da = operations.scaled_product(back.T, flat, ctx.scaling).float()
+        # A few rows times many columns take half as long as many rows times a few columns.
+        db = operations.scaled_product(inner.T, dy, ctx.scaling).T.float()
         dx = None
         if ctx.needs_input_grad[0]:
-            dx = (dy @ weight).addmm_(back, a).reshape(ctx.shape).to(ctx.dtype)
+            dx = (dy @ weight).addmm_(back, a, alpha=ctx.scaling).reshape(ctx.shape).to(ctx.dtype)
         return dx, None, None, da, db, None
 
 

@@ -10,6 +10,13 @@ from typing import Any
 import torch
 
 
+def scaled_product(left: torch.Tensor, right: torch.Tensor, scale: float) -> torch.Tensor:
+    """Return scale · left @ right, of two matrices or two batches of them, without a pass over the result."""
+    multiply = torch.addmm if left.ndim == 2 else torch.baddbmm
+    # beta 0: what would be added is not even read.
+    return multiply(left.new_empty((1,) * left.ndim), left, right, beta=0, alpha=scale)
+
+
 class _Norm(torch.autograd.Function):
     """x / rms(x) · weight (Zhang and Sennrich 2019). x (..., width); weight (width,), frozen; computed in float32."""
 
@@ -72,7 +79,7 @@ class _Attention(torch.autograd.Function):
         shared, held = key.shape[1], key.shape[2]
         rows = (batch * shared, heads // shared * tokens)
         q, k, v = query.reshape(*rows, width), key.reshape(-1, held, width), value.reshape(-1, held, value.shape[-1])
-        scores = torch.baddbmm(q.new_empty(1, 1, 1), q, k.transpose(1, 2), beta=0, alpha=scale)
+        scores = scaled_product(q, k.transpose(1, 2), scale)
         scores.view(batch, shared, -1, tokens, held).add_(mask.unsqueeze(2))
         weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
         ctx.save_for_backward(q, k, v, weights)
@@ -89,9 +96,8 @@ class _Attention(torch.autograd.Function):
         # Back through the softmax: weights (dweights - Σ dweights weights), along each row.
         along = torch.linalg.vecdot(dweights, weights).unsqueeze_(-1)
         scores = dweights.sub_(along).mul_(weights)
-        nothing = q.new_empty(1, 1, 1)
-        dq = torch.baddbmm(nothing, scores, k, beta=0, alpha=ctx.scale)
-        dk = torch.baddbmm(nothing, scores.transpose(1, 2), q, beta=0, alpha=ctx.scale)
+        dq = scaled_product(scores, k, ctx.scale)
+        dk = scaled_product(scores.transpose(1, 2), q, ctx.scale)
         return dq.view(of_query), dk.view(of_key), dv.view(of_value), None, None
 
 
