@@ -21,6 +21,10 @@ CHROMIUM = Path("/usr/bin/chromium")
 MAY_ALWAYS_SKIP = "gpu"
 
 
+# The processes of a parallel run share the cores, where threads that wait for each other wait for whoever has a core;
+# and no product of a tiny model is work for two. torch and numpy read it once, as they are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 #: The files that take longest, the longest first. Begun last, one of them would run on while other processes idle.
 LONGEST = (
     "e2e/test_whole_loop.py",

@@ -39,11 +39,13 @@ class Demo:
         port = port_of(self._port)
         self.address = f"http://127.0.0.1:{port}"
         self._output = data_dir / f"demo-{port}.log"
+        # As many threads as a person's demo has, not as many as the suite gives its own tiny models.
+        inherited = {name: value for name, value in environ.items() if name != "OMP_NUM_THREADS"}
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "playbook.demo"],
                 cwd=ROOT,
-                env={**environ, "PORT": str(port), "PLAYBOOK_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"},
+                env={**inherited, "PORT": str(port), "PLAYBOOK_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
