@@ -169,9 +169,19 @@ def sample_model() -> Path:
     return models_dir
 
 
+@pytest.fixture(scope="session")
+def general_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten rows of the general set, some of each kind: measuring all hundred would be most of what a tiny run does."""
+    lines = (ROOT / "playbook/trainer/retention.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    some = tmp_path_factory.mktemp("general") / "retention.jsonl"
+    some.write_text("".join([*lines[:6], *lines[-4:]]), encoding="utf-8")
+    return some
+
+
 @pytest.fixture
-def train(monkeypatch: pytest.MonkeyPatch, tiny_models_dir: Path) -> Iterator[Train]:
+def train(monkeypatch: pytest.MonkeyPatch, tiny_models_dir: Path, general_set: Path) -> Iterator[Train]:
     """Run the command in this process; its signal handlers and environment do not outlive the test."""
+    monkeypatch.setattr("playbook.trainer.retention.FILE", general_set)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for name in ("OMP_WAIT_POLICY", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TOKENIZERS_PARALLELISM"):
         monkeypatch.setenv(name, "1")

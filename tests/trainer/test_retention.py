@@ -15,6 +15,12 @@ from tests.trainer.conftest import TRAIN_ROWS, MakeRun, Train, report_of, warnin
 ENTRIES = [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.fixture(scope="session")
+def general_set() -> Path:
+    """Here runs measure the whole set, as they do outside of tests."""
+    return FILE
+
+
 def test_the_set_holds_60_questions_and_40_sentences_each_once() -> None:
     questions = [entry for entry in ENTRIES if entry.keys() == {"question", "begin", "answer"}]
     texts = [entry["text"] for entry in ENTRIES if entry.keys() == {"text"}]
