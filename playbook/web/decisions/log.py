@@ -30,7 +30,8 @@ MAX_WORDS = 8
 MONTHS = 24
 #: And at least so many, so that one month alone is no wall of colour.
 LEAST_MONTHS = 12
-_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+#: Of years that a decision can have, and whose months have a next one.
+_MONTH = re.compile(r"[12][0-9]{3}-(0[1-9]|1[0-2])")
 #: Fields that a row of the log does not show.
 _LONG = ("searched", "context", "options", "consequences", "measured", "kill_criterion")
 #: A cell that begins like this is a formula to a spreadsheet (OWASP, "CSV Injection").

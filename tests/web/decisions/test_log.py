@@ -53,6 +53,9 @@ def numbers(client: Client, query: str) -> list[int]:
         ("?month=2026-05", [3, 2]),
         ("?month=2026-13&owner=somebody&status=maybe", [3, 2, 1]),
         ("?month=2026-03&status=accepted", [1]),
+        ("?month=9999-12", [3, 2, 1]),  # has no next month
+        ("?month=0000-01", [3, 2, 1]),
+        ("?month=%EF%BC%92026-05", [3, 2, 1]),  # a wide digit
         ("?use_case=none", []),
     ],
 )
