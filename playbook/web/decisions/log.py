@@ -247,11 +247,18 @@ def _cell(value: object) -> object:
 def _holds(word: str) -> Q:
     """Return the condition that a decision holds the word: `D-12` and `12` are its number too."""
     number = word.upper().removeprefix("D-")
-    in_text = Q(searched__contains=Lower(Value(word)))
-    found = in_text | Q(use_case__in=UseCase.objects.filter(name__icontains=word).values("pk"))
+    found = Q()
+    for spelling in _spellings(word):
+        named = UseCase.objects.filter(name__icontains=spelling).values("pk")
+        found |= Q(searched__contains=Lower(Value(spelling))) | Q(use_case__in=named)
     if number.isascii() and number.isdigit() and len(number) < 10:
         found |= Q(number=int(number))
     return found
+
+
+def _spellings(word: str) -> tuple[str, ...]:
+    """Return how a word may be written in other cases of letters: SQLite folds those of ASCII alone."""
+    return (word,) if word.isascii() else tuple(dict.fromkeys((word, word.lower(), word.upper(), word.capitalize())))
 
 
 def _year_before(last: str) -> str:

@@ -42,6 +42,7 @@ def numbers(client: Client, query: str) -> list[int]:
         ("", [3, 2, 1]),
         ("?q=meetings", [2]),
         ("?q=MEETINGS+zürich", [2]),
+        ("?q=ZÜRICH", [2]),
         ("?q=meetings+nothing", []),
         ("?q=50+%25", [2]),
         ("?q=D-1", [1]),
@@ -52,10 +53,10 @@ def numbers(client: Client, query: str) -> list[int]:
         ("?owner=me", [2, 1]),
         ("?month=2026-05", [3, 2]),
         ("?month=2026-13&owner=somebody&status=maybe", [3, 2, 1]),
-        ("?month=2026-03&status=accepted", [1]),
         ("?month=9999-12", [3, 2, 1]),  # has no next month
         ("?month=0000-01", [3, 2, 1]),
         ("?month=%EF%BC%92026-05", [3, 2, 1]),  # a wide digit
+        ("?month=2026-03&status=accepted", [1]),
         ("?use_case=none", []),
     ],
 )
@@ -67,6 +68,8 @@ def test_the_log_finds(client: Client, query: str, found: list[int]) -> None:
 def test_the_log_finds_what_a_decision_says_now(client: Client) -> None:
     Decision.objects.filter(number=2).update(title="Digest the week", context="")
     assert (numbers(client, "?q=meetings"), numbers(client, "?q=DIGEST")) == ([], [2])
+    Decision.objects.filter(number=2).update(title="ÜBERSICHT für Ärzte")
+    assert [numbers(client, f"?q={word}") for word in ("übersicht", "Übersicht", "ärzte", "FÜR", "über")] == [[2]] * 5
 
 
 @pytest.mark.usefixtures("log")
