@@ -25,20 +25,24 @@ SHOWN = 500
 
 @dataclass(frozen=True)
 class Compared:
-    """One foretold quantity beside what it was. `actual` None: not known yet."""
+    """One foretold quantity beside what it was. `actual` None: not known yet. `stopped_early`: the job ended before the
+    steps that were foretold, as it was told to, which no prediction is judged by."""
 
     predicted: float
     actual: float | None
     tolerance: float
+    stopped_early: bool = False
 
     @property
     def difference(self) -> float | None:
-        """(actual - predicted) / predicted: 0.1 means that it took a tenth more. None while one is missing."""
-        return None if self.actual is None or not self.predicted else self.actual / self.predicted - 1
+        """(actual - predicted) / predicted: 0.1 means that it took a tenth more. None while there is none to judge."""
+        if self.actual is None or not self.predicted or self.stopped_early:
+            return None
+        return self.actual / self.predicted - 1
 
     @property
     def difference_text(self) -> str:
-        """`+4 %`, `−12 %`; `–` while one is missing."""
+        """`+4 %`, `−12 %`; `–` while there is none."""
         if self.difference is None:
             return "–"
         return f"{self.difference * 100:+.0f} %".replace("-", "−")
@@ -87,6 +91,7 @@ def settle(attempt: Attempt, report: Report) -> None:
     """Note beside the attempt's prediction, if it made one, what the report says of time and memory."""
     Prediction.objects.filter(attempt=attempt).update(
         actual_seconds=(report.finished_at - report.started_at).total_seconds(),
+        stopped_early=report.training.stopped_early if report.training else False,
         actual_peak_memory_bytes=report.training.peak_memory_bytes if report.training else None,
     )
 
@@ -118,9 +123,14 @@ class Settled:
 def numbers_of(rows: QuerySet[Prediction]) -> list[Settled]:
     """Return what is plotted and counted of the predictions, without their jobs. One query."""
     return [
-        Settled(job, _time(seconds, actual_seconds), _memory(memory, actual_memory))
-        for job, seconds, actual_seconds, memory, actual_memory in rows.values_list(
-            "attempt__job", "seconds", "actual_seconds", "peak_memory_bytes", "actual_peak_memory_bytes"
+        Settled(job, _time(seconds, actual_seconds, early), _memory(memory, actual_memory))
+        for job, seconds, actual_seconds, early, memory, actual_memory in rows.values_list(
+            "attempt__job",
+            "seconds",
+            "actual_seconds",
+            "stopped_early",
+            "peak_memory_bytes",
+            "actual_peak_memory_bytes",
         )
     ]
 
@@ -129,13 +139,13 @@ def foretold(row: Prediction) -> Foretold:
     return Foretold(
         job=row.attempt.job,
         prediction=row,
-        time=_time(row.seconds, row.actual_seconds),
+        time=_time(row.seconds, row.actual_seconds, row.stopped_early),
         memory=_memory(row.peak_memory_bytes, row.actual_peak_memory_bytes),
     )
 
 
-def _time(predicted: float, actual: float | None) -> Compared:
-    return Compared(predicted, actual, TIME_TOLERANCE)
+def _time(predicted: float, actual: float | None, stopped_early: bool) -> Compared:
+    return Compared(predicted, actual, TIME_TOLERANCE, stopped_early)
 
 
 def _memory(predicted: float, actual: float | None) -> Compared:
@@ -176,7 +186,7 @@ def _points(rows: Sequence[Settled], compared: Sequence[Compared], *, unit: floa
     return [
         ScatterPoint(f"Job {row.job}", one.predicted / unit, one.actual / unit)
         for row, one in zip(rows, compared, strict=True)
-        if one.actual
+        if one.actual and not one.stopped_early
     ]
 
 

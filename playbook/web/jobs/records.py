@@ -101,6 +101,9 @@ class Prediction(models.Model):
     currency = models.CharField(max_length=10)
     actual_seconds = models.FloatField(null=True)
     actual_peak_memory_bytes = models.BigIntegerField(null=True)
+    stopped_early = models.BooleanField(
+        default=False, help_text="ended before the steps that were foretold, as told to"
+    )
 
     class Meta:
         ordering = ["-attempt"]

@@ -64,7 +64,14 @@ def busy_job(use_case: UseCase, person: User) -> Job:
     return attempt.job
 
 
-def predicted_job(use_case: UseCase, person: User, *, seconds: float = 110.0, memory: int | None = 3 * GB) -> Job:
+def predicted_job(
+    use_case: UseCase,
+    person: User,
+    *,
+    seconds: float = 110.0,
+    memory: int | None = 3 * GB,
+    stopped_early: bool = False,
+) -> Job:
     """A job that foretold 100 s and 2 GB, and took `seconds` and `memory`; None: it measured without training."""
     attempt = claimed_job(use_case, person)
     send_events(attempt, predicted())
@@ -80,6 +87,7 @@ def predicted_job(use_case: UseCase, person: User, *, seconds: float = 110.0, me
         trainable_parameters=1,
         total_parameters=1,
         peak_memory_bytes=memory,
+        stopped_early=stopped_early,
     )
     report = report.model_copy(
         update={"finished_at": report.started_at + timedelta(seconds=seconds), "training": training or None}

@@ -49,6 +49,22 @@ def test_a_run_without_training_settles_the_time_alone(use_case: UseCase, alice:
     assert list(Prediction.objects.values_list(*fields)) == [(110.0, None)]
 
 
+def test_a_job_that_stopped_early_says_nothing_of_the_predicted_time(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    predicted_job(use_case, alice)
+    job = predicted_job(use_case, alice, seconds=30.0, stopped_early=True)
+    found = predictions.of_attempt(job.latest_attempt)
+    assert found is not None
+    assert (found.time.actual, found.time.holds, found.time.stopped_early) == (30.0, None, True)
+    assert found.memory.holds is False
+    client.force_login(alice)
+    page = client.get("/jobs/predictions/").content.decode()
+    assert "Time, foretold against measured: 1 of 1 jobs within ±20 %." in page
+    assert "Peak memory, foretold against measured: 0 of 2 jobs within ±15 %." in page
+    assert page.count("stopped early") == 1
+
+
 def test_a_second_prediction_of_an_attempt_replaces_the_first(use_case: UseCase, alice: User) -> None:
     attempt = claimed_job(use_case, alice)
     send_events(attempt, predicted(), predicted(seconds=50.0))
