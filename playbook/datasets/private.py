@@ -56,7 +56,8 @@ _NUMBERS = (
     ),
     _kind("social security number", r"(?<![\d-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])", "-"),
     _kind("card number", r"(?<![\d-])(?:\d[ -]?){12,18}\d(?![\d-])", ""),
-    _kind("IBAN", r"(?i:\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b)", ""),
+    # Both cases by name: told to ignore case, the engine takes ſ, İ and K for letters of an IBAN, which have no number.
+    _kind("IBAN", r"\b[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?\b", ""),
 )
 _SEVEN_DIGITS = re.compile(r"\d(?:[ ./()-]{0,3}\d){6}")
 

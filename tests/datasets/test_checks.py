@@ -172,6 +172,7 @@ def test_secrets_and_personal_data_are_named_but_not_repeated(importing: Importi
         ("git 3f786850e387550fdab836ed7e6dc881de23001b, 550e8400-e29b-41d4-a716-446655440000", []),
         ("The password is in the drawer at 12:30, 3 + 4 = 7.", []),
         ("2026-11-25 08:00:00 version 1.2.3.4.5.6.7", []),
+        ("İZ12 3456 7890 1234, ſe12 3456 7890 1234", []),
     ],
 )
 def test_private_patterns(text: str, kinds: list[str]) -> None:
