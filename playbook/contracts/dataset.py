@@ -195,6 +195,15 @@ def why_no_json(error: Exception) -> str:
 
 def check_row(number: int, row: object) -> Example | list[Problem]:
     """Return the example that a JSON value in the chat format says, or everything that is wrong with it."""
+    problems = row_problems(number, row)
+    if problems or not isinstance(row, dict):
+        return problems
+    read = [message if message.get("content") else message | {"content": ""} for message in row["messages"]]
+    return Example.model_validate({"messages": read, "metadata": row.get("metadata", {}), "tools": row.get("tools")})
+
+
+def row_problems(number: int, row: object) -> list[Problem]:
+    """Return everything that is wrong with a JSON value in the chat format; where nothing is, it is an example."""
     problem = _maker(number)
     if not isinstance(row, dict):
         return [problem("line", row, ProblemCode.DATA_TYPE, 'Wrap the row in an object: {"messages": [...]}.')]
@@ -222,15 +231,24 @@ def check_row(number: int, row: object) -> Example | list[Problem]:
         )
     if tools is not None and not _are_objects(tools):
         problems.append(problem("tools", tools, ProblemCode.DATA_TYPE, "Make tools a list of objects, or remove it."))
-    for index, message in enumerate(messages):
-        problems.extend(_message_problems(problem, index, message))
-    return problems or _example(problem, messages, metadata, tools)
+    unsound = [index for index, message in enumerate(messages) if not _is_sound(message)]
+    for index in unsound:
+        problems.extend(_message_problems(problem, index, messages[index]))
+    return problems or _learned_problems(problem, messages, unsound)
 
 
-def _example(
-    problem: _MakeProblem, messages: list[dict[str, object]], metadata: object, tools: object
-) -> Example | list[Problem]:
-    """Return the example of well-formed messages, unless its last one teaches nothing."""
+def _is_sound(message: object) -> bool:
+    """Tell quickly what is true of nearly every message: a role and some text, of which nothing is wrong."""
+    if not isinstance(message, dict) or len(message) != 2:
+        return False
+    role, content = message.get("role"), message.get("content")
+    if not isinstance(role, str) or role not in ROLES or not isinstance(content, str):
+        return False
+    return bool(content) and not content.isspace() and _is_unicode(content)
+
+
+def _learned_problems(problem: _MakeProblem, messages: list[dict[str, object]], unsound: list[int]) -> list[Problem]:
+    """Return why well-formed messages teach nothing. `unsound`: where those are that may say nothing."""
     last, field = messages[-1], f"messages[{len(messages) - 1}]"
     if last["role"] != "assistant":
         return [
@@ -250,19 +268,16 @@ def _example(
                 "Give the last assistant message weight 1, or end the row at the message to learn.",
             )
         ]
-    silent = [at for at, message in enumerate(messages) if _is_learned(message) and _says_nothing(message)]
-    if silent:
-        return [
-            problem(
-                f"messages[{at}].content",
-                messages[at]["content"],
-                ProblemCode.EMPTY_ANSWER,
-                "Write the answer, or remove the row: an empty answer teaches the model to say nothing.",
-            )
-            for at in silent
-        ]
-    read = [message | {"content": message.get("content") or ""} for message in messages]
-    return Example.model_validate({"messages": read, "metadata": metadata, "tools": tools})
+    return [
+        problem(
+            f"messages[{at}].content",
+            messages[at]["content"],
+            ProblemCode.EMPTY_ANSWER,
+            "Write the answer, or remove the row: an empty answer teaches the model to say nothing.",
+        )
+        for at in unsound
+        if _is_learned(messages[at]) and _says_nothing(messages[at])
+    ]
 
 
 def _is_learned(message: dict[str, object]) -> bool:
@@ -270,7 +285,8 @@ def _is_learned(message: dict[str, object]) -> bool:
 
 
 def _says_nothing(message: dict[str, object]) -> bool:
-    return not str(message.get("content") or "").strip() and not message.get("tool_calls")
+    content = message.get("content")
+    return (not content or str(content).isspace()) and not message.get("tool_calls")
 
 
 def _message_problems(problem: _MakeProblem, index: int, message: object) -> list[Problem]:
@@ -343,6 +359,8 @@ def _are_objects(value: object) -> bool:
 
 
 def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -6,10 +6,11 @@ Sources of the field names: OpenAI's fine-tuning guide (`messages`, `weight`, `t
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Fields
+from typing import Any
 
-from playbook.contracts.dataset import ROW_KEYS, Example, Problem, ProblemCode, as_text, check_row, shown
+from playbook.contracts.dataset import ROW_KEYS, Problem, ProblemCode, as_text, row_problems, shown
 from playbook.contracts.json_text import decode_strictly
 from playbook.datasets.spec import Format, Mapping
 
@@ -104,29 +105,35 @@ def _mapping_of(row: Fields[str, object]) -> Mapping | None:
     return Mapping(format=Format.TEXT, answer=name_of["text"]) if "text" in name_of else None
 
 
-def convert(line: int, value: object, mapping: Mapping) -> tuple[dict[str, object], Example] | list[Problem]:
-    """Return the chat row that a value of the file means, and its example; or everything that is wrong with it.
+Row = dict[str, Any]
+
+
+def converter(mapping: Mapping) -> Callable[[int, object], Row | list[Problem]]:
+    """Return what turns the value of a line of the file into the chat row that it means, or into everything that is
+    wrong with it.
 
     Fields that the mapping does not name become metadata, as text, so that nothing is lost and rows can be grouped by
     them.
     """
-    if not isinstance(value, dict):
-        return [_problem(line, "line", value, ProblemCode.DATA_TYPE, "Make each row an object with named fields.")]
-    row: dict[str, object]
-    if mapping.messages:
-        row = _of_messages(value, mapping)
-    else:
-        problems = _field_problems(line, value, mapping)
-        if problems:
-            return problems
-        row = {"messages": _of_fields(value, mapping)}
-        if "tools" in used_fields(mapping) and (tools := _as_list(value.get("tools"))) is not None:
-            row["tools"] = tools
-    _keep_rest(row, value, mapping)
-    read = check_row(line, row)
-    if isinstance(read, Example):
-        return row, read
-    return [_in_words_of_the_file(found, mapping, value) for found in read]
+    used = used_fields(mapping)
+    has_tools = "tools" in used
+
+    def convert(line: int, value: object) -> Row | list[Problem]:
+        if not isinstance(value, dict):
+            return [_problem(line, "line", value, ProblemCode.DATA_TYPE, "Make each row an object with named fields.")]
+        if mapping.messages:
+            row = _of_messages(value, mapping)
+        else:
+            if problems := _field_problems(line, value, mapping):
+                return problems
+            row = {"messages": _of_fields(value, mapping)}
+            if has_tools and (tools := _as_list(value.get("tools"))) is not None:
+                row["tools"] = tools
+        _keep_rest(row, value, used)
+        problems = row_problems(line, row)
+        return [_in_words_of_the_file(found, mapping, value) for found in problems] if problems else row
+
+    return convert
 
 
 def is_plain(value: object) -> bool:
@@ -215,6 +222,8 @@ def _joined_parts(parts: list[object]) -> object:
 
 
 def _field_problems(line: int, value: dict[str, object], mapping: Mapping) -> list[Problem]:
+    if _is_filled(value, mapping):
+        return []
     found = []
     for field in (mapping.prompt, mapping.answer):
         content = value.get(field)
@@ -239,9 +248,18 @@ def _field_problems(line: int, value: dict[str, object], mapping: Mapping) -> li
     return found
 
 
+def _is_filled(value: dict[str, object], mapping: Mapping) -> bool:
+    """Tell quickly what is true of nearly every row: its fields hold text, and neither question nor answer is blank."""
+    for field in (mapping.answer, mapping.prompt):
+        content = value.get(field) if field else "none asked for"
+        if not isinstance(content, str) or _is_blank(content):
+            return False
+    return all(isinstance(value.get(field), str | None) for field in (mapping.system, mapping.input) if field)
+
+
 def _of_fields(value: dict[str, object], mapping: Mapping) -> list[object]:
     messages: list[object] = []
-    if mapping.system and str(value.get(mapping.system) or "").strip():
+    if mapping.system and not _is_blank(value.get(mapping.system)):
         messages.append({"role": "system", "content": value[mapping.system]})
     prompt = _as_messages(value[mapping.prompt]) if mapping.prompt else ""
     if isinstance(prompt, list):
@@ -289,11 +307,12 @@ def _is_turn(found: Fields[str, object]) -> bool:
 
 
 def _is_blank(value: object) -> bool:
-    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+    if isinstance(value, str):
+        return not value or value.isspace()
+    return value is None or value == []
 
 
-def _keep_rest(row: dict[str, object], value: dict[str, object], mapping: Mapping) -> None:
-    used = used_fields(mapping)
+def _keep_rest(row: dict[str, object], value: dict[str, object], used: frozenset[str]) -> None:
     rest = {
         key[:200]: content if isinstance(content, str) else as_text(content)
         for key, content in value.items()

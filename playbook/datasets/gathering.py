@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from playbook.contracts.dataset import Example
+from playbook.datasets.formats import Row
 from playbook.datasets.near import NearDuplicates
 from playbook.datasets.private import find_private
-from playbook.datasets.text import Hashes, Words, fold, hash64, spoken_words
+from playbook.datasets.text import Hashes, Texts, Words, fold_words, hash64, mix
 
 MAX_CLASSES = 50
 _MAX_FIELDS = 8
 MAX_FINDS = 1_000
 _BATCH = 2_000
-#: A batch ends sooner when its rows are long: words in memory take some hundred bytes each.
-_BATCH_WORDS = 100_000
+#: A batch ends sooner when its rows are long: words in memory take some hundred bytes each, and not all are short.
+_BATCH_WORDS, _BATCH_CHARS = 100_000, 1_000_000
 #: About 8,000 tokens at 4 characters each: the whole context of the sample base model.
 LONG_ROW_CHARS = 32_000
 _FINDS = ("empty_answer", "refusal", "secret", "personal", "long_row", "formula", "tools")
@@ -36,6 +36,11 @@ _REFUSAL = re.compile(
     r"\bi['’]?m (?:just |only )?an ai\b|\bes tut mir leid,? aber ich kann|"
     r"\b(?:dabei|damit) kann ich (?:\w+ ){0,2}nicht|\bje suis désolée?,? mais je ne peux|\blo siento,? pero no puedo)",
     re.IGNORECASE,
+)
+#: One of these is in everything that the pattern finds, case aside. None has an i, which has four cases (i, I, İ, ı).
+_REFUSAL_WORDS = (
+    *("sorry", "apolog", "cannot", "can't", "can’t", "unable to", "not able to", "won't", "won’t", "decl", "refuse"),
+    *("as an a", "language model", "m an a", "just an a", "only an a", "es tut m", "kann", "je su", "lo s"),
 )
 #: Marks that say nothing by themselves; the last four are white space of no width.
 _MARKS = r"[\s().…?*\"'\[\]{}–—\u200b\u200c\u2060\ufeff-]*"
@@ -77,17 +82,46 @@ class ClassField:
         return True
 
 
+class _Batch:
+    """Rows whose words and texts are looked at together: their `words`, without the system's, which many rows share by
+    design, and how many each has; how its answer `begins`; all `texts`, and the row that each belongs to."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+        self.words: list[str] = []
+        self.word_counts: list[int] = []
+        self.begins: list[str] = []
+        self.texts: list[str] = []
+        self.row_of: list[int] = []
+        self._chars = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.rows) >= _BATCH or len(self.words) >= _BATCH_WORDS or self._chars >= _BATCH_CHARS
+
+    def add(self, row: int, contents: list[str], turns: list[tuple[str, list[str]]]) -> None:
+        before = len(self.words)
+        for (role, words), content in zip(turns, contents, strict=True):
+            if role != "system":
+                self.words += words
+            self.texts.append(content)
+            self.row_of.append(row)
+            self._chars += len(content)
+        self.rows.append(row)
+        self.word_counts.append(len(self.words) - before)
+        self.begins.append(contents[-1][:300])
+
+
 class Gathering:
     """Rows in the order in which they come; a row is its position, from 0."""
 
     def __init__(self, folder: Path, *, group_field: str) -> None:
-        self._group_field = group_field
+        self._fields = {"template": TEMPLATE_KEY} | ({"group": group_field} if group_field else {})
         self._near = NearDuplicates(folder / "near")
         self._words = (folder / "words").open("w+b")
         self._word_counts: array[int] = array("I")
-        self._waiting: list[list[str]] = []
-        self._waiting_words = 0
-        self._columns = {name: array("Q") for name in ("row", "prompt", "answer", "group", "template")}
+        self._batch = _Batch()
+        self._columns = {name: array("Q") for name in ("prompt", "answer", "group", "template")}
         self._lines: array[int] = array("I")
         self._sources: array[int] = array("B")
         self._sizes = {"prompt": array("I"), "answer": array("I")}
@@ -99,50 +133,52 @@ class Gathering:
     def __len__(self) -> int:
         return len(self._lines)
 
-    def add(self, example: Example, *, line: int, source: int, is_csv: bool) -> None:
+    def add(self, row: Row, *, line: int, source: int, is_csv: bool) -> None:
         """Take one row."""
-        row = len(self)
-        prompt, answer = example.prompt, example.answer
-        before = fold(prompt or example.messages)
-        self._columns["prompt"].append(hash64(before))
-        said = " ".join(answer.lower().split()) or json.dumps(example.messages[-1].tool_calls)
+        number, messages = len(self), row["messages"]
+        contents = [message.get("content") or "" for message in messages]
+        turns = [
+            (message["role"], content.lower().split()) for message, content in zip(messages, contents, strict=True)
+        ]
+        said = " ".join(turns[-1][1]) or json.dumps(messages[-1].get("tool_calls"))
+        self._columns["prompt"].append(hash64(fold_words(turns[:-1] or turns)))
         self._columns["answer"].append(hash64(said))
-        self._columns["row"].append(hash64(f"{before}\x1d{said}"))
-        self._keep_if_any("group", _metadata_hash(example, self._group_field), row)
-        self._keep_if_any("template", _metadata_hash(example, TEMPLATE_KEY), row)
+        metadata = row.get("metadata") or {}
+        for name in metadata:
+            self.metadata[name] += 1
+        for name, field in self._fields.items():
+            self._keep_if_any(name, metadata.get(field), number)
         self._lines.append(line)
         self._sources.append(source)
-        sizes = [len(message.content) for message in example.messages]
-        self._sizes["prompt"].append(sum(sizes[:-1]))
-        self._sizes["answer"].append(sizes[-1])
-        self.metadata.update(example.metadata.keys())
-        self._note_finds(row, example, sum(sizes), is_csv=is_csv)
-        self._note_classes(row, answer)
-        words = spoken_words(example.messages)
-        self._waiting.append(words)
-        self._waiting_words += len(words)
-        if len(self._waiting) >= _BATCH or self._waiting_words >= _BATCH_WORDS:
+        answer, size = contents[-1], sum(map(len, contents))
+        self._sizes["prompt"].append(size - len(answer))
+        self._sizes["answer"].append(len(answer))
+        self._note_finds(number, row, contents, is_csv=is_csv)
+        self._note_classes(number, answer)
+        self._batch.add(number, contents, turns)
+        if self._batch.is_full:
             self._take_batch()
 
-    def _keep_if_any(self, name: str, value: int, row: int) -> None:
-        """Keep a value that few files have at all: a column without any takes no memory."""
+    def _keep_if_any(self, name: str, value: str | None, row: int) -> None:
+        """Keep the hash of a value that few files have at all, 0 for a row without one: a column without any takes no
+        memory."""
         column = self._columns[name]
-        if value and len(column) < row:
+        if value is None and not column:
+            return
+        if len(column) < row:
             column.frombytes(bytes(8 * (row - len(column))))
-        if value or (len(column) == row and row):
-            column.append(value)
+        column.append(0 if value is None else hash64(value) or 1)
 
     def finish(self) -> "Gathered":
         """Return the arrays. Nothing can be added afterwards."""
         self._take_batch()
         self._words.flush()
+        columns = {
+            name: np.frombuffer(column, dtype=np.uint64) if len(column) == len(self) else np.zeros(len(self), np.uint64)
+            for name, column in self._columns.items()
+        }
         return Gathered(
-            columns={
-                name: np.frombuffer(column, dtype=np.uint64)
-                if len(column) == len(self)
-                else np.zeros(len(self), np.uint64)
-                for name, column in self._columns.items()
-            },
+            columns=columns | {"row": mix(columns["prompt"]) ^ columns["answer"]},
             lines=np.frombuffer(self._lines, dtype=np.uint32),
             sources=np.frombuffer(self._sources, dtype=np.uint8),
             sizes={name: np.frombuffer(size, dtype=np.uint32) for name, size in self._sizes.items()},
@@ -157,35 +193,44 @@ class Gathering:
         self._near.close()
 
     def _take_batch(self) -> None:
-        if not self._waiting:
+        batch, self._batch = self._batch, _Batch()
+        if not batch.rows:
             return
-        words = Words(self._waiting)
-        self._waiting, self._waiting_words = [], 0
+        words = Words(batch.words, batch.word_counts)
         self._near.add(words)
         self._words.write(words.hashes.astype(np.uint32).tobytes())
-        self._word_counts.extend(words.lengths.tolist())
+        self._word_counts.extend(batch.word_counts)
+        self._note_texts(batch)
 
-    def _note_finds(self, row: int, example: Example, size: int, *, is_csv: bool) -> None:
+    def _note_finds(self, number: int, row: Row, contents: list[str], *, is_csv: bool) -> None:
+        """Note what a look at the row alone tells."""
+        answer, messages, size = contents[-1], row["messages"], sum(map(len, contents))
         if size > LONG_ROW_CHARS:
-            self.finds["long_row"].add(row, f"{size:,} characters, some {size // 4:,} tokens")
-        if _SAYS_NOTHING.fullmatch(example.answer[:60]) and not example.messages[-1].tool_calls:
-            self.finds["empty_answer"].add(row, example.answer[:40])
-        if match := _REFUSAL.search(example.answer[:300]):
-            self.finds["refusal"].add(row, match.group())
-        if example.tools or any(message.tool_calls for message in example.messages):
-            self.finds["tools"].add(row, "")
-        found = {find for message in example.messages for find in find_private(message.content)}
-        for code, is_secret in (("secret", True), ("personal", False)):
-            if notes := sorted(note for secret, note in found if secret is is_secret):
-                self.finds[code].add(row, ", ".join(notes[:3]))
-        if is_csv:
-            formulas = [message.content for message in example.messages if _FORMULA.match(message.content)]
-            if formulas:
-                self.finds["formula"].add(row, formulas[0][:40])
+            self.finds["long_row"].add(number, f"{size:,} characters, some {size // 4:,} tokens")
+        if _SAYS_NOTHING.fullmatch(answer, 0, 60) and not messages[-1].get("tool_calls"):
+            self.finds["empty_answer"].add(number, answer[:40])
+        if row.get("tools") or any(message.get("tool_calls") for message in messages):
+            self.finds["tools"].add(number, "")
+        if is_csv and (formulas := [content for content in contents if _FORMULA.match(content)]):
+            self.finds["formula"].add(number, formulas[0][:40])
+
+    def _note_texts(self, batch: "_Batch") -> None:
+        """Note what most rows do not hold, so that many texts are looked at together."""
+        for position in Texts([begin.casefold() for begin in batch.begins]).holding(*_REFUSAL_WORDS):
+            if match := _REFUSAL.search(batch.begins[position]):
+                self.finds["refusal"].add(batch.rows[position], match.group())
+        found: dict[tuple[bool, int], set[str]] = {}
+        for position, is_secret, note in find_private(batch.texts):
+            found.setdefault((is_secret, batch.row_of[position]), set()).add(note)
+        for (is_secret, row), notes in sorted(found.items()):
+            self.finds["secret" if is_secret else "personal"].add(row, ", ".join(sorted(notes)[:3]))
 
     def _note_classes(self, row: int, answer: str) -> None:
         fields = {"": answer}
-        if answer[:1] == "{":
+        if answer[:1] != "{":
+            if "" in self._given_up:
+                return
+        else:
             try:
                 found = json.loads(answer)
             except (ValueError, RecursionError):
@@ -226,9 +271,3 @@ class Gathered:
 
     def __len__(self) -> int:
         return len(self.lines)
-
-
-def _metadata_hash(example: Example, field: str) -> int:
-    """Return the hash of a metadata value, 0 when the row has none."""
-    value = example.metadata.get(field) if field else None
-    return hash64(value) or 1 if value is not None else 0

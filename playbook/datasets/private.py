@@ -2,8 +2,10 @@
 a check digit (cards, IBAN) are verified, so that an order number is not called a card."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from playbook.datasets.text import Texts
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,11 @@ def _kind(name: str, pattern: str, *hints: str) -> _Kind:
 _SECRETS = (
     _kind("private key", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----", "PRIVATE KEY"),
     _kind("AWS access key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", "AKIA", "ASIA"),
-    _kind("GitHub token", r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})", "gh", "github_pat_"),
+    _kind(
+        "GitHub token",
+        r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})",
+        *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+    ),
     _kind("GitLab token", r"\bglpat-[A-Za-z0-9_-]{20,}", "glpat-"),
     _kind("Slack token", r"\bxox[abprs]-[A-Za-z0-9-]{10,}", "xox"),
     _kind("Slack webhook", r"\bhooks\.slack\.com/services/T\w+/B\w+/\w+", "hooks.slack.com"),
@@ -60,32 +66,46 @@ _NUMBERS = (
     _kind("IBAN", r"\b[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?\b", ""),
 )
 _SEVEN_DIGITS = re.compile(r"\d(?:[ ./()-]{0,3}\d){6}")
+_BETWEEN_DIGITS = b" ./()-"
+_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_OTHER_DIGIT = re.compile(r"[^\D0-9]")
 
 
-def find_private(text: str) -> Iterator[tuple[bool, str]]:
-    """Yield (is a secret, "kind: value made unreadable") for each find, kind by kind.
+def find_private(texts: Sequence[str]) -> Iterator[tuple[int, bool, str]]:
+    """Yield (position of the text, is a secret, "kind: value made unreadable") for each find, kind by kind.
 
-    >>> list(find_private("write to ada@example.org"))
-    [(False, 'email address: ad…')]
+    >>> list(find_private(["write to", "ada@example.org"]))
+    [(1, False, 'email address: ad…')]
     """
+    written = Texts(texts)
     for kind in _SECRETS:
-        yield from _matches(kind, text, text, is_secret=True)
-    if "=" in text or ":" in text:
-        yield from _matches(_PASSWORD, text, text.lower(), is_secret=True)
-    yield from _matches(_EMAIL, text, text, is_secret=False)
-    if _SEVEN_DIGITS.search(text):
+        yield from _matches(kind, texts, written.holding(*kind.hints), is_secret=True)
+    if "=" in written.joined or ":" in written.joined:
+        lowered = Texts([text.lower() for text in texts])
+        yield from _matches(_PASSWORD, texts, lowered.holding(*_PASSWORD.hints), is_secret=True)
+    yield from _matches(_EMAIL, texts, written.holding(*_EMAIL.hints), is_secret=False)
+    if _may_hold_numbers(written.joined):
+        numbered = [at for at, text in enumerate(texts) if _may_hold_numbers(text) and _SEVEN_DIGITS.search(text)]
         for kind in _NUMBERS:
-            yield from _matches(kind, text, text, is_secret=False)
+            hinted = (at for at in numbered if any(hint in texts[at] for hint in kind.hints))
+            yield from _matches(kind, texts, hinted, is_secret=False)
 
 
-def _matches(kind: _Kind, text: str, hinted: str, *, is_secret: bool) -> Iterator[tuple[bool, str]]:
-    if not any(hint in hinted for hint in kind.hints):
-        return
-    for match in kind.pattern.finditer(text):
-        value = match.group()
-        if (kind.name == "card number" and not _is_card(value)) or (kind.name == "IBAN" and not _is_iban(value)):
-            continue
-        yield is_secret, f"{kind.name}: {value[:2]}…"
+def _may_hold_numbers(text: str) -> bool:
+    """Tell quickly that there are no seven digits with nothing but marks between them; True may be wrong."""
+    digits = text.encode("ascii", "replace").translate(_AS_ZEROS, _BETWEEN_DIGITS)
+    return b"0000000" in digits or (not text.isascii() and _OTHER_DIGIT.search(text) is not None)
+
+
+def _matches(
+    kind: _Kind, texts: Sequence[str], positions: Iterable[int], *, is_secret: bool
+) -> Iterator[tuple[int, bool, str]]:
+    for position in positions:
+        for match in kind.pattern.finditer(texts[position]):
+            value = match.group()
+            if (kind.name == "card number" and not _is_card(value)) or (kind.name == "IBAN" and not _is_iban(value)):
+                continue
+            yield position, is_secret, f"{kind.name}: {value[:2]}…"
 
 
 def _is_card(text: str) -> bool:

@@ -9,9 +9,8 @@ import io
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from playbook.contracts.dataset import MAX_LINE_BYTES, Problem, ProblemCode, parse_line, shown, why_no_json
 from playbook.contracts.json_text import decode_strictly, half_character
@@ -27,8 +26,7 @@ _DELIMITERS = ",;\t|"
 _QUOTED = re.compile(r'"[^"]*"')
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """A row as it stands in the file. `line`: where it begins, from 1; `raw`: its bytes, where it is a JSON line."""
 
     line: int
@@ -127,13 +125,11 @@ def _read_jsonl(stream: io.BufferedReader) -> Iterator[Record | Problem]:
         if length > MAX_LINE_BYTES + 1:
             yield _too_long(number, length, MAX_LINE_BYTES)
             continue
-        if not line.removeprefix(codecs.BOM_UTF8).strip():
+        raw = line.removeprefix(codecs.BOM_UTF8).strip()
+        if not raw:
             continue
         value = parse_line(number, line.rstrip(b"\r\n"))
-        if isinstance(value, Problem):
-            yield value
-        else:
-            yield Record(number, value, raw=line.removeprefix(codecs.BOM_UTF8).strip())
+        yield value if isinstance(value, Problem) else Record(number, value, raw)
 
 
 def _too_long(line: int, length: int, limit: int) -> Problem:

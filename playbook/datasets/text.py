@@ -4,7 +4,7 @@ The hashes are of our own making and the same in every run; they name words and 
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Self
 
@@ -16,11 +16,18 @@ from playbook.contracts.dataset import Message
 Hashes = NDArray[np.uint64]
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
+#: Words whose hashes are kept, and their longest: a few megabytes.
+_WORDS_KEPT, _LETTERS_KEPT = 30_000, 40
 
 
 def fold(messages: Sequence[Message]) -> str:
     """Return roles and contents in lower case with white space folded: what makes two rows the same row."""
-    return "\x1e".join(f"{message.role}\x1f{' '.join(message.content.lower().split())}" for message in messages)
+    return fold_words([(message.role, message.content.lower().split()) for message in messages])
+
+
+def fold_words(turns: Sequence[tuple[str, list[str]]]) -> str:
+    """Return what `fold` does, of (role, words in lower case) of each message."""
+    return "\x1e".join([f"{role}\x1f{' '.join(words)}" for role, words in turns])
 
 
 def hash64(text: str) -> int:
@@ -28,23 +35,60 @@ def hash64(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def spoken_words(messages: Sequence[Message]) -> list[str]:
-    """Return the folded words of all turns but the system's, which many rows share by design."""
-    return [word for message in messages if message.role != "system" for word in message.content.lower().split()]
+def mix(hashes: Hashes) -> Hashes:
+    """Return a hash of each hash, whose high bits depend on the low ones and the other way round."""
+    mixed = (hashes ^ (hashes >> _SHIFT)) * _FACTOR
+    return mixed ^ (mixed >> _SHIFT)
+
+
+class Texts:
+    """Texts of a batch of rows, to be asked which of them hold a word: none of them, most often, and one look at all of
+    them together is many times quicker than a look at each."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
+        self.joined = "\n".join(texts)
+
+    def holding(self, *words: str) -> Iterator[int]:
+        """Yield the positions of the texts that hold one of the words, none of which holds a line end."""
+        # A rare letter that nothing holds is missed many times sooner than a word.
+        here = [word for word in words if all(letter in self.joined for letter in word) and word in self.joined]
+        if not here:
+            return
+        for position, text in enumerate(self._texts):
+            for word in here:
+                if word in text:
+                    yield position
+                    break
+
+
+class _Crc(dict[str, int]):
+    """The hash of each word that was met of late. A few words make up most of a text, and to look is less than half the
+    work of hashing."""
+
+    def __missing__(self, word: str) -> int:
+        found = zlib.crc32(word.encode())
+        if len(word) <= _LETTERS_KEPT:
+            if len(self) >= _WORDS_KEPT:
+                self.clear()
+            self[word] = found
+        return found
+
+
+_CRC = _Crc()
 
 
 class Words:
     """The word hashes of a batch of rows, one after the other (`hashes`). `lengths`: words of each row."""
 
-    def __init__(self, rows: Sequence[Sequence[str]]) -> None:
-        flat = [zlib.crc32(word.encode()) for row in rows for word in row]
-        self.hashes: Hashes = np.array(flat, dtype=np.uint64)
-        self.lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    def __init__(self, words: Sequence[str], lengths: Sequence[int]) -> None:
+        self.hashes: Hashes = np.fromiter(map(_CRC.__getitem__, words), dtype=np.uint64, count=len(words))
+        self.lengths = np.array(lengths, dtype=np.int64)
 
     @classmethod
     def of_hashes(cls, hashes: NDArray[np.uint32], lengths: NDArray[np.uint32]) -> Self:
         """Return the words whose hashes were kept."""
-        words = cls([])
+        words = cls([], [])
         words.hashes, words.lengths = hashes.astype(np.uint64), lengths.astype(np.int64)
         return words
 
@@ -53,15 +97,17 @@ class Words:
 
         A row shorter than `size` has none.
         """
-        counts = np.maximum(self.lengths - size + 1, 0)
+        counts, starts = self._places(size)
         total = len(self.hashes) - size + 1
-        if total <= 0:
-            return np.empty(0, dtype=np.uint64), counts
-        mixed = np.zeros(total, dtype=np.uint64)
-        for place in range(size):
+        mixed = np.zeros(max(total, 0), dtype=np.uint64)
+        for place in range(size if total > 0 else 0):
             mixed = (mixed ^ self.hashes[place : place + total]) * _FACTOR
             mixed ^= mixed >> _SHIFT
-        ends = np.cumsum(self.lengths)
-        # The row that a run begins in, and the place where that row ends: a run must end before it.
-        row_of = np.repeat(np.arange(len(self.lengths)), self.lengths)[:total]
-        return mixed[np.arange(total) + size <= ends[row_of]], counts
+        return mixed[starts], counts
+
+    def _places(self, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return (how many runs of `size` words each row has, where each run begins)."""
+        counts = np.maximum(self.lengths - size + 1, 0)
+        # Each run begins one word behind the one before it, but for the first of a row.
+        skipped = np.cumsum(self.lengths - counts) - (self.lengths - counts)
+        return counts, np.arange(counts.sum()) + np.repeat(skipped, counts)

@@ -112,6 +112,14 @@ def test_short_answers_that_say_something_are_not(importing: Importing, answer: 
         "I won't be able to provide that.",
         "I must decline.",
         "Es tut mir leid, aber dabei kann ich nicht helfen.",
+        "İ CANNOT ASSIST WITH THIS",
+        "I'm just an AI",
+        "Damit kann ich dir leider nicht helfen.",
+        "Je suis désolé, mais je ne peux pas.",
+        "Lo siento, pero no puedo",
+        "I apologize but no",
+        "As a large language model I do not",
+        "I'll have to refuse",
     ],
 )
 def test_refusals_are_counted(importing: Importing, answer: str) -> None:
@@ -176,7 +184,16 @@ def test_secrets_and_personal_data_are_named_but_not_repeated(importing: Importi
     ],
 )
 def test_private_patterns(text: str, kinds: list[str]) -> None:
-    assert [note.partition(":")[0] for _, note in find_private(text)] == kinds
+    assert [note.partition(":")[0] for _, _, note in find_private([text])] == kinds
+
+
+def test_private_data_is_found_in_the_text_that_holds_it(importing: Importing) -> None:
+    """Texts are looked at together first, and digits with nothing but marks between them may not meet across two."""
+    texts = ["call +49 30", "1234567", "write to ada@example.org", "call +4٩ ٣٠ ١٢٣٤٥٦٧", "nothing"]
+    assert list(find_private(texts)) == [(2, False, "email address: ad…"), (3, False, "phone number: +4…")]
+    rows = [*rows_of(2_100), chat("key AKIA" + "Q" * 16, "write to eve@example.org"), *rows_of(100, word="more")]
+    report = importing(("rows.jsonl", jsonl(rows)))
+    assert {code: lines(report, code) for code in found(report)} == {"secret": [[2_101]], "personal": [[2_101]]}
 
 
 def test_class_balance_counts_whole_answers_and_fields_of_json_by_split(importing: Importing) -> None:

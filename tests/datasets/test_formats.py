@@ -296,6 +296,29 @@ def open_lines(importing: Importing, split: str) -> list[bytes]:
     return (importing.folder / f"{split}.jsonl").read_bytes().splitlines(keepends=True)
 
 
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [
+        ({"from": "system", "value": "s"}, {}),
+        ({"from": "system", "value": "s"}, {"metadata": {}}),
+        ({"from": "gpt", "value": "", "weight": 0}, {"metadata": {'a "key"': "\u2028\x07"}}),
+        ({"from": "gpt", "value": "x"}, {"tools": [{"n": 1}]}),
+    ],
+)
+def test_other_rows_are_written_as_json_writes_them(
+    importing: Importing, first: dict[str, object], more: dict[str, object]
+) -> None:
+    said = 'say "ä\\" \n\t\x00\x7f😀'
+    rows = [
+        {"conversations": [first, {"from": "human", "value": f"{said}{n}"}, {"from": "gpt", "value": "y"}], **more}
+        for n in range(3)
+    ]
+    importing(("rows.json", json.dumps(rows).encode()))
+    lines = [line for split in ("train", "validation", "test") for line in open_lines(importing, split)]
+    assert lines == [json.dumps(json.loads(line), ensure_ascii=False).encode() + b"\n" for line in lines]
+    assert sorted(json.loads(line)["messages"][1]["content"] for line in lines) == [f"{said}{n}" for n in range(3)]
+
+
 def test_unknown_fields_are_named_and_can_be_mapped_by_hand(importing: Importing) -> None:
     content = jsonl([{"frage": f"question {n}", "antwort": f"answer {n}"} for n in range(3)])
     report = importing(("rows.jsonl", content))

@@ -72,9 +72,9 @@ def test_a_row_group_of_different_rows_is_read_in_the_memory_of_a_small_one(tmp_
 
 def test_signatures_of_rows_lie_on_disk(tmp_path: Path) -> None:
     near = NearDuplicates(tmp_path / "near")
-    far = [[f"a{n}", f"b{n}", f"c{n}"] for n in range(50)]
+    far = [f"{letter}{n}" for n in range(50) for letter in "abc"]
     for _ in range(2):
-        near.add(Words([*far, ["one", "and", "same"]]))
+        near.add(Words([*far, "one", "and", "same"], [3] * 51))
     assert (tmp_path / "near/low").exists()
     assert near.clusters(np.arange(102)).roots.tolist() == [*range(51), *range(51)]
 
