@@ -10,6 +10,9 @@ from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError
 
 _CONFIGURATIONS = ("config.json", "tokenizer_config.json", "generation_config.json")
+#: A safetensors file begins with the length of its JSON header, 8 bytes little-endian; longer ones than this the
+#: library refuses.
+_LENGTH_BYTES, _LONGEST_HEADER = 8, 100_000_000
 
 
 def require_plain(folder: Path) -> None:
@@ -19,6 +22,7 @@ def require_plain(folder: Path) -> None:
     _refuse_adapter(folder)
     for name in _CONFIGURATIONS:
         _refuse_code(folder / name)
+    _refuse_whole_numbers(folder)
 
 
 def _require_safetensors(folder: Path) -> None:
@@ -90,3 +94,34 @@ def holds_adapter(model: str) -> RunError:
         f"Base model {model!r} holds an adapter (adapter_config.json), which would change the model unseen. Merge it "
         "into the weights first, or take it out.",
     )
+
+
+def _refuse_whole_numbers(folder: Path) -> None:
+    """Raise RunError when weights are whole numbers and no quantization_config says what they stand for.
+
+    transformers would take each for the weight itself, a hundred times too large, without a word.
+    """
+    config = folder / "config.json"
+    if config.is_file() and "quantization_config" in json.loads(config.read_bytes()):
+        return
+    for path in sorted(folder.glob("*.safetensors")):
+        for name, tensor in _header(path).items():
+            kind = tensor.get("dtype") if isinstance(tensor, dict) else None
+            if isinstance(kind, str) and kind[0] in "IU" and name.endswith(".weight"):
+                raise RunError(
+                    EndReason.BASE_MODEL_UNREADABLE,
+                    f"{path.name} of base model {folder.name!r} holds {name!r} as whole numbers ({kind}), and its "
+                    "config.json has no quantization_config that says what they stand for. Fetch the base model again, "
+                    "or take it in bfloat16.",
+                )
+
+
+def _header(path: Path) -> dict[str, object]:
+    """Return what a safetensors file says of its tensors; nothing of a damaged file, which loading will name."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        try:
+            header = json.loads(file.read(length)) if length <= _LONGEST_HEADER else {}
+        except (ValueError, RecursionError):
+            return {}
+    return header if isinstance(header, dict) else {}

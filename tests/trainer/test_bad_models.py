@@ -42,9 +42,18 @@ def forget_a_part(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
 
 
+def as_whole_numbers(folder: Path) -> None:
+    """Weights in 8 bits without the scale that they were divided by."""
+    tensors = load_file(folder / "model.safetensors")
+    name = "model.layers.0.mlp.up_proj.weight"
+    tensors[name] = (tensors[name] * 100).to(torch.int8)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
+        (as_whole_numbers, "holds 'model.layers.0.mlp.up_proj.weight' as whole numbers (I8), and its config.json has"),
         (config(num_hidden_layers=1), "hold more layers than its config.json names: 9 tensors, first 'model.layers.1."),
         (config(max_position_embeddings=0), "max_position_embeddings is 0"),
         (config(max_position_embeddings=-5), "max_position_embeddings is -5"),
