@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import zip_longest
 
 from django.db.models import Count
 
@@ -34,10 +35,12 @@ class Option:
 
 @dataclass(frozen=True)
 class Said:
-    """An answer of the history, with what people read for it."""
+    """An answer of the history, with what people read for it. `did`: what this revision did to the evidence, "" when it
+    is an answer of its author's own."""
 
     answer: Answer
     words: str
+    did: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,8 @@ class AskedQuestion:
 
     @property
     def given(self) -> Answer | None:
-        """The revision in which the current answer was given: later ones may only have added evidence to it."""
-        found = None
-        for said in self.history:
-            if found and said.answer.value != found.value:
-                break
-            found = said.answer
-        return found
+        """The revision in which the current answer was given: later ones have only changed its evidence."""
+        return next((said.answer for said in self.history if not said.did), self.current)
 
     @property
     def said(self) -> str:
@@ -298,9 +296,13 @@ class _Rows:
 
     def asked(self, question: Question, *, problem: str, collision: Collision | None) -> AskedQuestion:
         name = question.id
+        answers = self.history.get(name, [])
         return AskedQuestion(
             question=question,
-            history=tuple(Said(answer, question.quoted(answer.value)) for answer in self.history.get(name, ())),
+            history=tuple(
+                Said(answer, question.quoted(answer.value), _done_to_evidence(answer, before))
+                for answer, before in zip_longest(answers, answers[1:])
+            ),
             problem=problem,
             collision=collision,
             assignment=self.assignments.get(name),
@@ -308,3 +310,12 @@ class _Rows:
             stale=self.stale.get(name, ()),
             look_again=name in self.assessment.look_again,
         )
+
+
+def _done_to_evidence(answer: Answer, before: Answer | None) -> str:
+    """Return what a revision did to the evidence of the one before it, whose answer it keeps; "" for an answer."""
+    if before is None or answer.evidence == before.evidence:
+        return ""
+    if any(getattr(answer, name) != getattr(before, name) for name in ("value", "comment", "measurement")):
+        return ""
+    return "added evidence" if len(answer.evidence) > len(before.evidence) else "removed evidence"

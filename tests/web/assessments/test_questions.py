@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
-from playbook.web.assessments.actions import add_evidence, lock_assessment, remove_evidence
+from playbook.web.assessments.actions import add_evidence, answer_question, lock_assessment, remove_evidence
 from playbook.web.assessments.evidence import LinkEvidence, digest_of
 from playbook.web.assessments.models import Answer, Assessment
 from playbook.web.assessments.queries import evaluation_of, rows_of
@@ -156,6 +156,26 @@ def test_evidence_may_be_removed_and_earlier_revisions_keep_it(client: Client, k
         "added evidence",
         "removed evidence",
     ]
+
+
+def test_who_only_changes_the_evidence_is_not_said_to_have_answered(
+    client: Client, kinds: Assessment, alice: User, bob: User
+) -> None:
+    client.force_login(alice)
+    say(kinds, alice, goal="Fewer calls")
+    answer_question(kinds, question_id="goal", value="Fewer calls", comment="At night.", seen_revision=1, author=bob)
+    piece = LinkEvidence(url="https://example.org/", label="Minutes")
+    add_evidence(kinds, question_id="goal", piece=piece, author=alice)
+    remove_evidence(kinds, question_id="goal", digest=digest_of(piece), author=alice)
+    page = client.get(page_of(kinds)).content.decode()
+    history = page.partition('id="answers"')[2]
+    assert [part.partition("<br>")[0] for part in history.split("<li>")[1:5]] == [
+        "Alice Moreau removed evidence",
+        "Alice Moreau added evidence",
+        "Bob Okafor: “Fewer calls”, At night.",
+        "Alice Moreau: “Fewer calls”",
+    ]
+    assert "<span>Bob Okafor answered “Fewer calls” on " in page
 
 
 @pytest.mark.parametrize(
