@@ -5,7 +5,7 @@ alone. Writes `RUN_DIR/trl-default.json` or `trl-best.json`. "best" is what make
 quicker number format and no gradient checkpointing.
 
 TRL computes in bfloat16 by default, also on a CPU that has to emulate it, where a product takes fifty times as long as
-in float32. Nobody would wait for that, and to be quicker than it proves nothing: there both sides compute in float32.
+in float32. Nobody would wait for that, and to be quicker than it proves nothing: there its default is float32 too.
 """
 
 import json
@@ -30,10 +30,20 @@ from playbook.trainer.data import NumberedExample, read_split
 from playbook.trainer.evaluate import ArmRun
 from playbook.trainer.folder import RunFolder
 from playbook.trainer.generate import Generator
-from playbook.trainer.model import choose_device, faster_dtype, load_tokenizer, read_limits, resolve
+from playbook.trainer.model import (
+    choose_device,
+    faster_dtype,
+    load_tokenizer,
+    probe_products,
+    read_limits,
+    resolve,
+)
 from playbook.trainer.prompt import PromptBuilder
 from playbook.trainer.questions import Held, build_questions
 from playbook.trainer.stop import Stop
+
+#: A product in bfloat16 that reaches less than this share of float32's is computed without instructions for it.
+_EMULATED = 0.2
 
 
 def main() -> None:
@@ -42,7 +52,10 @@ def main() -> None:
     source = resolve(spec.base_model, models_dir)
     splits = {split: read_split(folder, spec.input(split)) for split in Split}
     dtype = faster_dtype(choose_device())
-    settings = _settings(spec, output=folder.root / f"trl-{flags}", best=flags == "best", dtype=dtype)
+    products = probe_products()
+    # Both by a probe of this machine: what makes TRL quickest, and whether its own default is out of the question.
+    float32 = dtype == "float32" if flags == "best" else products["bfloat16"] < _EMULATED * products["float32"]
+    settings = _settings(spec, output=folder.root / f"trl-{flags}", best=flags == "best", float32=float32)
     trainer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(
             source.location, dtype=getattr(torch, dtype) if flags == "best" else torch.float32
@@ -98,7 +111,7 @@ def main() -> None:
     (folder.root / f"trl-{flags}.json").write_text(json.dumps(result), encoding="utf-8")
 
 
-def _settings(spec: RunSpec, *, output: Path, best: bool, dtype: str) -> SFTConfig:
+def _settings(spec: RunSpec, *, output: Path, best: bool, float32: bool) -> SFTConfig:
     """The recipe's settings under TRL's names; everything else stays at TRL's default, or is set for speed."""
     training = spec.training
     return SFTConfig(
@@ -116,7 +129,7 @@ def _settings(spec: RunSpec, *, output: Path, best: bool, dtype: str) -> SFTConf
         logging_steps=1,
         save_strategy="no",
         report_to="none",
-        **({"bf16": False} if dtype == "float32" else {}),
+        **({"bf16": False} if float32 else {}),
         **({"gradient_checkpointing": False} if best else {}),
     )
 
