@@ -55,17 +55,17 @@ class _LinearWithAdapter(torch.autograd.Function):
         return dx, None, None, da, db, None
 
 
-def fuse(loaded: LoadedModel) -> None:
+def fuse(loaded: LoadedModel) -> dict[str, int]:
     """Have `loaded`, which is to be trained, compute what it can by operations written out here.
 
     Norms, rotation and attention on a CPU alone, where the small steps cost; a GPU has fused kernels (SDPA, Liger).
+    Returns what was replaced and in how many places, to be told.
     """
-    fuse_adapters(loaded)
+    fused = {"adapters": fuse_adapters(loaded)}
     if loaded.device.type == "cpu" and loaded.method is not Method.FULL:
-        fuse_norms(loaded)
-        fuse_rotation(loaded)
-        if loaded.attention == "eager":
-            attend_in_groups(loaded.model)
+        fused |= {"norms": fuse_norms(loaded), "rotation": fuse_rotation(loaded)}
+        fused["attention"] = int(loaded.attention == "eager" and attend_in_groups(loaded.model))
+    return {name: places for name, places in fused.items() if places}
 
 
 def fuse_adapters(loaded: LoadedModel) -> int:

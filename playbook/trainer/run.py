@@ -63,7 +63,7 @@ def train_and_measure(run: Run, prepared: Prepared, checked: Checked, *, started
     else:
         run.emitter.log("No tuned arm is asked for, so nothing is trained and no adapter is written.")
         loaded = _as_measured(run, _load(run, prepared, compute_dtype=checked.compute_dtype))
-        run.emitter.configured(_configuration(run, prepared, loaded, checked, packing=False))
+        run.emitter.configured(_configuration(run, prepared, loaded, checked, packing=False, fused={}))
     measured = Measured()
     with run.emitter.stage(Stage.EVALUATION):
         try:
@@ -102,10 +102,10 @@ def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
     loaded = _load(run, prepared, compute_dtype=found[1].compute_dtype if found else checked.compute_dtype)
     if checked.checkpointing:
         compute_activations_twice(loaded.model)
-    fuse(loaded)
+    fused = fuse(loaded)
     run.stop.check()
     packing = _may_pack(run, prepared, loaded)
-    run.emitter.configured(_configuration(run, prepared, loaded, checked, packing=packing))
+    run.emitter.configured(_configuration(run, prepared, loaded, checked, packing=packing, fused=fused))
     _log_plan(run, prepared)
     job = _training_job(run, prepared, loaded, checked, digest=digest, packing=packing)
     if found is not None:
@@ -220,7 +220,9 @@ def _rows_per_step(run: Run) -> int:
     return run.spec.training.per_device_train_batch_size * run.spec.training.gradient_accumulation_steps
 
 
-def _configuration(run: Run, prepared: Prepared, loaded: LoadedModel, checked: Checked, *, packing: bool) -> Configured:
+def _configuration(
+    run: Run, prepared: Prepared, loaded: LoadedModel, checked: Checked, *, packing: bool, fused: dict[str, int]
+) -> Configured:
     spec = run.spec
     effective: dict[str, Plain] = {
         "base_model": spec.base_model.id,
@@ -249,6 +251,7 @@ def _configuration(run: Run, prepared: Prepared, loaded: LoadedModel, checked: C
     effective["max_length"] = prepared.max_length
     effective["gradient_checkpointing"] = checked.checkpointing
     effective["packing"] = packing
+    effective["fused"] = ", ".join(fused) or "nothing"
     effective["use_liger_kernel"] = loaded.liger
     effective["torch_compile"] = spec.training.torch_compile and loaded.device.type == "cuda"
     return Configured(

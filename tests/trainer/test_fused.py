@@ -105,6 +105,13 @@ KINDS: dict[str, tuple[Any, dict[str, Any], int]] = {
     "phi3": (Phi3Config, {"partial_rotary_factor": 0.5, "pad_token_id": 0}, 5),
 }
 ROTATED_OTHERWISE = {"cohere"}
+PARTS_FUSED = {
+    "llama": ("norms", "rotation", "attention"),
+    "qwen3": ("norms", "rotation", "attention"),
+    "gemma3_text": ("rotation", "attention"),
+    "cohere": ("attention",),
+    "phi3": ("norms", "rotation", "attention"),
+}
 
 
 def random_model(kind: str, *, method: Method = Method.LORA, dtype: str = "float32") -> LoadedModel:
@@ -132,8 +139,10 @@ def test_a_fused_model_of_any_kind_gives_its_own_logits_and_gradients(kind: str,
     mask[1, :3] = 0 if padded else 1
     logits, gradients = logits_and_gradients(random_model(kind), mask)
     loaded = random_model(kind)
-    fuse(loaded)
+    fused = fuse(loaded)
     fused_logits, fused_gradients = logits_and_gradients(loaded, mask)
+
+    assert set(fused) == {"adapters", *PARTS_FUSED[kind]}
 
     seen = mask.bool()  # what padding gives is nobody's business
     assert relative_difference(fused_logits[seen], logits[seen]) < 1e-5

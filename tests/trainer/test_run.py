@@ -81,6 +81,7 @@ def test_the_configuration_shown_is_the_one_used(make_run: MakeRun, train: Train
     configured = next(event for event in events_of(folder) if isinstance(event, Configured))
     assert (configured.effective["max_length"], configured.effective["target_modules"]) == (256, "q_proj, v_proj")
     assert "max_length 4096 exceeds the context of the base model; 256 is used." in warnings_of(folder)
+    assert configured.effective["fused"] == "adapters, norms, rotation, attention"
     # Two layers; q: 64 → 64 and v: 64 → 32, each r (in + out).
     assert configured.trainable_parameters == 2 * 4 * (128 + 96)
 
