@@ -141,6 +141,9 @@ def read_examples(lines: Iterable[bytes]) -> ReadResult:
     return ReadResult(examples=tuple(examples), problems=tuple(problems))
 
 
+_ONLY_JSON = (
+    "Use text, numbers, true, false and null alone: a date, a decimal, bytes and NaN cannot be written as JSON."
+)
 _MakeProblem = Callable[[str, object, ProblemCode, str], Problem]
 
 
@@ -231,6 +234,8 @@ def row_problems(number: int, row: object) -> list[Problem]:
         )
     if tools is not None and not _are_objects(tools):
         problems.append(problem("tools", tools, ProblemCode.DATA_TYPE, "Make tools a list of objects, or remove it."))
+    elif not _is_json(tools):
+        problems.append(problem("tools", tools, ProblemCode.DATA_TYPE, _ONLY_JSON))
     unsound = [index for index, message in enumerate(messages) if not _is_sound(message)]
     for index in unsound:
         problems.extend(_message_problems(problem, index, messages[index]))
@@ -316,6 +321,8 @@ def _message_problems(problem: _MakeProblem, index: int, message: object) -> lis
     calls, content = message.get("tool_calls"), message.get("content", "")
     if calls is not None and not _are_objects(calls):
         found.append(problem(f"{field}.tool_calls", calls, ProblemCode.DATA_TYPE, "Make it a list of objects."))
+    elif not _is_json(calls):
+        found.append(problem(f"{field}.tool_calls", calls, ProblemCode.DATA_TYPE, _ONLY_JSON))
     if not isinstance(content, str) and not (content is None and calls):
         found.append(
             problem(
@@ -356,6 +363,14 @@ def _maker(number: int) -> _MakeProblem:
 
 def _are_objects(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _is_json(value: object) -> bool:
+    """Tell whether a value of a table can be written as JSON: a date, a decimal, bytes and NaN cannot."""
+    try:
+        return not value or bool(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
+    except (TypeError, ValueError, RecursionError):
+        return False
 
 
 def _is_unicode(text: str) -> bool:

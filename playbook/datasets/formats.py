@@ -117,10 +117,13 @@ def converter(mapping: Mapping) -> Callable[[int, object], Row | list[Problem]]:
     """
     used = used_fields(mapping)
     has_tools = "tools" in used
+    lists = tuple(filter(None, (mapping.messages, mapping.prompt, mapping.answer, *(used & {"tools", "functions"}))))
 
     def convert(line: int, value: object) -> Row | list[Problem]:
         if not isinstance(value, dict):
             return [_problem(line, "line", value, ProblemCode.DATA_TYPE, "Make each row an object with named fields.")]
+        if problems := _list_problems(line, value, lists):
+            return problems
         if mapping.messages:
             row = _of_messages(value, mapping)
         else:
@@ -281,13 +284,31 @@ def _text(value: object) -> str:
 
 def _as_list(value: object) -> object:
     """Return the list that a CSV cell or text column holds as JSON; anything else unchanged."""
-    if isinstance(value, str) and value.lstrip()[:2] in ("[{", "[ "):
-        try:
-            found = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-        return found if isinstance(found, list) else value
-    return value
+    found, wrong = _list_in(value)
+    return value if found is None or wrong else found
+
+
+def _list_in(value: object) -> tuple[list[object] | None, str]:
+    """Return (the list that a text holds as JSON, None without one; what is wrong with it, "" for nothing)."""
+    if not isinstance(value, str) or value.lstrip()[:2] not in ("[{", "[ "):
+        return None, ""
+    text = value.strip()
+    try:
+        found, end, wrong = decode_strictly(text)
+    except (ValueError, RecursionError):
+        return None, ""
+    return (found, wrong) if isinstance(found, list) and end == len(text) else (None, "")
+
+
+def _list_problems(line: int, value: dict[str, object], lists: tuple[str, ...]) -> list[Problem]:
+    """Return what is wrong with lists in text, which would go by in silence: of a name that stands twice in one object
+    the last would win. An answer that is some other JSON is text."""
+    return [
+        _problem(line, field, value[field], ProblemCode.NOT_JSON, f"Mend the list: {wrong}.")
+        for field in lists
+        for found, wrong in (_list_in(value.get(field)),)
+        if found and wrong and (field in ("tools", "functions") or _are_turns(found))
+    ]
 
 
 def _as_messages(value: object) -> object:
@@ -299,7 +320,11 @@ def _as_messages(value: object) -> object:
     found = _as_list(value)
     if found is value or not isinstance(found, list) or not found:
         return value
-    return found if all(isinstance(turn, dict) and _is_turn(turn) for turn in found) else value
+    return found if _are_turns(found) else value
+
+
+def _are_turns(found: list[object]) -> bool:
+    return all(isinstance(turn, dict) and _is_turn(turn) for turn in found)
 
 
 def _is_turn(found: Fields[str, object]) -> bool:
@@ -332,6 +357,7 @@ def _in_words_of_the_file(problem: Problem, mapping: Mapping, value: Fields[str,
         field = _field_behind(field, mapping, value)
     elif field == "messages":
         field = mapping.messages or mapping.answer
+        fix = fix.replace('"messages"', f'"{field}"')
     if mapping.format is Format.SHAREGPT:
         field = field.replace(".role", ".from").replace(".content", ".value")
         fix = fix.replace('"role"', '"from"').replace('"content"', '"value"')

@@ -62,8 +62,8 @@ def _finding(file: str, problem: Problem, row: object) -> Finding:
     return Finding(
         file=file,
         line=problem.line,
-        field=problem.field[:200],
-        value=problem.value,
+        field=_written(problem.field[:200]),
+        value=_written(problem.value),
         code=problem.code.value,
         fix=problem.fix,
         row="" if row is None else _excerpt(row),
@@ -71,5 +71,10 @@ def _finding(file: str, problem: Problem, row: object) -> Finding:
 
 
 def _excerpt(row: object) -> str:
-    text = json.dumps(row, ensure_ascii=False, default=str).encode(errors="replace").decode()
+    text = _written(json.dumps(row, ensure_ascii=False, default=str))
     return text if len(text) <= _SHOWN_ROW else f"{text[: _SHOWN_ROW - 1]}…"
+
+
+def _written(text: str) -> str:
+    """Return the text with a question mark for half a character, which no report can hold."""
+    return text.encode(errors="replace").decode()

@@ -77,7 +77,7 @@ class RowFile:
             return _read_csv(self._stream, self._limits)
         return _read_json(self._stream, self._limits) if self._kind == "JSON" else _read_jsonl(self._stream)
 
-    def _parquet(self) -> Iterator[Record]:
+    def _parquet(self) -> Iterator[Record | Problem]:
         path = self._path
         if self._raw.is_gzip:  # its end has to be read first
             path = self._scratch / "unpacked.parquet"
@@ -85,7 +85,7 @@ class RowFile:
                 shutil.copyfileobj(self._stream, plain)
         for line, value, share in read_parquet(path, self._limits, stored_bytes=self._path.stat().st_size):
             self._share = share
-            yield Record(line, value)
+            yield value if isinstance(value, Problem) else Record(line, value)
 
 
 def _kind(head: bytes, name: str) -> str:
@@ -275,7 +275,7 @@ def _read_csv(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | Pr
             yield Problem(
                 line=line,
                 field="row",
-                value=f"{len(row)} cells",
+                value=f"{len(row)} cell{'' if len(row) == 1 else 's'}",
                 code=ProblemCode.WRONG_CELL_COUNT,
                 fix=f"Give the row {len(names)} cells, as the header has; quote a cell that holds the delimiter.",
             )
@@ -295,10 +295,16 @@ def _cell_too_long(line: int, limit: int) -> Problem:
 
 def _column_names(row: list[str]) -> list[str]:
     names = [name.strip() for name in row]
-    if not all(names) or len(set(names)) < len(names):
-        raise refuse_file(
-            f"the header {shown(', '.join(names))}", "Give each column a name of its own in the first line."
-        )
+    if not all(names):
+        fix = "Name it in the first line, or leave it out; pandas writes its index so, unless it is told index=False."
+        if names[0].lower() == "sep=":
+            fix = "Remove the first line: it tells Excel the delimiter, which is found without it."
+        fix = f"Column {names.index('') + 1} has no name. {fix}"
+        raise refuse_file(f"the header {shown(', '.join(names))}", fix)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        fix = f"Give each column a name of its own in the first line; two are named {shown(twice)}."
+        raise refuse_file(f"the header {shown(', '.join(names))}", fix)
     return names
 
 

@@ -3,13 +3,15 @@
 import base64
 import csv
 import io
+from datetime import date
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow.parquet import encryption
 
-from tests.datasets.conftest import Importing, found, parquet
+from tests.datasets.conftest import Importing, codes, found, parquet
 from tests.datasets.test_bad_files import only
 
 
@@ -33,6 +35,99 @@ def test_a_row_with_broken_quotes_does_not_hide_the_next(importing: Importing) -
         ("not_utf8", 7),
     ]
     assert (report.rows, report.left_out, report.is_broken) == (3, 3, False)
+
+
+@pytest.mark.parametrize(
+    ("header", "fix"),
+    [
+        (b",prompt,completion\n0,", "Column 1 has no name. Name it in the first line, or leave it out; pandas writes"),
+        (b"prompt,completion,,\n", "Column 3 has no name."),
+        (b"sep=;\nprompt;completion\n", "Column 2 has no name. Remove the first line: it tells Excel the delimiter"),
+        (b"a,b,a\n", "Give each column a name of its own in the first line; two are named a."),
+    ],
+)
+def test_a_header_without_a_name_for_each_column_says_which_and_why(
+    importing: Importing, header: bytes, fix: str
+) -> None:
+    (group,) = importing(("rows.csv", header + b"a,b\n")).groups
+    assert group.listed[0].fix.startswith(fix)
+
+
+def test_rows_of_another_width_are_counted_in_words(importing: Importing) -> None:
+    (group,) = importing(("rows.csv", b"prompt,completion\na\na,b,c\nd,e\n")).groups
+    assert [found.value for found in group.listed] == ["1 cell", "3 cells"]
+
+
+def _list_cells(*cells: str) -> bytes:
+    out = io.StringIO()
+    csv.writer(out).writerows([["conversations"], *([cell] for cell in cells)])
+    return out.getvalue().encode()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "fix"),
+    [
+        ('{"from": "gpt", "value": "x", "value": "y"}', 'the name "value" stands twice in one object'),
+        ('{"from": "gpt", "value": "x", "weight": NaN}', "NaN is no JSON"),
+        ('{"from": "gpt", "value": "\\ud800"}', "[1].value holds half of a surrogate pair"),
+        ('{"from": "gpt", "value": "x", "\\ud800": 1}', "[1].? holds half of a surrogate pair"),
+    ],
+)
+def test_a_list_in_a_cell_is_read_as_strictly_as_a_line(importing: Importing, wrong: str, fix: str) -> None:
+    """Of a name that stands twice the last value won, and half a character ended the import when its report was
+    written."""
+    cells = [f'[{{"from": "human", "value": "q{n}"}}, {{"from": "gpt", "value": "a"}}]' for n in range(3)]
+    report = importing(("rows.csv", _list_cells(*cells, f'[{{"from": "human", "value": "q"}}, {wrong}]')))
+    (group,) = report.groups
+    (finding,) = group.listed
+    assert (finding.code, finding.line, finding.field) == ("not_json", 5, "conversations")
+    assert finding.fix.startswith(f"Mend the list: {fix}")
+    assert report.rows == 3
+
+
+def test_half_a_character_anywhere_in_a_problem_leaves_the_report_readable(importing: Importing) -> None:
+    cell = '[{"from": "human", "value": [["\\ud800"]]}, {"from": "gpt", "value": "a"}]'
+    report = importing(("rows.csv", _list_cells(cell[:-1] + ",", cell)))
+    assert report.problems == 2
+    assert report.model_validate_json(report.model_dump_json()) == report
+
+
+@pytest.mark.parametrize("value", [date(2026, 1, 1), Decimal("1.2"), b"\xff", float("nan")])
+@pytest.mark.parametrize("field", ["tools", "tool_calls"])
+def test_values_that_json_lacks_are_named_where_they_cannot_be_kept_as_text(
+    importing: Importing, field: str, value: object
+) -> None:
+    """They ended the whole import, and NaN was stored as a line that is no JSON."""
+    listed = [{"function": {"name": "f", "of": value}}]
+    said = {"role": "assistant", "content": "x"}
+    rows = [
+        {"messages": [{"role": "user", "content": f"q{n}"}, said | {"tool_calls": listed}]}
+        if field == "tool_calls"
+        else {"messages": [{"role": "user", "content": f"q{n}"}, said], "tools": listed}
+        for n in range(4)
+    ]
+    report = importing(("rows.parquet", parquet(pa.Table.from_pylist(rows))))
+    assert codes(report) == {"data_type": 4}
+    finding = report.groups[0].listed[0]
+    assert (finding.line, finding.field) == (1, "tools" if field == "tools" else "messages[1].tool_calls")
+    assert finding.fix.endswith("a date, a decimal, bytes and NaN cannot be written as JSON.")
+
+
+def test_values_of_parquet_that_cannot_be_read_are_named_one_by_one(importing: Importing) -> None:
+    """A date beyond the year 9999 and text that is not UTF-8 ended the whole import."""
+    answers = pa.Array.from_buffers(
+        pa.string(),
+        4,
+        [None, pa.py_buffer(b"".join(at.to_bytes(4, "little") for at in range(5))), pa.py_buffer(b"a\xffcd")],
+    )
+    days = pa.array([0, 0, 2**62, 0], pa.timestamp("ms"))
+    table = pa.table({"prompt": ["a", "b", "c", "d"], "completion": answers, "day": days})
+    report = importing(("rows.parquet", parquet(table)))
+    assert [(found.line, found.field, found.code) for group in report.groups for found in group.listed] == [
+        (2, "completion", "not_utf8"),
+        (3, "day", "data_type"),
+    ]
+    assert (report.rows, report.left_out, report.is_broken) == (2, 2, False)
 
 
 def test_equal_names_of_columns_in_parquet_are_refused(importing: Importing) -> None:

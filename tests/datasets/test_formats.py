@@ -235,6 +235,18 @@ def test_a_turn_without_a_value_is_named_in_the_words_of_the_file(importing: Imp
     ]
 
 
+def test_missing_turns_are_named_in_the_words_of_the_file(importing: Importing) -> None:
+    rows = [*FORMATS[Format.SHAREGPT], {"conversations": []}, {"id": 1}]
+    (group,) = importing(("rows.jsonl", jsonl(rows))).groups
+    assert [(found.line, found.field, found.value) for found in group.listed] == [
+        (4, "conversations", "[]"),
+        (5, "conversations", "missing"),
+    ]
+    assert {found.fix for found in group.listed} == {
+        'Add "conversations": a list of {"from": ..., "value": ...} objects.'
+    }
+
+
 def test_values_of_parquet_that_json_lacks_are_kept_as_plain_text(importing: Importing) -> None:
     rows = [row | {"price": Decimal("1.20"), "day": date(2026, 1, 2)} for row in FORMATS[Format.PROMPT_COMPLETION]]
     importing(("rows.parquet", _parquet(rows)))
