@@ -68,6 +68,12 @@ class SplitPlan(Frozen):
     group_field: str = Field(default="", max_length=200)
     seed: int = Field(default=0, ge=0, lt=2**32)
 
+    @model_validator(mode="after")
+    def _leaves_rows_to_train(self) -> Self:
+        if self.validation_share + self.test_share >= 1:
+            raise ValueError("validation and test leave nothing to train: their shares have to be less than 1 together")
+        return self
+
 
 class Limits(Frozen):
     """What a file may unpack to. A bomb is refused at `ratio` times its size, once past `free_bytes`."""

@@ -3,6 +3,7 @@
 from hashlib import sha256
 
 import pytest
+from pydantic import ValidationError
 
 from playbook.contracts.dataset import Split
 from playbook.datasets.importing import split_file
@@ -94,6 +95,11 @@ def test_what_one_huge_group_leaves_is_shared_by_validation_and_test(importing: 
     rows = [chat(f"huge {n}", "x", g="huge") for n in range(90)] + [chat(f"own {n}", "x", g=str(n)) for n in range(10)]
     importing(("rows.jsonl", jsonl(rows)), plan=SplitPlan(group_field="g"))
     assert sizes(importing) == [90, 5, 5]
+
+
+def test_a_plan_that_leaves_nothing_to_train_is_refused() -> None:
+    with pytest.raises(ValidationError, match="validation and test leave nothing to train"):
+        SplitPlan(validation_share=0.5, test_share=0.5)
 
 
 def test_too_few_different_prompts_leave_no_test_rows(importing: Importing) -> None:
