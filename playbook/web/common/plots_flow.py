@@ -15,6 +15,8 @@ LINE, PADDING = 17, 11
 LANE, LANES_TOP, LANES_BOTTOM = 20, 20, 26
 MARGIN, OUTCOME_GAP = 22, 12
 BOX_LETTERS, OUTCOME_LETTERS, LABEL_LETTERS = 33, 26, 26
+#: Of a letter of a label, on the wide side: no line may run through its last words.
+LETTER_WIDTH = 7.2
 MAX_LINES = 4
 
 
@@ -99,7 +101,7 @@ class _Layout:
         self.columns = self._columns()
         self.lane_y: dict[tuple[int, int], float] = {}
         self.bottom = self._place_questions()
-        self.channels_x = MARGIN + (max(self.columns.values(), default=0) + 1) * (BOX_WIDTH + COLUMN_GAP)
+        self.channels_x = self._right_of_boxes_and_labels()
         self._place_outcomes()
 
     @property
@@ -152,6 +154,15 @@ class _Layout:
             y += LANES_TOP + LANE * len(ways) + LANES_BOTTOM
         return y - LANES_BOTTOM + MARGIN
 
+    def _right_of_boxes_and_labels(self) -> float:
+        """Return where the channels to the outcomes begin."""
+        ends = [
+            _exit_x(self.boxes[key], place) + 8 + LETTER_WIDTH * len(_short(link.label))
+            for key in self.rows
+            for place, link in enumerate(self._links_of(key, to_outcomes=True))
+        ]
+        return max(MARGIN + (max(self.columns.values(), default=0) + 1) * (BOX_WIDTH + COLUMN_GAP), *ends, 0.0)
+
     def _place_outcomes(self) -> None:
         """Place the outcomes near the ways that lead to them, one below the other."""
         arrivals = defaultdict[int, list[float]](list)
@@ -184,7 +195,7 @@ class _Layout:
             box = self.boxes[key]
             for place, link in enumerate(self._links_of(key, to_outcomes=True)):
                 target, lane = self.boxes[link.target], self.lane_y[key, link.target]
-                exit_x = box.x + box.width - 86 - 14 * place
+                exit_x = _exit_x(box, place)
                 path = (
                     f"M{exit_x} {box.y + box.height}V{lane}H{channels[link.target]}"
                     f"V{target.y + target.height / 2}H{target.x}"
@@ -208,6 +219,11 @@ class _Layout:
                     path = f"M{exit_x} {below}V{below + 9}H{target.x - 13}V{above}H{entry_x}V{target.y}"
                 found.append(FlowLine(link, path, exit_x + 6, below + 16, _short(link.label)))
         return found
+
+
+def _exit_x(box: FlowBox, place: int) -> float:
+    """Return where the way to an outcome leaves a question's box, counted from the right."""
+    return box.x + box.width - 86 - 14 * place
 
 
 def _box(node: FlowNode, x: float, y: float, width: float, height: float, texts: Sequence[str]) -> FlowBox:
