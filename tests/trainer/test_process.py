@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from playbook.contracts.events import CheckpointSaved, Ended, Log, MetricPoint
-from playbook.contracts.report import Report, TrainingSummary
+from playbook.contracts.report import TrainingSummary
 from playbook.contracts.states import EndReason
-from tests.trainer.conftest import MakeRun, events_of, events_so_far, start_trainer
+from tests.trainer.conftest import MakeRun, Train, events_of, events_so_far, report_of, start_trainer
 from tests.waiting import DEADLINE_SECONDS, wait_for
 
 STEPS = 100
@@ -33,11 +33,13 @@ def curve(folder: Path) -> dict[int, float]:
     }
 
 
+#: Steps until the kill, steps between checkpoints, and whether a process of its own goes on: one of that is enough,
+#: for each loads torch anew, and goes on by the same function.
 KILLS = [
-    pytest.param(1, 5, id="before the first checkpoint"),
-    pytest.param(5, 5, id="as a checkpoint is saved"),
-    pytest.param(12, 5, id="between two checkpoints"),
-    pytest.param(30, 1, id="while every step is saved"),
+    pytest.param(1, 5, False, id="before the first checkpoint"),
+    pytest.param(5, 5, False, id="as a checkpoint is saved"),
+    pytest.param(12, 5, True, id="between two checkpoints, then as a process"),
+    pytest.param(30, 1, False, id="while every step is saved"),
 ]
 
 
@@ -47,14 +49,21 @@ def uninterrupted() -> dict[str, object]:
     return {}
 
 
-@pytest.mark.parametrize(("kill_at", "save_steps"), KILLS)
+@pytest.mark.parametrize(("kill_at", "save_steps", "as_a_process"), KILLS)
 def test_a_killed_run_resumes_on_the_same_loss_curve(
-    make_run: MakeRun, tiny_models_dir: Path, uninterrupted: dict[str, object], kill_at: int, save_steps: int
+    make_run: MakeRun,
+    train: Train,
+    tiny_models_dir: Path,
+    uninterrupted: dict[str, object],
+    kill_at: int,
+    save_steps: int,
+    as_a_process: bool,
 ) -> None:
     training = {"max_steps": STEPS, "save_steps": save_steps, "eval_steps": STEPS, "learning_rate": 0.001}
     if not uninterrupted:
         whole = make_run(name="whole", training=training, lora={"lora_dropout": 0.1})
-        uninterrupted |= {"report": finished(whole, tiny_models_dir), "curve": curve(whole)}
+        assert train(whole) == 0
+        uninterrupted |= {"report": report_of(whole).training, "curve": curve(whole)}
     killed = make_run(name="killed", training=training, lora={"lora_dropout": 0.1})
 
     first = start_trainer(killed, tiny_models_dir)
@@ -62,30 +71,26 @@ def test_a_killed_run_resumes_on_the_same_loss_curve(
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
     saved = [event.step for event in events_so_far(killed) if isinstance(event, CheckpointSaved)]
-    resumed = finished(killed, tiny_models_dir)
+    if as_a_process:
+        second = start_trainer(killed, tiny_models_dir)
+        _, errors = second.communicate(timeout=DEADLINE_SECONDS)
+        assert second.returncode == 0, errors
+    else:
+        assert train(killed) == 0
 
     assert not saved or saved[-1] < STEPS
     went_on = [text for text in logs_of(killed) if text.startswith("Going on from")]
     # A checkpoint may be complete whose event was not yet written when the process died.
     assert len(went_on) == 1 if saved else len(went_on) <= 1
     assert curve(killed) == pytest.approx(uninterrupted["curve"], abs=1e-4)
-    reference = uninterrupted["report"]
+    resumed, reference = report_of(killed).training, uninterrupted["report"]
+    assert isinstance(resumed, TrainingSummary)
     assert isinstance(reference, TrainingSummary)
     assert (resumed.steps, resumed.tokens, resumed.supervised_tokens) == (
         reference.steps,
         reference.tokens,
         reference.supervised_tokens,
     )
-
-
-def finished(folder: Path, models_dir: Path) -> TrainingSummary:
-    """Run to the end and return what the report says of training."""
-    process = start_trainer(folder, models_dir)
-    _, errors = process.communicate(timeout=DEADLINE_SECONDS)
-    assert process.returncode == 0, errors
-    found = Report.model_validate_json((folder / "report.json").read_bytes()).training
-    assert found is not None
-    return found
 
 
 def logs_of(folder: Path) -> list[str]:
