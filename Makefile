@@ -54,12 +54,13 @@ bench: ## measure; prints a table, writes JSON below tests/benchmarks/results
 	@$(PYTHON) -m playbook.demo.install site worker trainer dev bench
 	$(BIN)/python -m tests.benchmarks
 
-proof: ## run the shipped experiments again on the sample model, and write their reports to content/reports
+proof: ## run the shipped experiments again, one in the browser too, and write their reports to content/reports
 	@$(PYTHON) -m playbook.demo.install site worker trainer dev
+	WHOLE_EXPERIMENT=1 $(BIN)/pytest tests/e2e/test_whole_loop.py
 	$(BIN)/python -m tests.proof
 
 screenshots: install ## walk through the product and keep pictures below screenshots/
-	SCREENSHOTS=screenshots $(BIN)/pytest tests/e2e
+	WHOLE_EXPERIMENT=1 SCREENSHOTS=screenshots $(BIN)/pytest tests/e2e
 
 clean: ## remove .venv, caches and logs; .data keeps the database, the models and the runs
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info build .data/log .data/static

@@ -7,14 +7,16 @@ from playwright.sync_api import Browser
 
 from tests.browser import chromium
 from tests.e2e.demo import Demo, database
+from tests.e2e.short import content_of_the_walk
 from tests.e2e.visit import Visit
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """Site, worker and sample base model, ready; afterwards stopped as by Ctrl-C, which must leave no process."""
+    content = content_of_the_walk(tmp_path_factory.mktemp("walk"))
     with database() as environ:
-        running = Demo(tmp_path_factory.mktemp("demo"), environ)
+        running = Demo(tmp_path_factory.mktemp("demo"), environ | {"PLAYBOOK_CONTENT_DIR": str(content)})
         try:
             yield running
         finally:

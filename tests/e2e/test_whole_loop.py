@@ -1,7 +1,8 @@
 """The product's one promise, walked by three people in a browser: article → checklist → decision → job → outcome.
 
 Real site, worker, trainer and model. Every page on the way is checked for accessibility in both themes and two widths,
-and must neither log an error nor ask another host for anything (`Visit`).
+and must neither log an error nor ask another host for anything (`Visit`). The job is a shipped experiment in short, and
+the whole of it under `make proof` (`tests/e2e/short.py`).
 """
 
 import pytest
@@ -11,6 +12,7 @@ from playbook.contracts.report import Score
 from playbook.contracts.states import JobState
 from tests.e2e import steps
 from tests.e2e.demo import Demo
+from tests.e2e.short import IS_WHOLE
 from tests.e2e.visit import Visit
 from tests.proof.__main__ import shipped_report
 
@@ -105,8 +107,11 @@ def _read_the_report(alice: Page, visit: Visit) -> str:
     measured = steps.shares(alice)
     assert measured.keys() == {"zero_shot", "lora"}
     assert measured["zero_shot"] <= 0.10
-    assert measured["lora"] >= 0.80
-    _compare_with_the_shipped_report(measured)
+    if IS_WHOLE:
+        assert measured["lora"] >= 0.80
+        _compare_with_the_shipped_report(measured)
+    else:
+        assert measured["lora"] > measured["zero_shot"]
     shown = alice.locator("[data-arm=lora]").inner_text()
     visit.show(alice, "job-report")
     assert {"adapter_model.safetensors", "adapter_config.json"} <= set(steps.download_adapter(alice))

@@ -1,7 +1,7 @@
 """The shipped reports are what they say: whole, of what is shipped today, and as the experiments expect.
 
-That a new run gives the same is shown by the walk through the product (`tests/e2e`), which runs the first of them, and
-by `make proof`, which runs all.
+That a new run gives the same is shown by `make proof`, which runs all, and the first of them also as the job of the
+walk through the product (`tests/e2e`).
 """
 
 import hashlib
