@@ -13,8 +13,10 @@ import argparse
 import hashlib
 import json
 import re
+import struct
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -98,8 +100,10 @@ def read_bundle(path: Path) -> dict[str, bytes]:
                 raise ValueError("it holds two files of the same name")
             if sum(info.file_size for info in bundle.infolist()) > MAX_BYTES:
                 raise ValueError(f"it unpacks to more than {MAX_BYTES:,} bytes")
+            if not {info.compress_type for info in bundle.infolist()} <= {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise ValueError("it is packed in a way that no site packs")
             return {name: bundle.read(name) for name in names}
-    except (OSError, zipfile.BadZipFile, RuntimeError, EOFError) as error:  # encrypted, or packed in an unknown way
+    except (OSError, zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError) as error:  # or encrypted
         raise ValueError(str(error)) from error
 
 
