@@ -14,6 +14,16 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 Event = Literal["INSERT", "UPDATE", "DELETE"]
 
+#: The triggers that are up: name, then what they do.
+_UP = {
+    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT tgname, relname, tgtype, prosrc FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+    "JOIN pg_proc ON pg_proc.oid = tgfoid WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND tgqual IS NULL",
+}
+#: `tgtype` of PostgreSQL: before each row of an event, or before a statement that truncates.
+_ROW_KIND = {"INSERT": 1 + 2 + 4, "DELETE": 1 + 2 + 8, "UPDATE": 1 + 2 + 16}
+_TRUNCATE_KIND = 2 + 32
+
 
 @dataclass(frozen=True)
 class Guard:
@@ -68,6 +78,17 @@ class Guard:
             yield (
                 f"CREATE TRIGGER {name} BEFORE TRUNCATE ON {self.table} FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
             )
+
+    def triggers(self, vendor: str) -> Iterator[tuple[str, tuple[object, ...]]]:
+        """Yield each trigger's name and what a database in order says of it, as `_UP` reads it."""
+        statements = list(self.create(vendor))
+        if vendor == "sqlite":
+            yield from zip(self.names(vendor), ((statement,) for statement in statements), strict=True)
+            return
+        bodies = [statement.split("$$")[1] for statement in statements if "$$" in statement]
+        kinds = (_ROW_KIND[self.event], _TRUNCATE_KIND)
+        for name, kind, body in zip(self.names(vendor), kinds, bodies, strict=False):
+            yield name, (self.table, kind, body)
 
     def drop(self, vendor: str) -> Iterator[str]:
         """Yield the statements that take it down, whether it is up or not."""
@@ -162,16 +183,12 @@ def lift(connection: BaseDatabaseWrapper) -> None:
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return the names of the guards that are not up, or are disabled."""
-    query = (
-        "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-        if connection.vendor == "sqlite"
-        else "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')"
-    )
+    """Return the names of the guards that are not up, are disabled, or do something else than they must."""
     with connection.cursor() as cursor:
-        cursor.execute(query)
-        up = {row[0] for row in cursor.fetchall()}
-    return [name for guard in _guards for name in guard.names(connection.vendor) if name not in up]
+        cursor.execute(_UP[connection.vendor])
+        up = {name: tuple(does) for name, *does in cursor.fetchall()}
+    expected = (pair for guard in _guards for pair in guard.triggers(connection.vendor))
+    return [name for name, does in expected if up.get(name) != does]
 
 
 def before_migrate(*, using: str, plan: list[Any] | None = None, **_: Any) -> None:

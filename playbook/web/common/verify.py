@@ -48,7 +48,10 @@ def verify(connection: BaseDatabaseWrapper, into: Verification) -> Iterator[str]
 
 def _every_problem(connection: BaseDatabaseWrapper, into: Verification) -> Iterator[str]:
     for name in guards.missing(connection):
-        yield f"The trigger {name} is missing or disabled, so the database lets rows be changed; run migrate."
+        yield (
+            f"The trigger {name} is missing, disabled or another than it must be, so the database lets rows be "
+            "changed; run migrate."
+        )
     chain = _Chain(into.anchor)
     for row in _rows(connection):
         if not chain.takes(row):

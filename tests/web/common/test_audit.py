@@ -219,8 +219,29 @@ def test_missing_triggers_and_a_missing_head_are_named(log: list[AuditEntry]) ->
     sql("DELETE FROM common_audithead")
     found = problems()
     assert "The head of the audit log is missing: nobody can say how long the log was." in found
-    assert any("The trigger audit_entry_no_update is missing or disabled" in problem for problem in found)
-    assert any("The trigger signature_no_delete is missing or disabled" in problem for problem in found)
+    assert any("The trigger audit_entry_no_update is missing, disabled or another" in problem for problem in found)
+    assert any("The trigger signature_no_delete is missing, disabled or another" in problem for problem in found)
+
+
+def test_a_trigger_that_lets_everything_pass_is_named(log: list[AuditEntry]) -> None:
+    """One of the same name in its place, as somebody leaves it who wants nobody to notice."""
+    statements = {
+        "sqlite": [
+            "DROP TRIGGER audit_entry_no_update",
+            "CREATE TRIGGER audit_entry_no_update BEFORE UPDATE ON common_auditentry WHEN 0 BEGIN SELECT 1; END",
+        ],
+        "postgresql": [
+            "CREATE OR REPLACE FUNCTION audit_entry_no_update() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RETURN NEW; END $$"
+        ],
+    }
+    for statement in statements[connection.vendor]:
+        sql(statement)
+    sql("UPDATE common_auditentry SET action = action WHERE number = 2")
+    (found,) = problems()
+    assert found.startswith("The trigger audit_entry_no_update is missing, disabled or another than it must be")
+    guards.set_up(connection)
+    assert problems() == []
 
 
 @pytest.mark.usefixtures("lifted")
