@@ -29,16 +29,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 LONGEST = (
     "e2e/test_whole_loop.py",
     "web/test_every_page_in_browser.py",
-    "trainer/test_process.py",
-    "trainer/test_run.py",
     "worker/test_jobs.py",
-    "trainer/test_arms.py",
-    "web/jobs/test_report_page.py",
     "e2e/test_demo.py",
-    "trainer/test_bad_input.py",
-    "trainer/test_playground.py",
-    "demo/test_install.py",
+    "trainer/test_process.py",
+    "web/test_permissions.py",
+    "worker/test_playground.py",
     "web/search/test_palette_in_browser.py",
+    "web/datasets/test_imports.py",
+    "web/jobs/test_report_page.py",
+    "trainer/test_bad_input.py",
+    "web/test_gunicorn.py",
+    "demo/test_install.py",
 )
 
 
