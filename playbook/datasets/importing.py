@@ -315,7 +315,7 @@ def _unknown_format(columns: tuple[str, ...]) -> Problem:
         field="file",
         value=f"fields {', '.join(columns) or 'none'}"[:80],
         code=ProblemCode.UNKNOWN_FORMAT,
-        fix="No known format has these fields. Choose below which field is the prompt and which the answer."
+        fix="No known format has these fields. Choose which of them is the prompt and which the answer."
         if columns
         else 'Make each row an object with named fields, such as {"prompt": "…", "completion": "…"}.',
     )

@@ -15,7 +15,7 @@ from playbook.datasets.rows import Query
 from playbook.scoring.words import METRIC_NAMES
 from playbook.web.common.panels import panels_for
 from playbook.web.common.requests import HtmxRequest, wants_fragment
-from playbook.web.datasets import actions, queries
+from playbook.web.datasets import actions, imports, queries
 from playbook.web.datasets.metric_form import MetricForm
 from playbook.web.datasets.models import DocumentSet
 from playbook.web.usecases.models import UseCase, may_write
@@ -28,7 +28,7 @@ def index(request: HttpRequest) -> HttpResponse:
     context = {
         "datasets": queries.visible_datasets(user),
         "use_cases": UseCase.objects.for_member(user),
-        "imports": queries.open_imports(user),
+        "imports": [(made, imports.state_of(made.pk)) for made in queries.open_imports(user)],
         "document_sets": DocumentSet.objects.visible_to(user),
     }
     return render(request, "datasets/dataset_list.html", context)

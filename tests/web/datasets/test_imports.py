@@ -11,10 +11,11 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import strip_tags
 from pytest_django import Settings
 
 from playbook.contracts.roles import Role
-from playbook.datasets.spec import LOCK, PROGRESS, Progress, Stage
+from playbook.datasets.spec import LOCK, PROGRESS, REPORT, Progress, Stage
 from playbook.web.accounts.models import User
 from playbook.web.common import blobs
 from playbook.web.common.models import AuditEntry
@@ -114,6 +115,8 @@ def test_unknown_fields_are_mapped_by_hand(client: Client, use_case: UseCase, al
     made = bring(client, one_file(CSV, name="rows.csv"))
     page = page_of(client, made)
     assert "Unknown format" in page
+    assert "Choose under “Fields” what they mean" in page
+    assert "Mend the lines" not in page
     assert "Store the dataset" not in page
     wrong = {"what": "mapping", "messages": "frage", "answer": "antwort"}
     answer = client.post(f"/datasets/imports/{made.pk}/change/", wrong)
@@ -385,3 +388,35 @@ def test_a_full_disk_is_said_and_nothing_is_stored(client: Client, use_case: Use
     assert response.status_code == 422
     assert "The disk of the site is full, so nothing was stored." in response.content.decode()
     assert not DatasetImport.objects.exists()
+
+
+def _in_the_list(client: Client) -> str:
+    """Return what the list of datasets says of imports under way, without its tags."""
+    page = client.get("/datasets/").content.decode()
+    return " ".join(strip_tags(page.partition("Imports under way")[2].partition("</section>")[0]).split())
+
+
+def test_the_list_says_how_each_import_stands(client: Client, use_case: UseCase, alice: User) -> None:
+    """Else every one of them would have to be opened to find the one that waits for an answer."""
+    client.force_login(alice)
+    with waiting(client) as made:
+        told = imports.folder_of(made.pk) / PROGRESS
+        wait_for(told.exists)
+        told.write_text(Progress(stage=Stage.READING, share=0.4, rows=12).model_dump_json())
+        assert _in_the_list(client).startswith("Tickets of May Reading and checking rows 40 % Support ticket triage,")
+    ended(made)
+    assert _in_the_list(client).startswith("Tickets of May Ready to store Support ticket triage,")
+    (imports.folder_of(made.pk) / REPORT).unlink()
+    assert _in_the_list(client).startswith("Tickets of May Stopped Support ticket triage,")
+    bring(client, one_file(b"oops\n"))
+    assert _in_the_list(client).startswith("Tickets of May 1 problem Support ticket triage,")
+
+
+def test_an_empty_list_leads_to_the_form(client: Client, use_case: UseCase, alice: User, mallory: User) -> None:
+    client.force_login(alice)
+    page = client.get("/datasets/").content.decode()
+    assert "No dataset yet" in page
+    assert page.count(NEW) == 1
+    assert "Open one of yours" not in page
+    client.force_login(mallory)
+    assert "Open one of yours" in client.get("/datasets/").content.decode()
