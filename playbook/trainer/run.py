@@ -189,7 +189,7 @@ def _training_job(
             process_start=run.process_start,
             bytes_of=partial(total_bytes, run, prepared, checked),
             largest=checked.largest,
-            growth_bytes=CPU_GROWTH_BYTES if loaded.device.type == "cpu" else 0,
+            growth_bytes=CPU_GROWTH_BYTES[loaded.compute_dtype] if loaded.device.type == "cpu" else 0,
         ),
         packing=packing,
     )
