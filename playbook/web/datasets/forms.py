@@ -114,7 +114,8 @@ class MappingForm(forms.Form):
         source = report.sources[0]
         shown = source.mapping.model_dump() if source.mapping else {}
         super().__init__(data, initial=shown, auto_id="mapping_%s")
-        choices = [("", "none"), *((name, name) for name in source.columns)]
+        # PostgreSQL stores no text with a NUL, so a field of such a name is none to choose.
+        choices = [("", "none"), *((name, name) for name in source.columns if "\0" not in name)]
         for field in self.fields.values():
             assert isinstance(field, forms.ChoiceField)  # noqa: S101 - declared above
             field.choices = choices

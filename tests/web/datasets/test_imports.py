@@ -420,3 +420,14 @@ def test_an_empty_list_leads_to_the_form(client: Client, use_case: UseCase, alic
     assert "Open one of yours" not in page
     client.force_login(mallory)
     assert "Open one of yours" in client.get("/datasets/").content.decode()
+
+
+def test_a_field_with_a_nul_in_its_name_is_none_to_choose(client: Client, use_case: UseCase, alice: User) -> None:
+    """The order is stored in the database, and PostgreSQL refuses a text that holds one."""
+    client.force_login(alice)
+    rows = [{"fra\0ge": f"question {n}", "antwort": f"answer {n}"} for n in range(4)]
+    made = bring(client, one_file(b"".join(json.dumps(row).encode() + b"\n" for row in rows)))
+    chosen = {"what": "mapping", "prompt": "fra\0ge", "answer": "antwort"}
+    response = client.post(f"/datasets/imports/{made.pk}/change/", chosen)
+    assert response.status_code == 422
+    assert "Select a valid choice." in response.content.decode()
