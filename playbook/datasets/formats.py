@@ -42,6 +42,8 @@ _PAIRS = (
     ("source", "target"),
     ("text", "label"),
 )
+#: How a list begins that a text holds as JSON.
+_LIST_BEGINS = ("[{", "[ ")
 #: Fields of a mapping that a row may lack.
 _OPTIONAL = ("system", "input")
 _TITLES = {
@@ -290,7 +292,7 @@ def _as_list(value: object) -> object:
 
 def _list_in(value: object) -> tuple[list[object] | None, str]:
     """Return (the list that a text holds as JSON, None without one; what is wrong with it, "" for nothing)."""
-    if not isinstance(value, str) or value.lstrip()[:2] not in ("[{", "[ "):
+    if not isinstance(value, str) or value.lstrip()[:2] not in _LIST_BEGINS:
         return None, ""
     text = value.strip()
     try:
@@ -303,12 +305,15 @@ def _list_in(value: object) -> tuple[list[object] | None, str]:
 def _list_problems(line: int, value: dict[str, object], lists: tuple[str, ...]) -> list[Problem]:
     """Return what is wrong with lists in text, which would go by in silence: of a name that stands twice in one object
     the last would win. An answer that is some other JSON is text."""
-    return [
-        _problem(line, field, value[field], ProblemCode.NOT_JSON, f"Mend the list: {wrong}.")
-        for field in lists
-        for found, wrong in (_list_in(value.get(field)),)
-        if found and wrong and (field in ("tools", "functions") or _are_turns(found))
-    ]
+    problems = []
+    for field in lists:
+        content = value.get(field)
+        if not isinstance(content, str) or content.lstrip()[:2] not in _LIST_BEGINS:
+            continue
+        found, wrong = _list_in(content)
+        if found and wrong and (field in ("tools", "functions") or _are_turns(found)):
+            problems.append(_problem(line, field, content, ProblemCode.NOT_JSON, f"Mend the list: {wrong}."))
+    return problems
 
 
 def _as_messages(value: object) -> object:
@@ -317,6 +322,8 @@ def _as_messages(value: object) -> object:
     >>> _as_messages('[{"item": "lamp"}]')
     '[{"item": "lamp"}]'
     """
+    if not isinstance(value, str) or value.lstrip()[:2] not in _LIST_BEGINS:
+        return value
     found = _as_list(value)
     if found is value or not isinstance(found, list) or not found:
         return value
