@@ -1,4 +1,7 @@
-"""Run folders of what is shipped: a recipe and a sample dataset, as a worker would lay them out."""
+"""What is shipped: experiments and their reports, and run folders of a recipe and a sample dataset, as for a worker.
+
+Must not import torch: of the run on PostgreSQL nothing else would.
+"""
 
 import hashlib
 import os
@@ -11,10 +14,12 @@ import yaml
 from playbook.contracts.dataset import Split
 from playbook.contracts.experiment import Experiment
 from playbook.contracts.prompting import DocumentsFile
+from playbook.contracts.report import Report
 from playbook.contracts.run_spec import InputFile, Recipe, RunSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTENT = ROOT / "content"
+REPORTS = CONTENT / "reports"
 
 
 def experiments() -> dict[str, Experiment]:
@@ -24,6 +29,12 @@ def experiments() -> dict[str, Experiment]:
         for path in sorted((CONTENT / "experiments").glob("*.yaml"))
     ]
     return {one.slug: one for one in sorted(found, key=lambda one: one.slug != "support-tickets")}
+
+
+def shipped_report(slug: str) -> Report | None:
+    """Return what came out when this experiment was last run."""
+    path = REPORTS / slug / "report.json"
+    return Report.model_validate_json(path.read_bytes()) if path.is_file() else None
 
 
 def make_spec(*, dataset: str, recipe: str) -> RunSpec:

@@ -14,7 +14,7 @@ from tests.e2e import steps
 from tests.e2e.demo import Demo
 from tests.e2e.short import IS_WHOLE
 from tests.e2e.visit import Visit
-from tests.proof.__main__ import shipped_report
+from tests.shipped import shipped_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(3600)]
 

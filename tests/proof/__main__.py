@@ -18,9 +18,7 @@ from playbook.contracts.report import Report
 from playbook.trainer.artifacts import hardware
 from playbook.trainer.model import choose_device
 from tests.proof.outcome import enough, lines
-from tests.shipped import CONTENT, experiments, run_python, write_run_folder
-
-REPORTS = CONTENT / "reports"
+from tests.shipped import REPORTS, experiments, run_python, shipped_report, write_run_folder
 
 
 def main() -> int:
@@ -51,11 +49,6 @@ def prove(experiment: Experiment) -> bool:
     print(f"  enough: {found} ({'as expected' if found is experiment.enough else f'EXPECTED {experiment.enough}'})\n")
     write(experiment, content, now)
     return holds
-
-
-def shipped_report(slug: str) -> Report | None:
-    path = REPORTS / slug / "report.json"
-    return Report.model_validate_json(path.read_bytes()) if path.is_file() else None
 
 
 def write(experiment: Experiment, content: bytes, report: Report) -> None:

@@ -12,9 +12,8 @@ import yaml
 
 from playbook.contracts.report import Report
 from playbook.contracts.run_spec import Arm
-from tests.proof.__main__ import REPORTS
 from tests.proof.outcome import Line, enough, lines
-from tests.shipped import CONTENT, experiments, make_spec
+from tests.shipped import CONTENT, REPORTS, experiments, make_spec
 
 EXPERIMENTS = experiments()
 EACH = pytest.mark.parametrize("slug", EXPERIMENTS)
