@@ -13,6 +13,8 @@ from playbook.library.definition import Checklist, Question
 from playbook.library.rules import Rule, RuleError, compile_rule, unknown_names
 
 MAX_STEPS = 50_000
+#: Stands for the answers that no rule names.
+_OTHER = "\x00"
 #: Values of CEL: a rule could name such a question and mean the value. The other words of CEL, rules refuse themselves.
 RESERVED = frozenset({"true", "false", "null"})
 
@@ -76,17 +78,24 @@ class _Builder:
         rules = [*filter(None, self.show_if), *(rule for _, rule in self.when)]
         self.classes = {question.id: classes_of(question, rules) for question in checklist.questions}
         self.numbers = frozenset(question.id for question in checklist.questions if question.kind == "number")
+        self.told_apart = {question.id: _told_apart(question, rules) for question in checklist.questions}
         self.names_later = _names_later(self.show_if, [rule for _, rule in self.when])
         self.built: dict[tuple[int, tuple[tuple[str, str | float], ...]], Node] = {}
         self.shared: dict[object, Node] = {}
 
     def build(self, index: int, answers: Seen) -> Node:
-        situation = index, tuple((name, answer) for name, answer in answers.items() if name in self.names_later[index])
+        later = ((name, answer) for name, answer in answers.items() if name in self.names_later[index])
+        situation = index, tuple((name, self._seen(name, answer)) for name, answer in later)
         if situation not in self.built:
             if len(self.built) >= MAX_STEPS:
                 raise FlowTooLarge(f"more than {MAX_STEPS:,} different paths; split the checklist or its rules")
             self.built[situation] = self._node(index, answers)
         return self.built[situation]
+
+    def _seen(self, name: str, answer: str | float) -> str | float:
+        """Return what rules see of an answer: one word for all those that they do not tell apart."""
+        told_apart = self.told_apart[name]
+        return answer if told_apart is None or answer in told_apart else _OTHER
 
     def _node(self, index: int, answers: Seen) -> Node:
         if index == len(self.questions):
@@ -101,6 +110,14 @@ class _Builder:
         }
         key = question.id, tuple(id(node) for node in following.values())
         return self.shared.setdefault(key, Ask(question.id, following))
+
+
+def _told_apart(question: Question, rules: list[Rule]) -> frozenset[str] | None:
+    """Return the answers that a rule names; to all rules the others are alike. None: they may tell any apart."""
+    reading = [rule for rule in rules if question.id in rule.names]
+    if question.is_open or not all(rule.only_compares(question.id) for rule in reading):
+        return None
+    return frozenset(text for rule in reading for text in rule.compared_texts(question.id))
 
 
 def _names_later(show_if: list[Rule | None], when: list[Rule]) -> list[frozenset[str]]:

@@ -131,6 +131,23 @@ def compared_texts(tokens: Sequence[Token], name: str) -> list[str]:
     return found
 
 
+def is_only_compared(tokens: Sequence[Token], name: str) -> bool:
+    """Return whether a rule does nothing else with `name` than to compare it with texts, one by one or with `in`."""
+    places = [index for index, token in enumerate(tokens) if (token.kind, token.text) == ("name", name)]
+    return all(_listed(tokens, index) or isinstance(_compared(tokens, index), str) for index in places)
+
+
+def _listed(tokens: Sequence[Token], index: int) -> bool:
+    """Return whether a name stands before `in ["…", "…"]`, and nothing else is done with either."""
+    if (_at(tokens, index - 1), _at(tokens, index + 1), _at(tokens, index + 2)) not in {
+        (before, "in", "[") for before in _BEFORE
+    }:
+        return False
+    end = next((place for place in range(index, len(tokens)) if tokens[place].text == "]"), len(tokens))
+    inside = tokens[index + 3 : end]
+    return _at(tokens, end + 1) in _AFTER and all(token.kind == "text" or token.text == "," for token in inside)
+
+
 def _compared(tokens: Sequence[Token], index: int) -> Comparison | str | None:
     """Return the comparison around a name, the text that it is compared with, or None for another use."""
     for operator, other, edge, mirrored in (

@@ -16,6 +16,7 @@ from playbook.library.rule_syntax import (
     Token,
     compared_texts,
     comparisons,
+    is_only_compared,
     loop_names,
     refuse_strange,
     tokens_of,
@@ -55,6 +56,10 @@ class Rule:
     def comparisons(self, name: str) -> Iterator[Comparison]:
         """Yield the numbers with which the rule compares the number `name`. Raises RuleError for any other use."""
         return comparisons(self.source, self._tokens, name)
+
+    def only_compares(self, name: str) -> bool:
+        """Return whether the question `name` is only compared with texts, so that all others are alike to the rule."""
+        return is_only_compared(self._tokens, name)
 
     def compared_texts(self, name: str) -> list[str]:
         """Return the texts with which the rule compares the question `name`, lists of `in` included."""

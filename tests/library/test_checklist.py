@@ -5,9 +5,17 @@ from typing import Any
 
 import pytest
 
-from playbook.library.checklist import AnswerRefused, Evaluation, decision_table, evaluate, flips, flow_of
+from playbook.library.checklist import (
+    AnswerRefused,
+    Evaluation,
+    decision_table,
+    evaluate,
+    flips,
+    flow_of,
+    path_count,
+)
 from playbook.library.definition import Checklist
-from playbook.library.flow import FlowProblem, check_flow, distinct_nodes
+from playbook.library.flow import FlowProblem, _told_apart, check_flow, distinct_nodes
 from playbook.library.problems import ContentError
 from playbook.library.rules import RuleError, compile_rule
 from playbook.library.yaml_text import read_yaml
@@ -335,3 +343,31 @@ def test_contradictory_definitions_are_refused(changes: Definition, message: str
 def test_hostile_rules_end_in_a_rule_error(source: str) -> None:
     with pytest.raises(RuleError):
         compile_rule(source).holds({"a": "yes"})
+
+
+def test_answers_that_no_rule_names_share_their_paths() -> None:
+    """Twelve questions that must all be answered "yes" have half a million paths, and few that a rule tells apart."""
+    questions = [_question(f"q{number}") for number in range(12)]
+    ready = " && ".join(f'{question["id"]} == "yes"' for question in questions)
+    checklist = _checklist(questions, [_outcome("go", ready), _outcome("wait", f"!({ready})")])
+    assert check_flow(checklist) == ()
+    assert path_count(checklist) == 3**12
+    answers = {question["id"]: "yes" for question in questions}
+    ends = [evaluate(checklist, {**answers, "q7": answer}).outcome for answer in ("yes", "no", "unknown")]
+    assert [outcome.id if outcome else "" for outcome in ends] == ["go", "wait", "wait"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "tells_apart"),
+    [
+        ('a == "yes"', {"yes"}),
+        ('"no" != a || a in ["unknown", ""]', {"no", "unknown", ""}),
+        ('size([a].filter(x, x == "no")) == 1', None),
+        ('a + "x" == "nox"', None),
+        ('a in ["yes"] == (b == "no")', None),
+        ("a == b", None),
+    ],
+)
+def test_which_answers_rules_tell_apart(rule: str, tells_apart: set[str] | None) -> None:
+    checklist = _checklist([_question("a"), _question("b")], [_outcome("go", rule)])
+    assert _told_apart(checklist.questions[0], [compile_rule(rule)]) == tells_apart
