@@ -270,8 +270,8 @@ def _of_fields(value: dict[str, object], mapping: Mapping) -> list[object]:
     if isinstance(prompt, list):
         messages += [_turn(turn) for turn in prompt]
     else:
-        parts = [_text(prompt), _text(value.get(mapping.input) or "") if mapping.input else ""]
-        if text := "\n\n".join(part for part in parts if part.strip()):
+        parts = [_text(prompt), _text(value.get(mapping.input) or "")] if mapping.input else [_text(prompt)]
+        if text := "\n\n".join([part for part in parts if not _is_blank(part)]):
             messages.append({"role": "user", "content": text})
     answer = _as_messages(value[mapping.answer])
     if isinstance(answer, list):

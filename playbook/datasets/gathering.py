@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from playbook.datasets.formats import Row
 from playbook.datasets.near import NearDuplicates
 from playbook.datasets.private import find_private
-from playbook.datasets.text import Hashes, Texts, Words, fold_words, hash64, mix
+from playbook.datasets.text import Hashes, Texts, Words, hash64, mix
 
 MAX_CLASSES = 50
 _MAX_FIELDS = 8
@@ -93,23 +93,18 @@ class _Batch:
         self.begins: list[str] = []
         self.texts: list[str] = []
         self.row_of: list[int] = []
-        self._chars = 0
+        self._counted = self._chars = 0
 
-    @property
-    def is_full(self) -> bool:
-        return len(self.rows) >= _BATCH or len(self.words) >= _BATCH_WORDS or self._chars >= _BATCH_CHARS
-
-    def add(self, row: int, contents: list[str], turns: list[tuple[str, list[str]]]) -> None:
-        before = len(self.words)
-        for (role, words), content in zip(turns, contents, strict=True):
-            if role != "system":
-                self.words += words
-            self.texts.append(content)
-            self.row_of.append(row)
-            self._chars += len(content)
+    def add(self, row: int, contents: list[str], chars: int) -> bool:
+        """Take a row whose words were added before; return whether the batch is full."""
+        self.word_counts.append(len(self.words) - self._counted)
+        self._counted = len(self.words)
         self.rows.append(row)
-        self.word_counts.append(len(self.words) - before)
         self.begins.append(contents[-1][:300])
+        self.texts += contents
+        self.row_of += [row] * len(contents)
+        self._chars += chars
+        return len(self.rows) >= _BATCH or self._counted >= _BATCH_WORDS or self._chars >= _BATCH_CHARS
 
 
 class Gathering:
@@ -135,14 +130,19 @@ class Gathering:
 
     def add(self, row: Row, *, line: int, source: int, is_csv: bool) -> None:
         """Take one row."""
-        number, messages = len(self), row["messages"]
-        contents = [message.get("content") or "" for message in messages]
-        turns = [
-            (message["role"], content.lower().split()) for message, content in zip(messages, contents, strict=True)
-        ]
-        said = " ".join(turns[-1][1]) or json.dumps(messages[-1].get("tool_calls"))
-        self._columns["prompt"].append(hash64(fold_words(turns[:-1] or turns)))
-        self._columns["answer"].append(hash64(said))
+        number, messages, batch = len(self._lines), row["messages"], self._batch
+        contents: list[str] = []
+        folded: list[str] = []
+        for message in messages:
+            content, role = message.get("content") or "", message["role"]
+            words = content.lower().split()
+            said = " ".join(words)
+            contents.append(content)
+            folded.append(f"{role}\x1f{said}")
+            if role != "system":
+                batch.words += words
+        self._columns["prompt"].append(hash64("\x1e".join(folded[:-1] or folded)))
+        self._columns["answer"].append(hash64(said or json.dumps(messages[-1].get("tool_calls"))))
         metadata = row.get("metadata") or {}
         for name in metadata:
             self.metadata[name] += 1
@@ -153,10 +153,9 @@ class Gathering:
         answer, size = contents[-1], sum(map(len, contents))
         self._sizes["prompt"].append(size - len(answer))
         self._sizes["answer"].append(len(answer))
-        self._note_finds(number, row, contents, is_csv=is_csv)
+        self._note_finds(number, row, contents, size, is_csv=is_csv)
         self._note_classes(number, answer)
-        self._batch.add(number, contents, turns)
-        if self._batch.is_full:
+        if batch.add(number, contents, size):
             self._take_batch()
 
     def _keep_if_any(self, name: str, value: str | None, row: int) -> None:
@@ -202,9 +201,9 @@ class Gathering:
         self._word_counts.extend(batch.word_counts)
         self._note_texts(batch)
 
-    def _note_finds(self, number: int, row: Row, contents: list[str], *, is_csv: bool) -> None:
+    def _note_finds(self, number: int, row: Row, contents: list[str], size: int, *, is_csv: bool) -> None:
         """Note what a look at the row alone tells."""
-        answer, messages, size = contents[-1], row["messages"], sum(map(len, contents))
+        answer, messages = contents[-1], row["messages"]
         if size > LONG_ROW_CHARS:
             self.finds["long_row"].add(number, f"{size:,} characters, some {size // 4:,} tokens")
         if _SAYS_NOTHING.fullmatch(answer, 0, 60) and not messages[-1].get("tool_calls"):

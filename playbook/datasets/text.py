@@ -22,12 +22,7 @@ _WORDS_KEPT, _LETTERS_KEPT = 30_000, 40
 
 def fold(messages: Sequence[Message]) -> str:
     """Return roles and contents in lower case with white space folded: what makes two rows the same row."""
-    return fold_words([(message.role, message.content.lower().split()) for message in messages])
-
-
-def fold_words(turns: Sequence[tuple[str, list[str]]]) -> str:
-    """Return what `fold` does, of (role, words in lower case) of each message."""
-    return "\x1e".join([f"{role}\x1f{' '.join(words)}" for role, words in turns])
+    return "\x1e".join(f"{message.role}\x1f{' '.join(message.content.lower().split())}" for message in messages)
 
 
 def hash64(text: str) -> int:
