@@ -33,7 +33,7 @@ def add_member(use_case: UseCase, *, user: User, role: Role, actor: User) -> Mem
     """Give the user a role. Raises Conflict when they hold it already."""
     membership, created = Membership.objects.get_or_create(use_case=use_case, user=user, role=role)
     if not created:
-        raise Conflict(f"{user} already is {role.replace('_', ' ')} of “{use_case}”.")
+        raise Conflict(f"{user} already is {role.label} of “{use_case}”.")
     record("added member", use_case, actor=actor, user=user.username, role=role)
     return membership
 

@@ -36,7 +36,7 @@ def require_role(user: User, use_case: UseCase, roles: Collection[Role] = WRITIN
     """Return the user's roles in the use case. Raises RoleRequired (403) when none of `roles` is among them."""
     held = use_case.roles_of(user)
     if not held & set(roles):
-        wanted = ", ".join(sorted(role.replace("_", " ") for role in roles))
+        wanted = ", ".join(sorted(role.label for role in roles))
         raise RoleRequired(
             f"This needs one of the roles {wanted} in “{use_case}”. Ask its owner to add you on the use case's page."
         )

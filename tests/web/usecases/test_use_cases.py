@@ -71,7 +71,7 @@ def test_the_last_owner_cannot_leave(client: Client, use_case: UseCase, alice: U
 def test_the_same_role_twice_is_said(client: Client, use_case: UseCase, alice: User, bob: User) -> None:
     client.force_login(alice)
     answer = client.post("/use-cases/support-ticket-triage/members/", {"user": bob.pk, "role": "ml_lead"}, follow=True)
-    assert "Bob Okafor already is ml lead" in answer.content.decode()
+    assert "Bob Okafor already is ML lead" in answer.content.decode()
 
 
 @pytest.mark.parametrize("name", ["bob", "charlie"])
@@ -79,6 +79,7 @@ def test_only_an_owner_changes_the_team(client: Client, use_case: UseCase, mallo
     client.force_login(User.objects.get(username=name))
     answer = client.post("/use-cases/support-ticket-triage/members/", {"user": mallory.pk, "role": "owner"})
     assert answer.status_code == 403
+    assert "This needs one of the roles Owner in “Support ticket triage”." in answer.content.decode()
     membership = use_case.memberships.first()
     assert membership is not None
     assert client.post(f"/use-cases/support-ticket-triage/members/{membership.pk}/remove/").status_code == 403
