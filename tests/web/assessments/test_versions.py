@@ -5,7 +5,9 @@ import re
 import pytest
 from django.test import Client
 
+from playbook.library.definition import Checklist
 from playbook.web.accounts.models import User
+from playbook.web.assessments.actions import start_assessment
 from playbook.web.assessments.models import Assessment
 from playbook.web.assessments.queries import checklist_of, evaluation_of
 from playbook.web.common.content import library
@@ -43,6 +45,20 @@ def test_an_open_assessment_keeps_its_version_and_says_that_there_is_another(
     assert "<ins>Does the report meet the criterion on the locked test split?</ins>" in page
     assert "<del>30 days</del>" in page
     assert "Changed: question." in page
+
+
+def test_a_checklist_that_changed_under_the_same_number_is_not_called_a_newer_version(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    now = library().checklists[REWORDED]
+    before = Checklist.model_validate(now.model_dump(mode="json") | {"title": "Ready?"})
+    assessment = start_assessment(use_case=use_case, checklist=before, article="", created_by=alice)
+    client.force_login(alice)
+    page = client.get(assessment.get_absolute_url()).content.decode()
+    assert f"The library changed version {now.version} of this checklist" in page
+    page = client.get(newer(assessment)).content.decode()
+    assert f"<h1>Version {now.version} was changed</h1>" in page
+    assert "<del>Ready?</del>" in page
 
 
 def test_moving_keeps_every_answer_and_asks_for_another_look(client: Client, old: Assessment, alice: User) -> None:
