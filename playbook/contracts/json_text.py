@@ -1,10 +1,12 @@
-"""JSON as RFC 8259 and 8785 mean it: no NaN, no name twice in one object, no half of a character.
+"""JSON as RFC 8259 and 8785 mean it: no NaN, no name twice in one object, no half of a character, no number beyond a
+double.
 
-Python's reader takes all three in silence: the first becomes the word “nan”, of two values the last one wins, and half
-a character cannot be written again.
+Python's reader takes all four in silence: the first becomes the word “nan”, of two values the last one wins, half a
+character cannot be written again, and 1e400 becomes infinite.
 """
 
 import json
+import math
 import threading
 from collections.abc import Iterator
 
@@ -14,7 +16,9 @@ class _Strict(threading.local):
 
     def __init__(self) -> None:
         self.wrong = ""
-        self.decoder = json.JSONDecoder(object_pairs_hook=self._object, parse_constant=self._constant)
+        self.decoder = json.JSONDecoder(
+            object_pairs_hook=self._object, parse_constant=self._constant, parse_float=self._float
+        )
 
     def _object(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
@@ -22,6 +26,12 @@ class _Strict(threading.local):
             names = [name for name, _ in pairs]
             twice = next(name for name in names if names.count(name) > 1)
             self.wrong = f'the name "{_written(twice)[:80]}" stands twice in one object'
+        return found
+
+    def _float(self, text: str) -> float:
+        found = float(text)
+        if math.isinf(found):
+            self.wrong = f"the number {text[:40]} is beyond any that can be kept; write it as text"
         return found
 
     def _constant(self, name: str) -> float:

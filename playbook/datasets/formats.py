@@ -5,6 +5,7 @@ Sources of the field names: OpenAI's fine-tuning guide (`messages`, `weight`, `t
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Fields
@@ -232,8 +233,8 @@ def _field_problems(line: int, value: dict[str, object], mapping: Mapping) -> li
     found = []
     for field in (mapping.prompt, mapping.answer):
         content = value.get(field)
-        if field and (content is None or content != content):
-            wrong = "missing" if field not in value else "null" if content is None else "NaN"
+        if field and (content is None or (isinstance(content, float) and not math.isfinite(content))):
+            wrong = "missing" if field not in value else as_text(content)
             found.append(_problem(line, field, wrong, ProblemCode.MISSING_FIELD, f'Give the row "{field}", as text.'))
     for field in (mapping.system, mapping.input):
         if field and not isinstance(value.get(field), str | None):

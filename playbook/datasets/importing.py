@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from playbook.contracts.dataset import MAX_LINE_BYTES, Problem, ProblemCode, Split
+from playbook.contracts.dataset import MAX_LINE_BYTES, Problem, ProblemCode, Split, shown
 from playbook.datasets import checks, measures, splits
 from playbook.datasets.formats import Row, converter, detect, is_plain, used_fields
 from playbook.datasets.gathering import Gathered, Gathering
@@ -109,7 +109,7 @@ class _Import:
                 if mapping is None and any(isinstance(found, Record) for found in first):
                     if broken:
                         log.add(source.name, broken.problem)
-                    raise UnreadableFile(_unknown_format(columns))
+                    raise UnreadableFile(_unknown_format(columns, _inner_lists(first)))
                 # No row of the first hundred could be read at all: name what is wrong with the others as chat rows.
                 mapping = mapping or Mapping(format=Format.CHAT, messages="messages")
                 convert, is_csv = converter(mapping), container.startswith("CSV")
@@ -313,15 +313,31 @@ def _dump(row: Row) -> bytes:
     return f'{{"messages": [{", ".join(turns)}]{kept}}}'.encode(errors="replace")
 
 
-def _unknown_format(columns: tuple[str, ...]) -> Problem:
+def _inner_lists(records: list[Record | Problem]) -> list[str]:
+    """Return the fields that hold a list of objects: where the file is one object, the rows lie in one of them."""
+    objects = [found.value for found in records if isinstance(found, Record) and isinstance(found.value, dict)]
+    if len(objects) != 1:
+        return []
+    return [
+        str(name)
+        for name, value in objects[0].items()
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value)
+    ]
+
+
+def _unknown_format(columns: tuple[str, ...], lists: list[str]) -> Problem:
+    if lists:
+        fix = f'The rows seem to lie in the list "{shown(lists[0])}": bring that list alone, as a JSON array.'
+    elif columns:
+        fix = "No known format has these fields. Choose which of them is the prompt and which the answer."
+    else:
+        fix = 'Make each row an object with named fields, such as {"prompt": "…", "completion": "…"}.'
     return Problem(
         line=1,
         field="file",
         value=f"fields {', '.join(columns) or 'none'}"[:80],
         code=ProblemCode.UNKNOWN_FORMAT,
-        fix="No known format has these fields. Choose which of them is the prompt and which the answer."
-        if columns
-        else 'Make each row an object with named fields, such as {"prompt": "…", "completion": "…"}.',
+        fix=fix,
     )
 
 

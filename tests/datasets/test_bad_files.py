@@ -281,6 +281,8 @@ GOOD = jsonl(rows_of(5))
     [
         (b'{"prompt": "a", "completion": NaN}', "not_json", "", "NaN is no JSON"),
         (b'{"prompt": "a", "completion": "b", "score": -Infinity}', "not_json", "", "-Infinity is no JSON"),
+        (b'{"prompt": "a", "completion": 1e400}', "not_json", "", "the number 1e400 is beyond any that can be kept"),
+        (b'{"prompt": "a", "completion": "b", "of": [-1e999]}', "not_json", "", "the number -1e999 is beyond"),
         (b'{"prompt": "a", "completion": "b", "prompt": "c"}', "not_json", "", 'the name "prompt" stands twice'),
         (b'{"prompt": "a", "completion": "b", "who": "\\ud800"}', "not_utf8", "who", "half of a surrogate pair"),
         (b'{"prompt": "a", "completion": "b", "\\ud801": 1}', "not_utf8", "?", "half of a surrogate pair"),
@@ -336,9 +338,19 @@ def test_a_cell_of_megabytes_is_too_long_and_says_where_it_begins(importing: Imp
     assert only(report) == ("line_too_long", 5, "row", "a cell of more than 1,000,000 bytes")
 
 
-def test_none_in_parquet_is_a_missing_answer(importing: Importing) -> None:
-    table = pa.table({"prompt": ["a", "b"], "completion": pa.array([float("nan"), 2.5])})
-    assert only(importing(("rows.parquet", parquet(table)))) == ("missing_field", 1, "completion", "NaN")
+@pytest.mark.parametrize(("value", "shown"), [("nan", "NaN"), ("-inf", "-Infinity")])
+def test_what_is_no_number_in_parquet_is_a_missing_answer(importing: Importing, value: str, shown: str) -> None:
+    table = pa.table({"prompt": ["a", "b"], "completion": pa.array([float(value), 2.5])})
+    assert only(importing(("rows.parquet", parquet(table)))) == ("missing_field", 1, "completion", shown)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_rows_within_an_object_are_found_and_told_where(importing: Importing, indent: int | None) -> None:
+    content = json.dumps({"version": 1, "data": rows_of(5)}, indent=indent).encode()
+    report = importing(("rows.json", content))
+    assert only(report) == ("unknown_format", 1, "file", "fields version, data")
+    fix = 'The rows seem to lie in the list "data": bring that list alone, as a JSON array.'
+    assert report.groups[0].listed[0].fix.startswith(fix)
 
 
 def test_a_field_mapped_by_hand_that_rows_lack_is_named(importing: Importing) -> None:
