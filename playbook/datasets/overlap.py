@@ -13,8 +13,8 @@ from playbook.datasets.text import Hashes, Words
 RUN = 13
 _ROWS_AT_ONCE = 4_000
 _WORDS_AT_ONCE = 200_000
-_RUNS_AT_ONCE = 1_000_000
-#: 16 MB of truth values, of which a million runs set a sixteenth.
+_RUNS_AT_ONCE = 2_000_000
+#: 16 MB of truth values, of which two million runs set an eighth.
 _BEGIN_BITS = 24
 
 
@@ -50,7 +50,7 @@ def _begins(runs: Hashes) -> Hashes:
 
 
 def _blocks(rows: Gathered, wanted: NDArray[np.bool_]) -> Iterator[tuple[Hashes, NDArray[np.uint32]]]:
-    """Yield the runs of the wanted rows in order, and their rows, at most about a million at once."""
+    """Yield the runs of the wanted rows in order, and their rows, at most about two million at once."""
     kept: list[tuple[Hashes, NDArray[np.uint32]]] = []
     held = 0
     for runs, owners in _runs_of(rows, wanted):

@@ -45,12 +45,17 @@ def deal(prompts: Hashes, groups: Hashes, plan: SplitPlan) -> Assignment | Probl
     }
     dealt: dict[Split, array[int]] = {split: array("I") for split in SPLITS}
     filled = dict.fromkeys(wanted, 0)
-    for unit in units:
+    room = sum(wanted.values())
+    for at, unit in enumerate(units):
+        if not room:  # no unit fits any more
+            dealt[Split.TRAIN].extend(units[at:])
+            break
         size = int(sizes[unit])
         split = next((held for held in wanted if filled[held] + size <= wanted[held]), Split.TRAIN)
         dealt[split].append(unit)
         if split in filled:
             filled[split] += size
+            room -= size
     for split in wanted:
         if not dealt[split]:
             _fill(split, dealt, sizes, wanted)
