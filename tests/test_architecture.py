@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 STATIC = ROOT / "playbook/web/static"
 MAX_LINES = 400
+#: The verifier of bundles is one file, so that it runs anywhere with Python alone.
+LONGER = {"playbook/web/decisions/verify_bundle.py": 430}
 
 #: Imports every module of a package, then prints the top-level names, and ours in full, that are loaded.
 IMPORT_ALL = """
@@ -91,8 +93,9 @@ def test_demo_loads_the_standard_library_alone() -> None:
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_module_is_short_enough_to_read_in_one_sitting(module: Path) -> None:
-    lines = len(module.read_text().splitlines())
-    assert lines <= MAX_LINES, f"{module.relative_to(ROOT)} has {lines} lines, at most {MAX_LINES}; split it"
+    name = str(module.relative_to(ROOT))
+    lines, most = len(module.read_text().splitlines()), LONGER.get(name, MAX_LINES)
+    assert lines <= most, f"{name} has {lines} lines, at most {most}; split it"
 
 
 def test_only_the_article_body_is_marked_safe() -> None:

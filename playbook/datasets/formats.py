@@ -13,6 +13,7 @@ from typing import Any
 
 from playbook.contracts.dataset import ROW_KEYS, Problem, ProblemCode, as_text, row_problems, shown
 from playbook.contracts.json_text import decode_strictly
+from playbook.datasets.embedded import are_turns, as_list, as_messages, list_in, may_hold_list
 from playbook.datasets.spec import Format, Mapping
 
 #: Roles as other formats call them.
@@ -43,8 +44,6 @@ _PAIRS = (
     ("source", "target"),
     ("text", "label"),
 )
-#: How a list begins that a text holds as JSON.
-_LIST_BEGINS = ("[{", "[ ")
 #: Fields of a mapping that a row may lack.
 _OPTIONAL = ("system", "input")
 _TITLES = {
@@ -87,7 +86,7 @@ def _mapping_of(row: Fields[str, object]) -> Mapping | None:
     system = name_of.get("system", "")
     for field in ("messages", "conversations", "conversation"):
         if name := name_of.get(field):
-            turns = _as_messages(row[name])
+            turns = as_messages(row[name])
             sharegpt = isinstance(turns, list) and any(isinstance(turn, dict) and "from" in turn for turn in turns)
             return Mapping(format=Format.SHAREGPT if sharegpt else Format.CHAT, messages=name, system=system)
     if "prompt" in name_of and "completion" in name_of:
@@ -133,7 +132,7 @@ def converter(mapping: Mapping) -> Callable[[int, object], Row | list[Problem]]:
             if problems := _field_problems(line, value, mapping):
                 return problems
             row = {"messages": _of_fields(value, mapping)}
-            if has_tools and (tools := _as_list(value.get("tools"))) is not None:
+            if has_tools and (tools := as_list(value.get("tools"))) is not None:
                 row["tools"] = tools
         _keep_rest(row, value, used)
         problems = row_problems(line, row)
@@ -157,7 +156,7 @@ def used_fields(mapping: Mapping) -> frozenset[str]:
 
 def _of_messages(value: dict[str, object], mapping: Mapping) -> dict[str, object]:
     row: dict[str, object] = {"messages": []}
-    turns = _as_list(value.get(mapping.messages))
+    turns = as_list(value.get(mapping.messages))
     if isinstance(turns, list):
         row["messages"] = [_turn(turn) for turn in turns]
         if mapping.system and not _is_blank(value.get(mapping.system)):
@@ -166,8 +165,8 @@ def _of_messages(value: dict[str, object], mapping: Mapping) -> dict[str, object
         row["messages"] = value[mapping.messages]
     else:
         del row["messages"]
-    functions = _as_list(value.get("functions"))
-    if (tools := _as_list(value.get("tools"))) is not None:
+    functions = as_list(value.get("functions"))
+    if (tools := as_list(value.get("tools"))) is not None:
         row["tools"] = tools
     elif isinstance(functions, list):  # as OpenAI named tools before
         row["tools"] = [{"type": "function", "function": function} for function in functions]
@@ -240,7 +239,7 @@ def _field_problems(line: int, value: dict[str, object], mapping: Mapping) -> li
         if field and not isinstance(value.get(field), str | None):
             found.append(_problem(line, field, value[field], ProblemCode.MISSING_CONTENT, "Write it as text."))
     for field in (mapping.prompt, mapping.answer):
-        content = _as_messages(value.get(field)) if field else ""
+        content = as_messages(value.get(field)) if field else ""
         if content is not None and not isinstance(content, str | int | float | list):
             fix = "Write it as text, or as a list of messages."
             found.append(_problem(line, field, content, ProblemCode.MISSING_CONTENT, fix))
@@ -267,14 +266,14 @@ def _of_fields(value: dict[str, object], mapping: Mapping) -> list[object]:
     messages: list[object] = []
     if mapping.system and not _is_blank(value.get(mapping.system)):
         messages.append({"role": "system", "content": value[mapping.system]})
-    prompt = _as_messages(value[mapping.prompt]) if mapping.prompt else ""
+    prompt = as_messages(value[mapping.prompt]) if mapping.prompt else ""
     if isinstance(prompt, list):
         messages += [_turn(turn) for turn in prompt]
     else:
         parts = [_text(prompt), _text(value.get(mapping.input) or "")] if mapping.input else [_text(prompt)]
         if text := "\n\n".join([part for part in parts if not _is_blank(part)]):
             messages.append({"role": "user", "content": text})
-    answer = _as_messages(value[mapping.answer])
+    answer = as_messages(value[mapping.answer])
     if isinstance(answer, list):
         return messages + [_turn(turn) for turn in answer]
     return [*messages, {"role": "assistant", "content": _text(answer)}]
@@ -285,58 +284,18 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _as_list(value: object) -> object:
-    """Return the list that a CSV cell or text column holds as JSON; anything else unchanged."""
-    found, wrong = _list_in(value)
-    return value if found is None or wrong else found
-
-
-def _list_in(value: object) -> tuple[list[object] | None, str]:
-    """Return (the list that a text holds as JSON, None without one; what is wrong with it, "" for nothing)."""
-    if not isinstance(value, str) or value.lstrip()[:2] not in _LIST_BEGINS:
-        return None, ""
-    text = value.strip()
-    try:
-        found, end, wrong = decode_strictly(text)
-    except (ValueError, RecursionError):
-        return None, ""
-    return (found, wrong) if isinstance(found, list) and end == len(text) else (None, "")
-
-
 def _list_problems(line: int, value: dict[str, object], lists: tuple[str, ...]) -> list[Problem]:
     """Return what is wrong with lists in text, which would go by in silence: of a name that stands twice in one object
     the last would win. An answer that is some other JSON is text."""
     problems = []
     for field in lists:
         content = value.get(field)
-        if not isinstance(content, str) or content.lstrip()[:2] not in _LIST_BEGINS:
+        if not may_hold_list(content):
             continue
-        found, wrong = _list_in(content)
-        if found and wrong and (field in ("tools", "functions") or _are_turns(found)):
+        found, wrong = list_in(content)
+        if found and wrong and (field in ("tools", "functions") or are_turns(found)):
             problems.append(_problem(line, field, content, ProblemCode.NOT_JSON, f"Mend the list: {wrong}."))
     return problems
-
-
-def _as_messages(value: object) -> object:
-    """Return the messages that a text holds as JSON; anything else unchanged, such as an answer that is a JSON list.
-
-    >>> _as_messages('[{"item": "lamp"}]')
-    '[{"item": "lamp"}]'
-    """
-    if not isinstance(value, str) or value.lstrip()[:2] not in _LIST_BEGINS:
-        return value
-    found = _as_list(value)
-    if found is value or not isinstance(found, list) or not found:
-        return value
-    return found if _are_turns(found) else value
-
-
-def _are_turns(found: list[object]) -> bool:
-    return all(isinstance(turn, dict) and _is_turn(turn) for turn in found)
-
-
-def _is_turn(found: Fields[str, object]) -> bool:
-    return {"from", "value"} <= found.keys() or ("role" in found and bool({"content", "tool_calls"} & found.keys()))
 
 
 def _is_blank(value: object) -> bool:
@@ -388,7 +347,7 @@ def _field_behind(field: str, mapping: Mapping, value: Fields[str, object]) -> s
     if mapping.messages:
         return f"{mapping.messages}[{place}]{rest}"
     for name in filter(None, (mapping.prompt, mapping.answer)):
-        content = _as_messages(value.get(name))
+        content = as_messages(value.get(name))
         if not isinstance(content, list):
             content, where = [content] * (not _is_blank(content)), name
         else:

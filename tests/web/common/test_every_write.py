@@ -23,6 +23,7 @@ _MACHINE = "what a worker reports while it runs; the job's own steps are recorde
 #: module:function → why it records nothing.
 UNRECORDED = {
     "common/guards:set_up": "makes the head of the log itself",
+    "common/guards:triggers": "says what a trigger should be; it changes nothing",
     "common/models:record": "is what records",
     "common/reminders:send_reminders": "notes which letters were sent; what they tell of is recorded",
     "common/reminders:_remind": "notes which letters were sent; what they tell of is recorded",
