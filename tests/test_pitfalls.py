@@ -74,7 +74,7 @@ PITFALLS: dict[str, tuple[str, ...]] = {
         "trainer/test_memory_held.py::test_logits_of_a_batch_are_gone_before_the_next_one",
         "trainer/test_memory_held.py::test_logits_are_computed_at_learned_tokens_alone",
         "trainer/test_generate.py::test_a_batch_too_large_for_the_memory_is_asked_in_halves",
-        "trainer/test_bad_input.py::test_losses_that_do_not_fit_the_memory_together_are_measured_in_halves",
+        "trainer/test_out_of_memory.py::test_losses_that_do_not_fit_the_memory_together_are_measured_in_halves",
         "worker/test_jobs.py::test_a_run_that_fails_while_it_measures_hands_over_what_it_had_tuned_and_measured",
     ),
     "Test rows drawn from train; conversations split across both (h2o-llmstudio 422)": (
