@@ -5,7 +5,6 @@ import os
 import shlex
 import signal
 import sys
-import threading
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
 from types import FrameType
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from playbook.worker.client import Client, Refusal
 from playbook.worker.job_runner import Runner
 from playbook.worker.loop import WorkDirInUse, hold, work
+from playbook.worker.told import Told
 
 DESCRIPTION = """\
 Attach this machine to a Playbook site as a worker: it asks the site for jobs whose base model it has,
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    stopping, draining = threading.Event(), threading.Event()
+    stopping, draining = Told(), Told()
     _listen(stopping, draining)
     try:
         with hold(options.work_dir), Client(options.site, options.token) as client:
@@ -140,7 +140,7 @@ def _check(parser: ArgumentParser, options: Namespace) -> None:
             parser.error(f"--{option.replace('_', '-')} {getattr(options, option)} must be above 0")
 
 
-def _listen(stopping: threading.Event, draining: threading.Event) -> None:
+def _listen(stopping: Told, draining: Told) -> None:
     def stop(number: int, frame: FrameType | None) -> None:
         stopping.set()
 

@@ -9,7 +9,6 @@ import contextlib
 import errno
 import logging
 import shutil
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from playbook.worker.executors.local import LocalTrainer, StillAlive
 from playbook.worker.heartbeat import Heartbeat
 from playbook.worker.retry import FAULT_TRIES, GaveUp, retry
 from playbook.worker.run_folder import RunFolder, RunNote
+from playbook.worker.told import Told
 from playbook.worker.turn_feed import TurnFeed
 
 POLL_SECONDS = 0.2
@@ -49,7 +49,7 @@ class Runner:
     models_dir: Path
     trainer_command: Sequence[str]
     grace_seconds: float
-    stopping: threading.Event
+    stopping: Told
 
     def run(self, claim: ClaimResponse) -> None:
         """Run a claimed job to its end."""

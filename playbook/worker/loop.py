@@ -2,7 +2,6 @@
 
 import fcntl
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from playbook.worker.client import SiteFailure
 from playbook.worker.job_runner import Runner
 from playbook.worker.retry import GaveUp, retry
 from playbook.worker.run_folder import remove_old_runs, unfinished_runs
+from playbook.worker.told import Told
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def hold(work_dir: Path) -> Iterator[None]:
         yield
 
 
-def work(runner: Runner, *, once: bool, draining: threading.Event, poll_seconds: float) -> None:
+def work(runner: Runner, *, once: bool, draining: Told, poll_seconds: float) -> None:
     """Run jobs until `runner.stopping` or `draining` is set; with `once`, at most one, and none if none waits.
 
     Raises Refusal when the site does not accept this worker at all.
