@@ -1,6 +1,7 @@
 """Lists that a text holds as JSON: messages and tools in the cells of a table, read as strictly as lines are."""
 
 from collections.abc import Mapping as Fields
+from typing import TypeGuard
 
 from playbook.contracts.json_text import decode_strictly
 
@@ -8,7 +9,7 @@ from playbook.contracts.json_text import decode_strictly
 _BEGINS = ("[{", "[ ")
 
 
-def may_hold_list(value: object) -> bool:
+def may_hold_list(value: object) -> TypeGuard[str]:
     """True when the value is a text that begins as a list of objects does."""
     return isinstance(value, str) and value.lstrip()[:2] in _BEGINS
 
@@ -21,7 +22,7 @@ def as_list(value: object) -> object:
 
 def list_in(value: object) -> tuple[list[object] | None, str]:
     """Return (the list that a text holds as JSON, None without one; what is wrong with it, "" for nothing)."""
-    if not isinstance(value, str) or not may_hold_list(value):
+    if not may_hold_list(value):
         return None, ""
     text = value.strip()
     try:
