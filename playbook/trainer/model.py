@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -254,8 +255,19 @@ def compile_layers(model: Any) -> None:
 
 
 def compute_activations_twice(model: Any) -> None:
-    """Switch on gradient checkpointing: a layer keeps its input alone and computes the rest again when going back."""
-    model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    """Switch on gradient checkpointing: a layer keeps its input alone and computes the rest again when going back.
+
+    By then `loss.logits_of` is over, which had peft cast no input: it must not cast the second time either.
+    """
+    # Brings peft.
+    from peft.helpers import disable_input_dtype_casting
+
+    def surroundings() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), disable_input_dtype_casting(model)
+
+    model.activation_checkpointing_enable(
+        activation_checkpointing_kwargs={"use_reentrant": False, "context_fn": surroundings}
+    )
 
 
 def choose_device() -> "torch.device":

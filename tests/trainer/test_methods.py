@@ -11,7 +11,7 @@ from peft import AutoPeftModelForCausalLM
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from playbook.contracts.events import Configured
+from playbook.contracts.events import Configured, MetricPoint
 from playbook.contracts.run_spec import Arm
 from playbook.contracts.states import EndReason
 from tests.trainer.conftest import TINY_ID, MakeRun, Train, ended, events_of, report_of
@@ -56,6 +56,22 @@ def test_peft_loads_the_adapter_unchanged_with_the_scale_of_its_method(
     kept = {name.replace(".default", ""): value for name, value in loaded.named_parameters() if "lora_" in name}
     assert {name: torch.equal(saved[name], kept[name]) for name in saved if name in kept}
     assert all(torch.equal(saved[name], kept[name]) for name in saved if name in kept)
+
+
+@pytest.mark.parametrize("lora", [{}, {"lora_dropout": 0.2}, {"use_dora": True}], ids=["lora", "dropout", "dora"])
+def test_activations_computed_twice_change_no_step(
+    make_run: MakeRun, train: Train, monkeypatch: pytest.MonkeyPatch, lora: Any
+) -> None:
+    """In bfloat16 peft's own layers would cast their input the second time, and torch would refuse the other dtype."""
+    monkeypatch.setattr("playbook.trainer.preflight.faster_dtype", lambda device: "bfloat16")
+    curves = []
+    for twice in (False, True):
+        folder = make_run(name=f"twice-{twice}", lora=lora, training={**FEW, "gradient_checkpointing": twice})
+        assert train(folder) == 0
+        points = [event.values for event in events_of(folder) if isinstance(event, MetricPoint)]
+        curves.append([values["train_loss"] for values in points if "train_loss" in values])
+
+    assert curves[0] == pytest.approx(curves[1], abs=1e-4)
 
 
 def test_dora_learns_a_magnitude_for_each_output(make_run: MakeRun, train: Train) -> None:
