@@ -62,6 +62,10 @@ def read_input(path: Path, file: InputFile | DocumentsFile) -> bytes:
         raise RunError(
             EndReason.INPUT_MISMATCH, f"inputs/{file.name} is not in the run folder; launch the job again."
         ) from error
+    except OSError as error:
+        raise RunError(
+            EndReason.INPUT_MISMATCH, f"inputs/{file.name} cannot be read ({error}); launch the job again."
+        ) from error
     digest = hashlib.sha256(data).hexdigest()
     if digest != file.sha256:
         raise RunError(

@@ -61,7 +61,7 @@ class ArmRun:
         if Metric.PERPLEXITY not in self.spec.evaluation.metrics:
             return
         askable = [question for question in self.questions if question.error is None]
-        rows = [Row(q.index + 1, Encoded(q.prompt_ids + q.answer_ids, len(q.prompt_ids))) for q in askable]
+        rows = [Row(q.line, Encoded(q.prompt_ids + q.answer_ids, len(q.prompt_ids))) for q in askable]
         self.likelihoods = {question.index: one for question, one in zip(askable, measure(rows), strict=True)}
 
     def report(self) -> ArmReport:

@@ -64,7 +64,7 @@ class RunFolder:
         it."""
         try:
             return str(json.loads(self.spec.read_bytes()).get("kind", "run"))
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, AttributeError, RecursionError):
             return "run"
 
     @property

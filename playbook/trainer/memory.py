@@ -42,7 +42,7 @@ class Shape:
         size = getattr(config, "head_dim", None) or hidden // heads
         return cls(
             hidden=hidden,
-            intermediate=getattr(config, "intermediate_size", None) or 4 * hidden,
+            intermediate=_widest(getattr(config, "intermediate_size", None)) or 4 * hidden,
             layers=config.num_hidden_layers,
             heads=heads,
             attention=heads * size,
@@ -84,6 +84,11 @@ class Shape:
         if "lm_head" in wanted:
             modules.append((self.hidden, self.vocabulary))
         return sum(lora.r * (wide + out) + (out if lora.use_dora else 0) for wide, out in modules)
+
+
+def _widest(size: Any) -> int:
+    """Return a width; of a list with one for each layer the largest."""
+    return int(max(size) if isinstance(size, list | tuple) else size or 0)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from playbook.contracts.run_spec import BaseModelRef, LoraSettings, Method
 from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError, first_line, is_out_of_memory
-from playbook.trainer.model_folder import holds_adapter, own_code, require_plain
+from playbook.trainer.model_folder import holds_adapter, own_code, require_plain, require_sizes
 
 if TYPE_CHECKING:
     import torch
@@ -103,8 +103,7 @@ def read_config(source: ModelSource) -> Any:
     try:
         config = AutoConfig.from_pretrained(source.location, revision=source.revision, trust_remote_code=False)
         text = config.get_text_config()
-        if not isinstance(text.vocab_size, int):
-            raise TypeError("vocab_size is no whole number")
+        require_sizes(text)
     except Exception as error:
         raise _unreadable(source, "config.json", error) from error
     if getattr(config, "auto_map", None):

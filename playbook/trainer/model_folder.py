@@ -5,14 +5,20 @@ Looks at names and JSON; must not import torch or transformers.
 
 import json
 from pathlib import Path
+from typing import Any
 
 from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError
 
 _CONFIGURATIONS = ("config.json", "tokenizer_config.json", "generation_config.json")
+#: What a configuration must say of a decoder, and what it may; both by the names that transformers maps all to.
+_SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")
+_MORE_SIZES = ("num_key_value_heads", "head_dim", "intermediate_size")
 #: A safetensors file begins with the length of its JSON header, 8 bytes little-endian; longer ones than this the
 #: library refuses.
 _LENGTH_BYTES, _LONGEST_HEADER = 8, 100_000_000
+#: Two of 4 bits; twice that, for the number of weights is an estimate.
+_MOST_WEIGHTS_A_BYTE = 4
 
 
 def require_plain(folder: Path) -> None:
@@ -23,6 +29,28 @@ def require_plain(folder: Path) -> None:
     for name in _CONFIGURATIONS:
         _refuse_code(folder / name)
     _refuse_whole_numbers(folder)
+
+
+def require_sizes(config: Any) -> None:
+    """Raise TypeError or ValueError when a size in a transformers configuration is missing or none."""
+    for name in _SIZES:
+        if not isinstance(getattr(config, name), int):
+            raise TypeError(f"{name} is no whole number")
+    for name in (*_SIZES, *_MORE_SIZES):
+        size = getattr(config, name, None)
+        if isinstance(size, int) and size < 1:
+            raise ValueError(f"{name} is {size}")
+
+
+def require_weights_for(parameters: int, folder: Path) -> None:
+    """Raise RunError when the files cannot hold so many weights: to build a model that large could take for ever."""
+    size_bytes = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    if parameters > size_bytes * _MOST_WEIGHTS_A_BYTE:
+        raise RunError(
+            EndReason.BASE_MODEL_UNREADABLE,
+            f"The config.json of base model {folder.name!r} describes about {parameters:,} weights, and its "
+            f"safetensors files have {size_bytes:,} bytes: they do not belong together. Fetch the base model again.",
+        )
 
 
 def _require_safetensors(folder: Path) -> None:

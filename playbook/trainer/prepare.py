@@ -24,7 +24,9 @@ from playbook.trainer.data import NumberedExample, PreparedRows, Row, prepare_ro
 from playbook.trainer.emit import Emitter
 from playbook.trainer.errors import RunError
 from playbook.trainer.folder import RunFolder
+from playbook.trainer.memory import Shape
 from playbook.trainer.model import ModelSource, allow_hub, load_tokenizer, read_config, read_limits, resolve
+from playbook.trainer.model_folder import require_weights_for
 from playbook.trainer.prompt import PromptBuilder
 from playbook.trainer.questions import Held, Question, build_questions
 from playbook.trainer.retrieve import open_documents
@@ -87,6 +89,8 @@ def read_spec(folder: RunFolder) -> RunSpec:
     except ValidationError as error:
         problems = " ".join(map(str, refusals(error, RunSpec)))
         raise RunError(EndReason.INVALID_SPEC, f"spec.json: {problems}") from error
+    except OSError as error:
+        raise RunError(EndReason.INVALID_SPEC, f"spec.json cannot be read ({error}); write it as a file.") from error
 
 
 def require_trainable(spec: RunSpec) -> None:
@@ -115,6 +119,8 @@ def prepare(run: Run) -> Prepared:
     overlap = _measure_overlap(run, splits)
     allow_hub(source)
     config = read_config(source)
+    if source.is_local:
+        require_weights_for(Shape.of(config).parameters, Path(source.location))
     tokenizer = load_tokenizer(source)
     context_length, end_ids = read_limits(source, tokenizer)
     builder = PromptBuilder(tokenizer, end_ids=end_ids)
@@ -139,7 +145,7 @@ def prepare(run: Run) -> Prepared:
     )
     questions = {arm: build_questions(arm, held) for arm in spec.evaluation.arms}
     for arm, found in questions.items():
-        unasked = [question.index + 1 for question in found if question.error is not None]
+        unasked = [question.line for question in found if question.error is not None]
         if unasked:
             emitter.warn(f"{arm}: {_lines(unasked)} of {held.name} exceed the context and count as wrong.")
     _require_embedded(tokenizer, config, run)

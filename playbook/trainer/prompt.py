@@ -10,8 +10,11 @@ from typing import Any
 
 from playbook.contracts.dataset import Example, Message
 from playbook.contracts.states import EndReason
+from playbook.trainer import bounds
 from playbook.trainer.errors import RunError
 
+#: Characters that a chat template may write of its own, and how often it may write each that it is given.
+_MOST_OF_ITS_OWN, _MOST_TIMES = 1_000_000, 10
 #: The functions that a row offers the assistant, as OpenAI writes them.
 Tools = tuple[dict[str, Any], ...] | None
 
@@ -169,14 +172,21 @@ class PromptBuilder:
         from jinja2.exceptions import SecurityError
 
         try:
-            return str(
-                self._tokenizer.apply_chat_template(
-                    [message.model_dump(exclude={"weight"}) for message in messages],
-                    tools=None if tools is None else list(tools),
-                    tokenize=False,
-                    add_generation_prompt=add_generation_prompt,
+            with bounds.bounded():
+                text = str(
+                    self._tokenizer.apply_chat_template(
+                        [message.model_dump(exclude={"weight"}) for message in messages],
+                        tools=None if tools is None else list(tools),
+                        tokenize=False,
+                        add_generation_prompt=add_generation_prompt,
+                    )
                 )
-            )
+        except bounds.EndlessError as error:
+            raise RunError(
+                EndReason.BASE_MODEL_UNREADABLE,
+                f"{where}: the base model's chat template came to no end within {bounds.SECONDS:g} s of the processor. "
+                "Correct its chat_template.jinja, or choose another base model.",
+            ) from error
         except TemplateSyntaxError as error:
             raise RunError(
                 EndReason.BASE_MODEL_UNREADABLE,
@@ -196,6 +206,20 @@ class PromptBuilder:
                 f"{where}: the base model's chat template refuses roles "
                 f"{[message.role for message in messages]} ({error}); reorder or remove messages.",
             ) from error
+        self._require_proportion(text, messages, tools, where=where)
+        return text
+
+    def _require_proportion(self, text: str, messages: Sequence[Message], tools: Tools, *, where: str) -> None:
+        """Raise RunError when a template makes far more text than it was given: to tokenise that takes all memory."""
+        if len(text) <= _MOST_OF_ITS_OWN:
+            return
+        given = len(str([message.model_dump() for message in messages])) + len(str(tools))
+        if len(text) > _MOST_OF_ITS_OWN + _MOST_TIMES * given:
+            raise RunError(
+                EndReason.BASE_MODEL_UNREADABLE,
+                f"{where}: the base model's chat template makes {len(text):,} characters of a row of {given:,}. "
+                "Correct its chat_template.jinja, or choose another base model.",
+            )
 
     def ids(self, text: str) -> tuple[int, ...]:
         """Return the tokens of plain text, without a chat template or special tokens."""

@@ -25,10 +25,12 @@ ChooseShots = Callable[[Example], tuple[Example, ...]]
 
 @dataclass(frozen=True)
 class Question:
-    """One held-out row as one arm asks it. `error` is set when it cannot be asked; it then counts as wrong.
-    `answer_ids`: the expected answer with its end of turn."""
+    """One held-out row as one arm asks it. `index`: among the rows of the split, from 0; `line`: in the file, from 1,
+    where lines may be blank. `error` is set when it cannot be asked; it then counts as wrong. `answer_ids`: the
+    expected answer with its end of turn."""
 
     index: int
+    line: int
     prompt: tuple[Message, ...]
     prompt_ids: tuple[int, ...]
     answer_ids: tuple[int, ...]
@@ -59,10 +61,11 @@ def build_questions(arm: Arm, held: Held, *, repeat: int = 0) -> tuple[Question,
     row_too_long) under over_length: refuse.
     """
     shots = shots_for(held, repeat=repeat) if arm is Arm.FEW_SHOT else None
-    return tuple(_question(arm, held, numbered, shots) for numbered in held.rows)
+    return tuple(_question(arm, held, index, shots) for index in range(len(held.rows)))
 
 
-def _question(arm: Arm, held: Held, numbered: NumberedExample, shots: ChooseShots | None) -> Question:
+def _question(arm: Arm, held: Held, index: int, shots: ChooseShots | None) -> Question:
+    numbered = held.rows[index]
     spec, where = held.spec, f"{held.name}, line {numbered.line}"
     asked = held.asker.asked(numbered.example, retrieve=arm.retrieves)
     messages = asked.prompt if shots is None else few_shot_messages(shots(numbered.example), asked)
@@ -79,7 +82,8 @@ def _question(arm: Arm, held: Held, numbered: NumberedExample, shots: ChooseShot
             raise RunError(EndReason.ROW_TOO_LONG, f"{error} Shorten the row, or lower max_new_tokens.")
     encoded = held.builder.encode(asked, where=where)
     return Question(
-        index=numbered.line - 1,
+        index=index,
+        line=numbered.line,
         prompt=messages,
         prompt_ids=ids,
         answer_ids=encoded.input_ids[encoded.prompt_length :],

@@ -1,6 +1,8 @@
 """Base models that are damaged, or that hide something: each is refused by name, as what it is."""
 
 import json
+import resource
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from playbook.contracts.run_spec import BaseModelRef
 from playbook.contracts.states import EndReason
+from playbook.trainer import bounds
 from playbook.trainer.errors import RunError
 from playbook.trainer.model import ModelSource, load_base, resolve
 from tests.trainer.conftest import TINY_ID, MakeRun, Train, ended
@@ -69,6 +72,16 @@ def as_whole_numbers(folder: Path) -> None:
         (template("{% for n in range(10**9) %}x{% endfor %}"), "chat template fails (OverflowError"),
         (template("{{ messages.__class__.__mro__ }}"), "chat template fails (SecurityError"),
         (template("{{ 1 + messages }}"), "chat template fails (TypeError"),
+        (
+            template(
+                "{% set all = namespace(x='x') %}{% for n in range(60) %}{% set all.x = all.x ~ all.x %}{% endfor %}"
+            ),
+            "chat template fails (MemoryError",
+        ),
+        (template("{{ 'x' * 5000000 }}"), "chat template makes 5,000,000 characters of a row of "),
+        (config(hidden_size=-64), "cannot be read (ValueError: hidden_size is -64)"),
+        (config(num_hidden_layers=0), "cannot be read (ValueError: num_hidden_layers is 0)"),
+        (config(num_hidden_layers=10**6), "describes about 36,992,033,216 weights, and its safetensors files have "),
         (forget_a_part, "The weights of base model 'tiny-llama' cannot be read (FileNotFoundError"),
         (write("adapter_config.json", "{}"), "holds an adapter (adapter_config.json), which would change the model"),
     ],
@@ -83,6 +96,32 @@ def test_a_damaged_base_model_is_unreadable_and_says_where(
 
     assert ended(folder).reason is EndReason.BASE_MODEL_UNREADABLE
     assert words in ended(folder).message
+
+
+@pytest.mark.parametrize("inside", ["", "{{ messages }}"])
+def test_a_chat_template_that_comes_to_no_end_is_ended(
+    make_run: MakeRun, train: Train, own_models_dir: Path, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    """The sandbox bounds each loop, and not loops within loops."""
+    monkeypatch.setattr(bounds, "SECONDS", 0.2)
+    loops = 4
+    endless = "{% for n in range(90000) %}" * loops + inside + "{% endfor %}" * loops
+    (own_models_dir / TINY_ID / "chat_template.jinja").write_text(endless)
+    folder = make_run()
+
+    assert train(folder, models_dir=own_models_dir) == 1
+
+    assert ended(folder).reason is EndReason.BASE_MODEL_UNREADABLE
+    assert "train.jsonl, line 1: the base model's chat template came to no end within 0.2 s" in ended(folder).message
+
+
+def test_limits_on_a_template_are_gone_after_it() -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS), signal.getsignal(signal.SIGVTALRM)
+    with pytest.raises(MemoryError), bounds.bounded():
+        bytes(10**12)
+
+    assert (resource.getrlimit(resource.RLIMIT_AS), signal.getsignal(signal.SIGVTALRM)) == before
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
 
 
 def test_tensors_that_are_no_layer_of_the_model_may_be_left_out(

@@ -152,6 +152,27 @@ def test_nothing_is_left_to_learn_when_every_row_is_dropped(make_run: MakeRun, t
     assert "every one of its 12 rows is longer than 8 tokens" in ended(folder).message
 
 
+def test_folders_in_place_of_files_are_told(make_run: MakeRun, train: Train) -> None:
+    spec, rows = make_run(name="spec"), make_run(name="rows")
+    for file in (spec / "spec.json", rows / "inputs" / "train.jsonl"):
+        file.unlink()
+        file.mkdir()
+
+    assert (train(spec), train(rows)) == (1, 1)
+
+    assert [ended(folder).reason for folder in (spec, rows)] == [EndReason.INVALID_SPEC, EndReason.INPUT_MISMATCH]
+    assert ended(rows).message.startswith("inputs/train.jsonl cannot be read")
+
+
+def test_blank_lines_are_no_rows_of_the_measurement(make_run: MakeRun, train: Train) -> None:
+    lines = [json.dumps(line).encode() for line in sample_rows(2)]
+    folder = make_run(test=b"\n" + lines[0] + b"\n\n\n" + lines[1] + b"\n", training={"max_steps": 1})
+
+    assert train(folder) == 0
+
+    assert [[item.index for item in arm.items] for arm in report_of(folder).arms] == [[0, 1]] * 2
+
+
 def test_a_changed_input_is_a_mismatch(make_run: MakeRun, train: Train) -> None:
     changed, missing = make_run(name="changed"), make_run(name="missing")
     (changed / "inputs" / "test.jsonl").write_bytes(b"{}\n")
@@ -180,6 +201,7 @@ def test_an_input_of_more_rows_than_the_spec_names_is_a_mismatch(make_run: MakeR
     [
         (None, "spec.json is not in the run folder"),
         ("{}", "base_model is missing: Field required."),
+        ('{"base_model":' + "[" * 100_000, "spec.json: Invalid JSON: recursion limit exceeded"),
         ('{"seed": -1}', "seed is -1; it must be at least 0, below 4,294,967,296."),
     ],
 )
