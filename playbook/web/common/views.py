@@ -1,12 +1,14 @@
 """The theme switch and the error pages."""
 
 from django.contrib.auth.decorators import login_not_required
+from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from playbook.web.common.context import THEMES
+from playbook.web.common.context import THEMES, site
 
 
 @login_not_required
@@ -38,4 +40,7 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return render(request, "500.html", status=500)
+    try:
+        return render(request, "500.html", status=500)
+    except Error:  # who is signed in stands in the database, and that may be what broke
+        return HttpResponse(render_to_string("500.html", site(request)), status=500)
