@@ -7,11 +7,21 @@ drawn area, positions down in pixels. Colours are classes, so a plot follows lig
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
+from types import MappingProxyType
 
 from playbook.scoring.figures import share_text
 
 LINE_HEIGHT = 300
 TOP, BOTTOM = 14, 34
+#: Colours that can be told apart, each with a dash of its own; lines beyond them are drawn again thinner.
+COLOURS = 6
+#: From one label at the end of a line to the next.
+LABEL_GAP = 15.0
+
+
+#: (x, y) points by the name of their curve.
+Curves = Mapping[str, Sequence[tuple[float, float]]]
 
 
 @dataclass(frozen=True)
@@ -22,8 +32,8 @@ class Tick:
 
 @dataclass(frozen=True)
 class Series:
-    """One drawn line. `number` (from 1) picks its colour; `end` is where its label goes. `last_y`: where its last
-    point lies, for a line of one point is drawn as a dot."""
+    """One drawn line. `number` (from 1) picks its colour and dash; `end` is where its label goes. `last_y`: where its
+    last point lies, for a line of one point is drawn as a dot."""
 
     name: str
     number: int
@@ -34,16 +44,30 @@ class Series:
     last: str
     points: tuple[tuple[float, float], ...]
 
+    @property
+    def colour(self) -> int:
+        return (self.number - 1) % COLOURS + 1
+
+    @property
+    def again(self) -> int:
+        """How often its colour was taken before."""
+        return (self.number - 1) // COLOURS
+
 
 @dataclass(frozen=True)
 class LinePlot:
+    """`under`: faint lines below those of `series`. `scale`: x at the left and right end, y at the bottom and the top,
+    and where these two lie, for the script that reads values off the lines."""
+
     title: str
     x_label: str
     height: int
     bottom: float
+    scale: tuple[float, float, float, float, float, float]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     series: tuple[Series, ...]
+    under: tuple[Series, ...]
     summary: str
 
     @property
@@ -127,23 +151,24 @@ def number_text(value: float) -> str:
 
 def line_plot(
     title: str,
-    curves: Mapping[str, Sequence[tuple[float, float]]],
+    curves: Curves,
     *,
     x_label: str,
     x_max: float | None = None,
     height: int = LINE_HEIGHT,
+    under: Curves = MappingProxyType({}),
 ) -> LinePlot | None:
     """Return the plot of the named curves of (x, y) points, y from zero; None when there is no point yet.
 
     The x axis holds whole numbers. It reaches to `x_max` at least, so that a running curve shows how far it has to go.
 
-    Points that are not finite are left out: a diverged loss must not bend the axis out of sight.
+    Points that are not finite are left out: a diverged loss must not bend the axis out of sight. With many curves the
+    plot is higher than `height`, so that each has a label at its end.
+
+    `under`: what a curve was smoothed from, by the curve's name; drawn faintly below it.
     """
-    finite = {
-        name: [(float(x), float(y)) for x, y in points if math.isfinite(x) and math.isfinite(y)]
-        for name, points in curves.items()
-    }
-    every = [point for points in finite.values() for point in points]
+    finite, faint = _finite(curves), _finite(under)
+    every = [point for points in (*finite.values(), *faint.values()) for point in points]
     if not every:
         return None
     x_low, x_high = min(x for x, _ in every), max([x for x, _ in every] + ([x_max] if x_max is not None else []))
@@ -151,39 +176,40 @@ def line_plot(
     if x_high == x_low:
         x_high = x_low + 1
     y_high = y_high * 1.05 if y_high > y_low else y_low + 1
+    height = max(height, TOP + BOTTOM + round(LABEL_GAP * (sum(1 for points in finite.values() if points) - 1)))
     bottom = height - BOTTOM
 
     def place_x(x: float) -> float:
-        return _percent((x - x_low) / (x_high - x_low))
+        return round((x - x_low) / (x_high - x_low) * 100, 4)  # as exact as a curve of a million steps needs
 
     def place_y(y: float) -> float:
-        return round(bottom - (y - y_low) / (y_high - y_low) * (bottom - TOP), 1)
+        return round(bottom - (y - y_low) / (y_high - y_low) * (bottom - TOP), 2)
 
-    series = []
-    for number, (name, points) in enumerate(finite.items(), start=1):
-        if not points:
-            continue
+    def draw(name: str, number: int, points: list[tuple[float, float]]) -> Series:
         placed = [(place_x(x), place_y(y)) for x, y in sorted(points)]
-        series.append(
-            Series(
-                name=name,
-                number=number,
-                path="M" + "L".join(f"{x} {y}" for x, y in placed),
-                end_x=placed[-1][0],
-                end_y=placed[-1][1],
-                last_y=placed[-1][1],
-                last=number_text(sorted(points)[-1][1]),
-                points=tuple(sorted(points)),
-            )
+        return Series(
+            name=name,
+            number=number,
+            path="M" + "L".join(f"{x} {y}" for x, y in placed),
+            end_x=placed[-1][0],
+            end_y=placed[-1][1],
+            last_y=placed[-1][1],
+            last=number_text(sorted(points)[-1][1]),
+            points=tuple(sorted(points)),
         )
+
+    numbers = {name: number for number, name in enumerate(finite, start=1)}
+    series = [draw(name, numbers[name], points) for name, points in finite.items() if points]
     return LinePlot(
         title=title,
         x_label=x_label,
         height=height,
         bottom=bottom,
+        scale=(x_low, x_high, y_low, y_high, bottom, TOP),
         x_ticks=tuple(Tick(place_x(x), number_text(x)) for x in nice_ticks(x_low, x_high) if x.is_integer()),
         y_ticks=tuple(Tick(place_y(y), number_text(y)) for y in nice_ticks(y_low, y_high)),
         series=_spread_labels(series, bottom=bottom),
+        under=tuple(draw(f"{name}, each {x_label}", numbers[name], points) for name, points in faint.items() if points),
         summary=f"{title} by {x_label}. "
         + " ".join(
             f"{line.name}: from {number_text(line.points[0][1])} at {number_text(line.points[0][0])} "
@@ -193,20 +219,46 @@ def line_plot(
     )
 
 
+def _finite(curves: Curves) -> dict[str, list[tuple[float, float]]]:
+    return {
+        name: [(float(x), float(y)) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+        for name, points in curves.items()
+    }
+
+
+def smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the running mean of the points over a twentieth of them, each time of the middle half of their values: a
+    spike of one point does not move it, and between the low and high points of a thinned curve it runs in the middle.
+
+    >>> smoothed([(step, 9.0 if step == 30 else 1.0) for step in range(60)]) == [(step, 1.0) for step in range(60)]
+    True
+    """
+    half = max(2, len(points) // 40)
+    values = [y for _, y in points]
+    found = []
+    for place, (x, _) in enumerate(points):
+        near = sorted(values[max(0, place - half) : place + half + 1])
+        cut = max(1, len(near) // 4) if len(near) > 2 else 0
+        found.append((x, fmean(near[cut : len(near) - cut])))
+    return found
+
+
 def _percent(share: float) -> float:
     return round(share * 100, 2)
 
 
-def _spread_labels(series: list[Series], *, bottom: float, gap: float = 15) -> tuple[Series, ...]:
-    """Move the end labels apart, downwards in order, so that lines that end together stay readable."""
+def _spread_labels(series: list[Series], *, bottom: float) -> tuple[Series, ...]:
+    """Move the end labels apart, downwards in order and up again where they would leave the plot, so that lines that
+    end together stay readable."""
     moved: list[Series] = []
     lowest = -math.inf
     for line in sorted(series, key=lambda line: line.end_y):
-        lowest = max(line.end_y, lowest + gap)
+        lowest = max(line.end_y, lowest + LABEL_GAP)
         moved.append(replace(line, end_y=lowest))
-    overshoot = max((line.end_y for line in moved), default=0) - bottom
-    if overshoot > 0:
-        moved = [replace(line, end_y=line.end_y - overshoot) for line in moved]
+    highest = bottom
+    for place, line in reversed(list(enumerate(moved))):
+        moved[place] = replace(line, end_y=min(line.end_y, highest))
+        highest = moved[place].end_y - LABEL_GAP
     return tuple(sorted(moved, key=lambda line: line.number))
 
 

@@ -1,10 +1,13 @@
 """Plots: geometry, ticks, labels that do not collide, values that are not finite."""
 
+import doctest
 import math
+from itertools import pairwise
 
 import pytest
 
-from playbook.web.common.plots import interval_plot, line_plot, nice_ticks, number_text, stacked_plot
+from playbook.web.common import plots
+from playbook.web.common.plots import interval_plot, line_plot, nice_ticks, number_text, smoothed, stacked_plot
 
 
 @pytest.mark.parametrize(
@@ -113,3 +116,44 @@ def test_stacked_plot_of_nothing_is_empty() -> None:
     plot = stacked_plot([("None", [("a", 0.0)])], text=str)
 
     assert plot.rows[0].segments == ()
+
+
+def test_many_lines_each_have_a_label_inside_the_plot_and_a_look_of_their_own() -> None:
+    plot = line_plot(
+        "GPU memory", {f"GPU {number}": [(0, 60 + number), (9, 60 + number)] for number in range(16)}, x_label="second"
+    )
+    assert plot is not None
+    places = sorted(line.end_y for line in plot.series)
+    assert places[0] >= 0
+    assert places[-1] <= plot.bottom
+    assert min(after - before for before, after in pairwise(places)) >= 15
+    assert len({(line.colour, line.again) for line in plot.series}) == 16
+
+
+@pytest.mark.parametrize("points", [[(1, 2.5), (250_000, 0.125)], [(3, -1.0), (7, 4.0)], [(5, 0.0)]])
+def test_the_scale_leads_from_a_place_on_the_plot_back_to_the_point(points: list[tuple[float, float]]) -> None:
+    plot = line_plot("Loss", {"Training": points}, x_label="step", x_max=300_000)
+    assert plot is not None
+    left, right, low, high, bottom, top = plot.scale
+    read = []
+    for place in plot.series[0].path.removeprefix("M").split("L"):
+        x, y = map(float, place.split())
+        read.append((round(left + x / 100 * (right - left)), low + (bottom - y) / (bottom - top) * (high - low)))
+    assert [step for step, _ in read] == [step for step, _ in points]
+    assert [value for _, value in read] == pytest.approx([value for _, value in points], abs=1e-3)
+
+
+def test_what_a_curve_was_smoothed_from_lies_under_it_in_its_colour_and_shares_its_axes() -> None:
+    each = [(float(step), 9.0 if step == 30 else 1.0) for step in range(60)]
+    plot = line_plot(
+        "Loss", {"Validation": [(0, 2.0)], "Training": smoothed(each)}, x_label="step", under={"Training": each}
+    )
+    assert plot is not None
+    (faint,), (_, strong) = plot.under, plot.series
+    assert (faint.name, faint.number, faint.points) == ("Training, each step", strong.number, tuple(each))
+    assert strong.last == "1"
+    assert [tick.label for tick in plot.y_ticks] == ["0", "2", "4", "6", "8"]
+
+
+def test_the_examples_in_the_module_hold() -> None:
+    assert doctest.testmod(plots).failed == 0

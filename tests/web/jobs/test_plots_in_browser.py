@@ -1,0 +1,68 @@
+"""The curves of the live page in a browser: values are read off with the pointer and with the keyboard, and the poll
+takes neither the readout nor the focus away."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from playbook.web.accounts.models import User
+from playbook.web.jobs.models import Job
+from playbook.web.usecases.models import UseCase
+from tests.browser import chromium
+from tests.conftest import PASSWORD
+from tests.e2e.visit import Visit
+from tests.web.jobs.busy import busy_job
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def job(use_case: UseCase, alice: User) -> Job:
+    return busy_job(use_case, alice)
+
+
+@pytest.fixture
+def page(job: Job) -> Iterator[Page]:
+    server = LiveServer("localhost")
+    with chromium() as browser:
+        visit = Visit(browser, server.url, PASSWORD)
+        page = visit.log_in("alice")
+        page.goto(f"/jobs/{job.pk}/")
+        yield page
+        visit.close()
+        assert visit.complaints == []
+    server.stop()
+
+
+def wait_for_a_poll(page: Page) -> None:
+    page.evaluate("document.getElementById('live').dataset.seen = 'yes'")
+    expect(page.locator("#live:not([data-seen])")).to_be_attached()
+
+
+def test_values_are_read_off_with_the_pointer_and_stay_while_the_page_polls(page: Page) -> None:
+    plot, readout = page.locator("#plot-loss"), page.locator(".readout")
+    plot.scroll_into_view_if_needed()
+    plot.hover()
+    expect(readout).to_contain_text("optimizer step 1")
+    expect(readout).to_contain_text("Training loss")
+    expect(readout).to_contain_text("Validation loss")
+    wait_for_a_poll(page)
+    expect(readout).to_have_count(1)
+    page.mouse.move(5, 5)
+    expect(readout).to_have_count(0)
+
+
+def test_the_arrow_keys_go_from_point_to_point(page: Page) -> None:
+    plot, readout = page.locator("#plot-loss"), page.locator(".readout")
+    plot.focus()
+    page.keyboard.press("End")
+    expect(readout).to_contain_text("optimizer step 24")
+    expect(readout).to_contain_text("1.05 at 20")
+    wait_for_a_poll(page)
+    expect(plot).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(readout).to_contain_text("optimizer step 23")
+    page.keyboard.press("Escape")
+    expect(readout).to_have_count(0)
