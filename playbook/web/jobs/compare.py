@@ -4,6 +4,7 @@ with their differences."""
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
@@ -11,18 +12,31 @@ from playbook.contracts.refusals import setting_text
 from playbook.scoring.compare import DifferentRows
 from playbook.scoring.table import NotComparable, Table, refuse_incomparable, table_across
 from playbook.scoring.verdict import Verdict, verdict_of
-from playbook.web.common.plots import LinePlot, line_plot
+from playbook.web.common.plots import LINE_HEIGHT, LinePlot, line_plot
 from playbook.web.jobs import curves, reports
+from playbook.web.jobs.curves import COMPACT_HEIGHT, LOSSES, MEASURES, Curves
 from playbook.web.jobs.models import Job
 from playbook.web.jobs.report_table import TableView, table_view
 from playbook.web.jobs.reports import Read
 
-#: As many as there are colours and dashes that can be told apart.
-LIMIT = 6
+#: As many curves as can be told apart by their labels, dashes and colours.
+LIMIT = 20
+#: Jobs whose arms share one table: its intervals take seconds where there are many, and nobody reads a hundred arms.
+SCORED = 6
 #: Recent jobs offered to choose from, beside those that are chosen.
 OFFERED = 20
-PLOT_POINTS = 300
-LOSSES = {"train_loss": "Training loss", "validation_loss": "Validation loss"}
+#: Points of all curves of one plot together, and of each at least and at most.
+PLOT_POINTS, LEAST_POINTS, MOST_POINTS = 2400, 80, 300
+
+
+class Axis(StrEnum):
+    """What curves are drawn by: jobs of different lengths can be laid over each other by the share that is done."""
+
+    STEP = "step"
+    SHARE = "share"
+
+
+X_LABELS = {Axis.STEP: "optimizer step", Axis.SHARE: "percent of the run"}
 
 
 @dataclass(frozen=True)
@@ -39,16 +53,18 @@ class SettingRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`view`: the arms of the jobs that measured the same locked rows; None without any. `refused`: why others are not
-    in it."""
+    """`view`: the arms of the jobs that measured the same locked rows; None without any. `refused`: why others that
+    have a report are not in it. `lacking`: which have none."""
 
     jobs: tuple[Job, ...]
     plots: tuple[LinePlot, ...]
+    measures: tuple[LinePlot, ...]
     differing: tuple[SettingRow, ...]
     same: tuple[SettingRow, ...]
     view: TableView | None
     verdict: Verdict | None
     refused: tuple[str, ...]
+    lacking: tuple[str, ...]
     problems: tuple[str, ...]
 
 
@@ -58,36 +74,58 @@ def is_number(text: str) -> bool:
 
 
 def numbers(given: Sequence[str]) -> list[int]:
-    """Return the distinct numbers of `["1,2", "3"]`, at most `LIMIT`; what is no number is left out.
+    """Return the distinct numbers of `["1,2", "3"]`; what is no number is left out.
 
     >>> numbers(["1,2", "3", "2", "x"])
     [1, 2, 3]
     """
     words = (word.strip() for text in given[:100] for word in text[:1000].split(","))
-    return list(dict.fromkeys(int(word) for word in words if is_number(word)))[:LIMIT]
+    return list(dict.fromkeys(int(word) for word in words if is_number(word)))
 
 
-def compare(jobs: Sequence[Job]) -> Comparison:
+def compare(jobs: Sequence[Job], *, by: Axis = Axis.STEP) -> Comparison:
     """Return the jobs beside each other, in their order. Four queries, however many jobs there are."""
-    points = curves.of_jobs(jobs, list(LOSSES), max_points=PLOT_POINTS)
-    plots = (
-        line_plot(title, {f"Job {job.pk}": points[job.pk][name] for job in jobs}, x_label="optimizer step")
-        for name, title in LOSSES.items()
+    most = min(MOST_POINTS, max(LEAST_POINTS, PLOT_POINTS // len(jobs)))
+    points = curves.of_jobs(jobs, [*LOSSES, *MEASURES], max_points=most)
+    plots = (_plot(jobs, points, name, title, by=by) for name, title in LOSSES.items())
+    measures = (
+        _plot(jobs, points, name, title, by=by, divisor=divisor, height=COMPACT_HEIGHT)
+        for name, (title, divisor) in MEASURES.items()
     )
     rows = list(_setting_rows([dict(_flat(job.spec)) for job in jobs]))
     found, problems = reports.reads_of(jobs)
     table, refused = _table([(f"Job {job.pk}", found[job.pk]) for job in jobs if job.pk in found])
-    lacking = (job for job in jobs if job.pk not in found and not any(f"Job {job.pk}:" in text for text in problems))
+    lacking = [job for job in jobs if job.pk not in found and not any(f"Job {job.pk}:" in text for text in problems)]
     return Comparison(
         jobs=tuple(jobs),
         plots=tuple(plot for plot in plots if plot is not None),
+        measures=tuple(plot for plot in measures if plot is not None),
         differing=tuple(row for row in rows if row.differs),
         same=tuple(row for row in rows if not row.differs),
         view=table_view(table) if table else None,
         verdict=verdict_of(table) if table else None,
-        refused=(*refused, *(_lacking(job, jobs[0]) for job in lacking)),
+        refused=refused,
+        lacking=tuple(_lacking(lacking, jobs[0])),
         problems=tuple(problems),
     )
+
+
+def _plot(
+    jobs: Sequence[Job],
+    points: Mapping[int, Curves],
+    name: str,
+    title: str,
+    *,
+    by: Axis,
+    divisor: float = 1,
+    height: int = LINE_HEIGHT,
+) -> LinePlot | None:
+    ends = {job.pk: 100 if by is Axis.STEP else job.spec["training"]["max_steps"] for job in jobs}
+    named = {
+        f"Job {job.pk}": [(100 * step / ends[job.pk], value / divisor) for step, value in points[job.pk][name]]
+        for job in jobs
+    }
+    return line_plot(title, named, x_label=X_LABELS[by], height=height)
 
 
 def _flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -115,7 +153,7 @@ def _table(named: Sequence[tuple[str, Read]]) -> tuple[Table | None, tuple[str, 
     """Return the table of the first report and of those that may stand beside it, and why the others may not."""
     if not named:
         return None, ()
-    (first_name, first), *others = named
+    (first_name, first), *others = named[:SCORED]
     fitting, refused = [(first_name, first)], []
     for name, other in others:
         try:
@@ -125,17 +163,31 @@ def _table(named: Sequence[tuple[str, Read]]) -> tuple[Table | None, tuple[str, 
             refused.append(f"{name} is left out. {str(reason)[:1].upper()}{str(reason)[1:]}.")
         else:
             fitting.append((name, other))
+    if beyond := [name for name, _ in named[SCORED:]]:
+        refused.append(f"Scores of {SCORED} jobs stand in one table. {', '.join(beyond)}: compare fewer jobs.")
     try:
         return _table_of(tuple(fitting)), tuple(refused)
     except DifferentRows as reason:
         return None, (*refused, f"{first_name}: {reason}.")
 
 
-def _lacking(job: Job, first: Job) -> str:
-    """Say why a job without a report has no line in the table, and whether it will ever have."""
-    if job.test_set_sha256 == first.test_set_sha256:
-        return f"Job {job.pk} is left out. It has no report{'' if job.is_ended else ' yet'}."
-    return f"Job {job.pk} is left out. It has no report, and its test set is another than that of job {first.pk}."
+def _lacking(jobs: Sequence[Job], first: Job) -> Iterator[str]:
+    """Say which jobs have no report, and whether one could stand in the table of the first job."""
+    texts = {
+        (True, True): "no report",
+        (False, True): "no report yet",
+        (True, False): f"no report, and another test set than job {first.pk}",
+        (False, False): f"no report yet, and another test set than job {first.pk}",
+    }
+    groups: dict[tuple[bool, bool], list[str]] = {}
+    for job in jobs:
+        kind = job.is_ended, job.test_set_sha256 == first.test_set_sha256
+        groups.setdefault(kind, []).append(str(job.pk))
+    for kind, names in groups.items():
+        if len(names) == 1:
+            yield f"Job {names[0]} has {texts[kind]}."
+        else:
+            yield f"Jobs {', '.join(names[:-1])} and {names[-1]} have {texts[kind]}."
 
 
 @lru_cache(maxsize=16)

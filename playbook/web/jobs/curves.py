@@ -15,6 +15,16 @@ from playbook.web.jobs.models import Attempt, Curve, CurveBucket, Job, MetricPoi
 #: A curve with at most so many points is read point by point.
 MAX_POINTS = 2 * MAX_BUCKETS
 Curves = dict[str, list[Point]]
+#: What people look at, of the names that trainers give: metric → title, and what a value is divided by.
+LOSSES = {"train_loss": "Training loss", "validation_loss": "Validation loss"}
+MEASURES: dict[str, tuple[str, float]] = {
+    "learning_rate": ("Learning rate", 1),
+    "grad_norm": ("Gradient norm", 1),
+    "tokens_per_second": ("Tokens per second", 1),
+    "peak_memory_bytes": ("Peak memory, GB", 1e9),
+}
+#: Pixels of a plot of these, small beside that of the loss.
+COMPACT_HEIGHT = 180
 
 
 def keep(attempt: Attempt, points: Iterable[tuple[str, int, float]], *, at: datetime) -> None:

@@ -158,9 +158,11 @@ def foretold(request: HttpRequest) -> HttpResponse:
     settled = predictions.settled(signed_in(request))
     rows = predictions.numbers_of(settled)
     page = CountedPaginator(settled, ROWS_PER_PAGE, total=len(rows)).get_page(request.GET.get("page"))
+    shown = [predictions.foretold(row) for row in page]
     context = {
         "page": page,
-        "foretold": [predictions.foretold(row) for row in page],
+        "foretold": shown,
+        "costs": any(row.cost is not None for row in shown),
         "plots": [plot for plot in (predictions.time_plot(rows), predictions.memory_plot(rows)) if plot],
         "time": predictions.tally([row.time for row in rows], predictions.TIME_TOLERANCE),
         "memory": predictions.tally([row.memory for row in rows], predictions.MEMORY_TOLERANCE),
@@ -213,14 +215,22 @@ def events(request: HttpRequest, pk: int) -> StreamingHttpResponse:
 
 @require_safe
 def comparison(request: HttpRequest) -> HttpResponse:
-    """Curves, settings and scores of the jobs in `?jobs=1,2,3` beside each other, and a list to choose them from."""
+    """Curves, settings and scores of the jobs in `?jobs=1,2,3` beside each other, and a list to choose them from.
+
+    `?by=share` lays the curves over each other by the share of its steps that each job has done.
+    """
     jobs = Job.objects.for_member(signed_in(request)).runs().select_related("use_case")
-    wanted = compare.numbers(request.GET.getlist("jobs"))
+    named = compare.numbers(request.GET.getlist("jobs"))
+    wanted = named[: compare.LIMIT]
+    by = compare.Axis.SHARE if request.GET.get("by") == compare.Axis.SHARE else compare.Axis.STEP
     chosen = sorted(jobs.filter(pk__in=wanted), key=lambda job: wanted.index(job.pk))
     context = {
         "chosen": chosen,
         "missing": len(wanted) - len(chosen),
-        "compared": compare.compare(chosen) if chosen else None,
+        "named": len(named),
+        "compared": compare.compare(chosen, by=by) if chosen else None,
+        "by": by,
+        "query": ",".join(str(job.pk) for job in chosen),
         "offered": [*chosen, *jobs.exclude(pk__in=wanted).order_by("-pk")[: compare.OFFERED]],
         "limit": compare.LIMIT,
     }

@@ -10,12 +10,13 @@ from playbook.contracts.dataset import Split
 from playbook.contracts.run_spec import Arm
 from playbook.web.accounts.models import User
 from playbook.web.common import blobs
-from playbook.web.jobs import compare
+from playbook.web.jobs import actions, compare
 from playbook.web.jobs.models import Job
 from playbook.web.usecases.actions import create_use_case
 from playbook.web.usecases.models import UseCase
-from tests.web.jobs.ended import claimed_job, finished_with, succeeded_job
-from tests.web.jobs.factories import asking_for, make_job
+from tests.web.jobs.announced import metric
+from tests.web.jobs.ended import claimed_job, finished_with, send_events, succeeded_job
+from tests.web.jobs.factories import asking_for, make_capabilities, make_job
 from tests.web.jobs.measured import five_arm_job, measured_arm, measured_report, measured_spec
 
 
@@ -87,8 +88,8 @@ def test_jobs_without_a_report_say_so(client: Client, use_case: UseCase, alice: 
     Job.objects.filter(pk=second.pk).update(test_set_sha256="0" * 64)
     client.force_login(alice)
     page = client.get(f"/jobs/compare/?jobs={first.pk}&jobs={second.pk}").content.decode()
-    assert f"Job {first.pk} is left out. It has no report yet." in page
-    assert f"its test set is another than that of job {first.pk}" in page
+    assert f"There are no scores to compare. Job {first.pk} has no report yet." in page
+    assert f"Job {second.pk} has no report yet, and another test set than job {first.pk}." in page
     assert "None of these jobs has a curve yet." in page
 
 
@@ -138,3 +139,41 @@ def test_a_schema_is_one_setting_whatever_its_fields_are_called(client: Client, 
     page = client.get(f"/jobs/compare/?jobs={job.pk}").content.decode()
     assert "evaluation.json_schema" in page
     assert "{&quot;dependencies&quot;: {&quot;inputs&quot;: [&quot;a&quot;]}}" in page
+
+
+def test_twenty_jobs_of_any_length_are_laid_over_each_other(client: Client, use_case: UseCase, alice: User) -> None:
+    jobs = [make_job(use_case, alice, max_steps=10 * number) for number in range(1, 22)]
+    worker, _ = actions.create_worker(name="gpu-1", created_by=None)
+    for job in jobs:
+        claim = actions.claim_next_job(worker, make_capabilities())
+        assert claim is not None
+        steps = job.run_spec.training.max_steps
+        send_events(claim.attempt, *(metric(step, train_loss=2.0, grad_norm=1.0) for step in (steps // 2, steps)))
+    client.force_login(alice)
+    address = f"/jobs/compare/?jobs={','.join(str(job.pk) for job in jobs)}"
+    page = client.get(address).content.decode()
+    assert "The address names 21 jobs; the first 20 are shown." in page
+    assert page.count('data-name="Job ') == 2 * 20
+    assert f"Job {jobs[19].pk}: from 2 at 100 to 2 at 200." in page
+    assert f"Job {jobs[20].pk}:" not in page
+    page = client.get(f"{address}&by=share").content.decode()
+    assert f"Job {jobs[0].pk}: from 2 at 50 to 2 at 100. Job {jobs[1].pk}: from 2 at 50 to 2 at 100." in page
+    assert "by percent of the run" in page
+
+
+def test_scores_of_more_jobs_than_fit_one_table_are_named(client: Client, use_case: UseCase, alice: User) -> None:
+    jobs = [succeeded_job(use_case, alice) for _ in range(compare.SCORED + 1)]
+    client.force_login(alice)
+    page = client.get("/jobs/compare/", {"jobs": [job.pk for job in jobs]}).content.decode()
+    assert f"Scores of 6 jobs stand in one table. Job {jobs[-1].pk}: compare fewer jobs." in page
+    assert f"Job {jobs[-2].pk} · LoRA" in page
+
+
+def test_older_jobs_are_named_by_number_beside_those_that_are_ticked(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    first, second, third = (make_job(use_case, alice) for _ in range(3))
+    client.force_login(alice)
+    page = client.get("/jobs/compare/", {"jobs": [str(first.pk), f"{second.pk}, {third.pk}"]}).content.decode()
+    assert page.count(" checked>") == 3
+    assert '<input id="more-jobs" name="jobs"' in page

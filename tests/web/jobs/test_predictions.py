@@ -43,6 +43,19 @@ def test_without_a_rate_there_is_no_cost(use_case: UseCase, alice: User) -> None
     assert (found.cost, found.actual_cost) == (None, None)
 
 
+def test_the_page_has_costs_where_an_hour_had_a_price(
+    client: Client, use_case: UseCase, alice: User, settings: Settings
+) -> None:
+    predicted_job(use_case, alice)
+    client.force_login(alice)
+    assert "Cost foretold" not in client.get("/jobs/predictions/").content.decode()
+    settings.PLAYBOOK_GPU_HOUR_RATE, settings.PLAYBOOK_CURRENCY = Decimal("3.60"), "CHF"
+    predicted_job(use_case, alice)
+    page = client.get("/jobs/predictions/").content.decode()
+    assert '<td class="num">0.10 CHF</td><td class="num">0.11 CHF</td>' in page
+    assert '<td class="num">–</td><td class="num">–</td>' in page, "the job before the price was set"
+
+
 def test_a_run_without_training_settles_the_time_alone(use_case: UseCase, alice: User) -> None:
     predicted_job(use_case, alice, memory=None)
     fields = "actual_seconds", "actual_peak_memory_bytes"
