@@ -7,13 +7,14 @@ from django.db.models import Max, Min
 from django.http import HttpRequest
 from django.utils import timezone
 
-from playbook.contracts.events import LogLevel
+from playbook.contracts.events import LogLevel, Preflight
+from playbook.contracts.run_spec import OverLength, RunSpec
 from playbook.contracts.states import WHAT_TO_DO, EndReason, JobState, Stage
 from playbook.scoring.compare import DifferentRows
 from playbook.web.common.panels import panels_for
-from playbook.web.common.plots import LinePlot, line_plot, number_text
-from playbook.web.jobs import curves, merging, playground, predictions, preflight, queries, reports, signs
-from playbook.web.jobs.curves import Curves
+from playbook.web.common.plots import LinePlot, line_plot, number_text, smoothed
+from playbook.web.jobs import curves, log_lines, merging, playground, predictions, preflight, queries, reports, signs
+from playbook.web.jobs.curves import COMPACT_HEIGHT, LOSSES, MEASURES, Curves
 from playbook.web.jobs.levels import thinned
 from playbook.web.jobs.models import Attempt, Curve, Job, Prediction
 from playbook.web.jobs.report_page import criterion_of
@@ -23,23 +24,24 @@ from playbook.web.usecases.permissions import signed_in
 
 #: More points than pixels help nobody.
 PLOT_POINTS, COMPACT_POINTS = 400, 160
-COMPACT_HEIGHT = 180
+#: From so many points on the training loss is drawn with its trend.
+SMOOTHED_POINTS = 100
 LOG_LINES = 120
-STAGE_LABELS = {Stage.DATA: "Data", Stage.TRAINING: "Training", Stage.EVALUATION: "Evaluation"}
-LOSSES = {"train_loss": "Training loss", "validation_loss": "Validation loss"}
-#: metric → title, what a value is divided by.
-MEASURES: dict[str, tuple[str, float]] = {
-    "learning_rate": ("Learning rate", 1),
-    "grad_norm": ("Gradient norm", 1),
-    "tokens_per_second": ("Tokens per second", 1),
-    "peak_memory_bytes": ("Peak memory, GB", 1e9),
+#: What is done with rows over max_length, as the end of "Clone the job to …".
+OVER_LENGTH = {
+    OverLength.DROP: "leave long rows out",
+    OverLength.TRUNCATE: "cut them",
+    OverLength.REFUSE: "refuse them",
 }
-#: The end of a telemetry curve's name → title, what a value is divided by.
-TELEMETRY: dict[str, tuple[str, float]] = {
-    "memory_used_bytes": ("Memory in use, GB", 1e9),
-    "cpu_percent": ("CPU in use, %", 1),
-    "utilisation_percent": ("GPU in use, %", 1),
-    "temperature_celsius": ("GPU temperature, °C", 1),
+STAGE_LABELS = {Stage.DATA: "Data", Stage.TRAINING: "Training", Stage.EVALUATION: "Evaluation"}
+#: The two parts of a telemetry curve's name, its device without a number → title, what a value is divided by. The
+#: memory of a machine is many times that of its GPUs: on one axis nothing of theirs could be seen.
+TELEMETRY: dict[tuple[str, str], tuple[str, float]] = {
+    ("gpu", "utilisation_percent"): ("GPU in use, %", 1),
+    ("gpu", "memory_used_bytes"): ("GPU memory in use, GB", 1e9),
+    ("gpu", "temperature_celsius"): ("GPU temperature, °C", 1),
+    ("machine", "cpu_percent"): ("CPU in use, %", 1),
+    ("machine", "memory_used_bytes"): ("Main memory in use, GB", 1e9),
 }
 
 
@@ -58,6 +60,7 @@ def context(job: Job, request: HttpRequest) -> dict[str, Any]:
         "job": job,
         "spec": spec,
         "prompt_version": queries.prompt_version(job, spec) if spec.prompt.changes_rows else None,
+        "dataset_version": queries.dataset_version(job, spec),
         "attempt": attempt,
         "stages": _stages(job, attempt),
         "percent": attempt.progress_percent if attempt and job.is_active else None,
@@ -71,14 +74,10 @@ def context(job: Job, request: HttpRequest) -> dict[str, Any]:
             pulse=pulse,
             heard_at=_heard_at(job, attempt, pulse),
             now=timezone.now(),
+            ended=EndReason(job.end_reason) if job.end_reason else None,
         ),
         "figures": _figures(points),
-        "loss_plot": line_plot(
-            "Loss",
-            {label: points[name] for name, label in LOSSES.items()},
-            x_label="optimizer step",
-            x_max=spec.training.max_steps,
-        ),
+        "loss_plot": _loss_plot(points, x_max=spec.training.max_steps),
         "measures": _measures(points, x_max=spec.training.max_steps),
         "telemetry": _telemetry(attempt),
         "preflight": preflight.view_of(announced.preflight) if announced.preflight else None,
@@ -87,6 +86,8 @@ def context(job: Job, request: HttpRequest) -> dict[str, Any]:
         "prediction": prediction,
         "what_to_do": WHAT_TO_DO[EndReason(job.end_reason)] if job.end_reason else "",
         "may_write": writes,
+        "over_length_choices": _over_length_choices(job, spec, announced.preflight) if writes else [],
+        "longer_max_length": 2 * spec.training.max_length,
         "downloads": downloads,
         "merged": merging.merged_of(job) if job.is_ended else None,
         "may_merge": any(artifact.name == playground.ADAPTER for artifact in downloads) and merging.may_merge(job),
@@ -103,7 +104,15 @@ def log_context(job: Job, request: HttpRequest) -> dict[str, Any]:
     level = request.GET.get("level", "")
     level = level if level in list(LogLevel) else ""
     lines = queries.log_tail(job, lines=LOG_LINES, search=search, level=level)[::-1]
-    return {"job": job, "log": lines, "log_search": search, "log_level": level, "log_limit": LOG_LINES}
+    return {
+        "job": job,
+        "log": [log_lines.shown(line, search=search) for line in lines],
+        "log_attempts": len({line.attempt for line in lines}) > 1,
+        "log_days": len({line.at.date() for line in lines}) > 1,
+        "log_search": search,
+        "log_level": level,
+        "log_limit": LOG_LINES,
+    }
 
 
 def _report(job: Job) -> dict[str, Any]:
@@ -116,6 +125,13 @@ def _report(job: Job) -> dict[str, Any]:
         return {"read": read, "view": table_view(read.table, criterion=criterion_of(job))}
     except (reports.ReportDamaged, DifferentRows) as problem:
         return {"report_problem": str(problem)}
+
+
+def _over_length_choices(job: Job, spec: RunSpec, found: Preflight | None) -> list[tuple[str, str]]:
+    """Return what else could be done with rows over max_length, where there were any."""
+    if job.end_reason != EndReason.ROW_TOO_LONG and signs.truncation(found) is None:
+        return []
+    return [(choice.value, words) for choice, words in OVER_LENGTH.items() if choice is not spec.training.over_length]
 
 
 def _stages(job: Job, attempt: Attempt | None) -> list[dict[str, str]]:
@@ -161,6 +177,20 @@ def _heard_at(job: Job, attempt: Attempt | None, pulse: signs.Pulse | None) -> d
     return max(at for at in heard if at is not None)
 
 
+def _loss_plot(points: Curves, *, x_max: float) -> LinePlot | None:
+    """Return the plot of both losses. Over many steps, whose losses jump with their rows, lies the trend."""
+    train = points["train_loss"]
+    jumps = len(train) >= SMOOTHED_POINTS
+    shown = {**points, "train_loss": smoothed(train) if jumps else train}
+    return line_plot(
+        "Loss",
+        {label: shown[name] for name, label in LOSSES.items()},
+        x_label="optimizer step",
+        x_max=x_max,
+        under={LOSSES["train_loss"]: train} if jumps else {},
+    )
+
+
 def _figures(points: Curves) -> list[tuple[str, str]]:
     """Return the last value of each curve, for those who look at numbers: (label, value)."""
     labels = LOSSES | {name: title for name, (title, _) in MEASURES.items()}
@@ -186,9 +216,15 @@ def _telemetry(attempt: Attempt | None) -> list[LinePlot]:
         return []
     found = curves.of_attempt(attempt, names_with=".", max_points=COMPACT_POINTS)
     plots = []
-    for name, (title, divisor) in TELEMETRY.items():
-        devices = {curve.partition(".")[0]: points for curve, points in found.items() if curve.endswith(f".{name}")}
-        named = {device.replace("gpu", "GPU "): points for device, points in sorted(devices.items())}
+    for kind, (title, divisor) in TELEMETRY.items():
+        devices = {}
+        for name, points in found.items():
+            device, _, figure = name.partition(".")
+            family = device.rstrip("0123456789")
+            if (family, figure) == kind:
+                number = device.removeprefix(family)
+                devices[int(number or 0)] = (f"GPU {number}" if number else device, points)
+        named = dict(devices[number] for number in sorted(devices))
         plots.append(_compact(title, named, divisor, x_label="second since the start"))
     return [plot for plot in plots if plot is not None]
 

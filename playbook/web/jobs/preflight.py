@@ -13,8 +13,9 @@ from playbook.contracts.run_spec import RunSpec
 from playbook.web.common.plots import StackedPlot, stacked_plot
 from playbook.web.common.templatetags.playbook import bytesize
 
-#: Tokens of a sample row that a page shows: of a longer row its begin and its end.
-SHOWN_TOKENS = 400
+#: Of a longer run of tokens that are all learned, or all only read, a page shows so many of its begin and of its end:
+#: what is learned, most often the end of a row, is then never out of sight.
+RUN_BEGIN, RUN_END = 60, 40
 #: Sample rows on the job page itself; the others stand on a page of their own.
 SHOWN_ROWS = 1
 VISIBLE = str.maketrans({"\n": "↵\n", "\t": "→\t", "\r": "␍"})
@@ -31,20 +32,21 @@ class SplitRow:
 
 @dataclass(frozen=True)
 class Run:
-    """Tokens next to each other that are all learned, or all only read."""
+    """Tokens next to each other that are all learned, or all only read. `left_out`: how many are not shown, between
+    `tokens` and `end`."""
 
     learned: bool
     tokens: tuple[str, ...]
+    left_out: int
+    end: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample row to look at. `left_out`: tokens between `begin` and `end` that are not shown."""
+    """A sample row to look at."""
 
     row: SampleRow
-    begin: tuple[Run, ...]
-    end: tuple[Run, ...]
-    left_out: int
+    runs: tuple[Run, ...]
     learned: int
     summary: str
 
@@ -93,16 +95,12 @@ def view_of(preflight: Preflight, *, rows: int = SHOWN_ROWS) -> PreflightView:
 
 
 def sample_of(row: SampleRow) -> Sample:
-    """Prepare one sample row: its tokens in runs of learned and read ones, the middle of a long row left out."""
-    half = SHOWN_TOKENS // 2
-    fits = len(row.tokens) <= SHOWN_TOKENS
+    """Prepare one sample row: its tokens in runs of learned and read ones, the middle of a long run left out."""
     learned = [position for position, token in enumerate(row.tokens, start=1) if token.learned]
     where = f"tokens {learned[0]:,} to {learned[-1]:,}" if learned else "none"
     return Sample(
         row=row,
-        begin=tuple(_runs(row.tokens if fits else row.tokens[:half])),
-        end=() if fits else tuple(_runs(row.tokens[-half:])),
-        left_out=0 if fits else len(row.tokens) - 2 * half,
+        runs=tuple(_runs(row.tokens)),
         learned=len(learned),
         summary=f"{len(row.tokens):,} tokens, {len(learned):,} of them learned ({where}).",
     )
@@ -110,7 +108,10 @@ def sample_of(row: SampleRow) -> Sample:
 
 def _runs(tokens: tuple[SampleToken, ...]) -> Iterator[Run]:
     for learned, run in groupby(tokens, key=lambda token: token.learned):
-        yield Run(learned=learned, tokens=tuple(token.text.translate(VISIBLE) for token in run))
+        texts = tuple(token.text.translate(VISIBLE) for token in run)
+        left_out = max(0, len(texts) - RUN_BEGIN - RUN_END)
+        begin = texts[:RUN_BEGIN] if left_out else texts
+        yield Run(learned, begin, left_out, texts[-RUN_END:] if left_out else ())
 
 
 def settings_of(configured: Configured, spec: RunSpec) -> list[Setting]:

@@ -13,6 +13,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from playbook.contracts.events import EVENT, Configured, Predicted, Preflight
 from playbook.contracts.run_spec import RunSpec
+from playbook.web.datasets.models import Dataset, DatasetVersion
 from playbook.web.jobs.models import Announcement, Artifact, Attempt, Job, LogEntry, Worker
 from playbook.web.jobs.uploads import CHECKPOINT
 from playbook.web.prompts.models import PromptVersion
@@ -77,6 +78,15 @@ def prompt_version(job: Job, spec: RunSpec) -> PromptVersion | None:
     """Return the version of a prompt of the use case that this job asks with; None when it was typed for the job."""
     found = PromptVersion.objects.filter(prompt__use_case=job.use_case_id, digest=spec.prompt.digest)
     return found.select_related("prompt").first()
+
+
+def dataset_version(job: Job, spec: RunSpec) -> DatasetVersion | None:
+    """Return the first version of a dataset that a job of the use case may take with all the files of this one; None
+    when they belong to none. One query."""
+    found = DatasetVersion.objects.filter(dataset__in=Dataset.objects.for_use_case(job.use_case))
+    for file in spec.inputs:
+        found = found.filter(files__split=file.split, files__sha256=file.sha256)
+    return found.select_related("dataset").order_by("pk").first()
 
 
 def offers_base_model(base_model: str) -> bool:

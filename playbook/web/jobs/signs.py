@@ -9,6 +9,7 @@ from datetime import datetime
 from statistics import median
 
 from playbook.contracts.events import Preflight
+from playbook.contracts.states import EndReason
 from playbook.web.common.templatetags.playbook import duration
 from playbook.web.jobs.levels import Point
 
@@ -57,17 +58,23 @@ def overfitting(train: Sequence[Point], validation: Sequence[Point]) -> Sign | N
         "Overfitting",
         f"Validation loss was lowest at step {lowest[0]:,} ({lowest[1]:.3g}) and is {validation[-1][1]:.3g} at step "
         f"{validation[-1][0]:,}, while training loss still falls.",
-        "Clone the job with fewer steps, a smaller rank or more training rows. What is learned from here on does not "
-        "carry over to new rows.",
+        "Clone the job with fewer steps, a smaller rank or more training rows. What is learned after that step does "
+        "not carry over to new rows.",
     )
 
 
-def divergence(train: Sequence[Point], *, not_finite_step: int | None) -> Sign | None:
-    """Training loss is no number any more, or stands far above its best stretch."""
-    advice = "Cancel and clone the job with a tenth of the learning rate, or more warm-up steps."
+def divergence(train: Sequence[Point], *, not_finite_step: int | None, ended: EndReason | None = None) -> Sign | None:
+    """Training loss is no number any more, or stands far above its best stretch. None for a job that ended for that."""
+    if ended is EndReason.DIVERGED:
+        return None
+    begin, title = ("Cancel and clone", "Diverging") if ended is None else ("Clone", "Diverged")
+    advice = f"{begin} the job with a tenth of the learning rate, or more warm-up steps."
     if not_finite_step is not None:
-        text = f"A metric of step {not_finite_step:,} was not a finite number; the log has it, the curves leave it out."
-        return Sign("divergence", "bad", "Diverging", text, advice)
+        text = (
+            f"A metric of step {not_finite_step:,} was not a finite number; the downloaded events have it, the curves "
+            "leave it out."
+        )
+        return Sign("divergence", "bad", title, text, advice)
     values = [value for _, value in train]
     if len(values) < 2 * STRETCH:
         return None
@@ -75,8 +82,9 @@ def divergence(train: Sequence[Point], *, not_finite_step: int | None) -> Sign |
     best = min(median(values[start : start + STRETCH]) for start in range(len(values) - STRETCH + 1))
     if now < best * DIVERGENCE_FACTOR or now < best + DIVERGENCE_NATS:
         return None
-    text = f"Training loss is at {now:.3g}, after {best:.3g} in its best stretch of {STRETCH} points."
-    return Sign("divergence", "bad", "Diverging", text, advice)
+    is_or_was = "is" if ended is None else "ended"
+    text = f"Training loss {is_or_was} at {now:.3g}, after {best:.3g} in its best stretch of {STRETCH} points."
+    return Sign("divergence", "bad", title, text, advice)
 
 
 def stall(pulse: Pulse | None, now: datetime) -> Sign | None:
@@ -90,10 +98,15 @@ def stall(pulse: Pulse | None, now: datetime) -> Sign | None:
         "stall",
         "warn",
         "No progress",
-        f"The last metric came {duration(silent)} ago; a step takes about {pulse.seconds_per_step:.3g} s.",
+        f"The last metric came {duration(silent)} ago; a step takes {_step_time(pulse.seconds_per_step)}.",
         "Look at the end of the log and at the machine. A long validation can be the cause; if nothing comes, cancel "
         "the job and clone it: it starts anew.",
     )
+
+
+def _step_time(seconds: float) -> str:
+    """Metrics that came in one call seem to have taken no time: no more is said than what is known."""
+    return f"about {seconds:.3g} s" if seconds >= 0.1 else "less than 0.1 s"
 
 
 def silence(heard_at: datetime | None, now: datetime) -> Sign | None:
@@ -156,12 +169,13 @@ def signs(
     pulse: Pulse | None,
     heard_at: datetime | None,
     now: datetime,
+    ended: EndReason | None = None,
 ) -> list[Sign]:
     """Return what needs a look, the gravest first. `pulse` None: the job does not train at this moment; `heard_at`
-    None: no worker has it."""
+    None: no worker has it; `ended` None: it has not."""
 
     def found() -> Iterator[Sign | None]:
-        yield divergence(train, not_finite_step=not_finite_step)
+        yield divergence(train, not_finite_step=not_finite_step, ended=ended)
         yield endless(preflight)
         yield stall(pulse, now) or silence(heard_at, now)
         yield overfitting(train, validation)

@@ -8,14 +8,19 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from playbook.contracts.dataset import Split
 from playbook.contracts.protocol import GpuTelemetry, Telemetry
+from playbook.contracts.states import EndReason, JobState
 from playbook.web.accounts.models import User
+from playbook.web.datasets.actions import Card, create_dataset
+from playbook.web.datasets.reading import read_three_files
 from playbook.web.jobs import actions, ingest, queries
 from playbook.web.jobs.models import Attempt, Curve, Job, MetricPoint
 from playbook.web.usecases.models import UseCase
+from tests.web.datasets.conftest import CARD
 from tests.web.jobs.announced import ENDLESS, SAMPLE, configured, metric, predicted, preflight
 from tests.web.jobs.ended import claimed_job, send_events, succeeded_job
-from tests.web.jobs.factories import make_capabilities
+from tests.web.jobs.factories import make_capabilities, make_spec, split_bytes
 
 TRAINING: dict[str, object] = {"kind": "stage_started", "stage": "training"}
 STEPS = [metric(step, train_loss=1 / step, learning_rate=1e-3, grad_norm=2.0) for step in range(1, 31)]
@@ -50,6 +55,45 @@ def test_preflight_shows_tokens_lost_lines_mask_memory_and_configuration(client:
     assert signs_in(page) == ["endless", "truncation"]
 
 
+def test_rows_over_the_length_come_with_what_else_could_be_done(client: Client, attempt: Attempt) -> None:
+    send_events(attempt, {"kind": "stage_started", "stage": "data"}, preflight())
+    page = page_of(client, attempt)
+    assert 'ends the job before anything is trained, by <span class="mono">over_length: refuse</span>.' in page
+    assert "Clone the job to" not in page
+    send_events(attempt, preflight(dropped_rows=1))
+    page = page_of(client, attempt)
+    assert f'/jobs/new/?clone={attempt.job_id}&amp;over_length=drop">leave long rows out</a>' in page
+    assert f'/jobs/new/?clone={attempt.job_id}&amp;max_length=1024">with max_length 1024</a>' in page
+    assert "over_length=refuse" not in page
+
+
+def test_a_job_that_refused_a_long_row_offers_what_else_could_be_done(client: Client, attempt: Attempt) -> None:
+    actions.finish(attempt, state=JobState.FAILED, reason=EndReason.ROW_TOO_LONG, message="train, line 3: 900 tokens")
+    page = page_of(client, attempt)
+    assert page.count("over_length=truncate") == 1
+    assert "train, line 3: 900 tokens" in page
+
+
+def test_an_ended_job_is_not_told_to_cancel(client: Client, attempt: Attempt) -> None:
+    line = b'{"kind": "metric", "at": "2025-06-01T12:00:00Z", "step": 3, "values": {"train_loss": "NaN"}}\n'
+    ingest.append_events(attempt, offset=0, data=line)
+    actions.finish(attempt, state=JobState.FAILED, reason=EndReason.OUT_OF_MEMORY, message="")
+    page = page_of(client, attempt)
+    assert "<strong>Diverged</strong>" in page
+    assert "Cancel and clone" not in page
+    Job.objects.update(end_reason=EndReason.DIVERGED)
+    assert signs_in(page_of(client, attempt)) == [], "the reason says it already"
+
+
+def test_the_setup_leads_to_the_dataset(client: Client, use_case: UseCase, alice: User) -> None:
+    splits = {split: split_bytes(split) for split in Split}
+    dataset = create_dataset(use_case=use_case, card=Card(**CARD), splits=read_three_files(splits), created_by=alice)
+    spec = make_spec().model_copy(update={"inputs": dataset.versions.get().inputs()})
+    attempt = claimed_job(use_case, alice, spec=spec)
+    client.force_login(alice)
+    assert f'<dt>Dataset</dt><dd><a href="/datasets/{dataset.pk}/?version=1">' in page_of(client, attempt)
+
+
 def test_the_prediction_shows_time_memory_and_cost(client: Client, attempt: Attempt, settings: Settings) -> None:
     settings.PLAYBOOK_GPU_HOUR_RATE, settings.PLAYBOOK_CURRENCY = 36, "USD"
     send_events(attempt, predicted())
@@ -70,6 +114,14 @@ def test_curves_figures_and_stages_are_shown(client: Client, attempt: Attempt) -
     assert signs_in(page) == []
 
 
+def test_over_many_steps_the_trend_lies_over_the_loss_of_each(client: Client, attempt: Attempt) -> None:
+    send_events(attempt, TRAINING, *(metric(step, train_loss=1.0 + step % 2) for step in range(1, 121)))
+    page = page_of(client, attempt)
+    assert 'data-name="Training loss, each optimizer step"' in page
+    assert "Training loss, each optimizer step; the strong line is smoothed" in page
+    assert '<span class="value">1</span><span class="label">Training loss</span>' in page, "the last step's own"
+
+
 def test_the_machine_is_shown_with_each_gpu(client: Client, attempt: Attempt) -> None:
     gpus = tuple(
         GpuTelemetry(index=index, memory_used_bytes=10**9, utilisation_percent=50, temperature_celsius=None)
@@ -77,7 +129,7 @@ def test_the_machine_is_shown_with_each_gpu(client: Client, attempt: Attempt) ->
     )
     actions.heartbeat(attempt, Telemetry(memory_used_bytes=2 * 10**9, cpu_percent=12.5, gpus=gpus))
     page = page_of(client, attempt)
-    assert "Memory in use, GB by second since the start. GPU 0: from 1" in page
+    assert "GPU memory in use, GB by second since the start. GPU 0: from 1" in page
     assert "GPU in use, % by second since the start. GPU 0: from 50 at 0 to 50 at 0. GPU 1: from 50" in page
     assert "CPU in use, %" in page
     assert "°C" not in page
@@ -143,6 +195,38 @@ def test_the_log_is_searched_in_any_case_of_letters(attempt: Attempt, search: st
     assert found == ({"äpfel zu lang"} if "lang" in search.lower() else {*logged} - {"nothing"})
 
 
+def test_what_was_searched_for_is_marked_and_a_line_of_pages_is_cut_around_it(client: Client, attempt: Attempt) -> None:
+    send_events(
+        attempt,
+        {"kind": "log", "message": '100 % of rows: it\'s "Größe" .*'},
+        {"kind": "log", "message": "x" * 5000 + "needle" + "y" * 5000},
+    )
+    plain = page_of(client, attempt)
+    assert '<em class="muted"> … 9,006 more characters, in the download</em>' in plain
+    assert "needle" not in plain
+    found = page_of(client, attempt, "?q=NEEDLE")
+    assert '<em class="muted">4,800 characters … </em>' in found
+    assert "x<mark>needle</mark>y" in found
+    for query, marked in (("%25", "%"), ("%27s", "&#x27;s"), ("gr%C3%96%C3%9Fe", "Größe"), (".*", ".*")):
+        page = page_of(client, attempt, f"?q={query}")
+        assert f"<mark>{marked}</mark>" in page
+        assert "needle" not in page
+
+
+def test_lines_of_several_days_and_attempts_say_which(client: Client, attempt: Attempt) -> None:
+    send_events(attempt, {"kind": "log", "message": "first"})
+    page = page_of(client, attempt)
+    assert "12:00:00</time> <span>first</span>" in page
+    actions.release(attempt)
+    claim = actions.claim_next_job(attempt.worker, make_capabilities())
+    assert claim is not None
+    send_events(claim.attempt, {"kind": "log", "message": "second", "at": "2025-06-02T08:30:00Z"})
+    page = page_of(client, attempt)
+    assert "2 Jun 08:30:00</time> <span>second</span>" in page
+    assert "1 Jun 12:00:00</time> <span>first</span>" in page
+    assert page.index("<span>Attempt 2</span>") < page.index("second") < page.index("<span>Attempt 1</span>")
+
+
 @pytest.mark.parametrize("query", ["?q=%00", "?q=%25", "?q='%22%3Cb%3E", "?level=nonsense", "?q=" + "x" * 5000])
 def test_any_search_is_answered(client: Client, attempt: Attempt, query: str) -> None:
     send_events(attempt, {"kind": "log", "message": "one"})
@@ -187,7 +271,7 @@ def test_the_page_asks_the_same_queries_at_one_and_three_attempts_of_few_and_man
         actions.heartbeat(live, Telemetry(memory_used_bytes=1, cpu_percent=1))
 
     send(attempt, 3)
-    with django_assert_num_queries(14 if fragment else 15) as first:
+    with django_assert_num_queries(15 if fragment else 16) as first:
         client.get(f"/jobs/{attempt.job_id}/", headers=headers)
     for _ in range(2):
         actions.release(Attempt.objects.get(ended_at=None))

@@ -1,8 +1,10 @@
 """What the data stage found out, prepared for the page."""
 
+from django.template.loader import render_to_string
+
 from playbook.contracts.events import EVENT, Configured, Preflight, SampleRow
 from playbook.contracts.run_spec import LoraSettings
-from playbook.web.jobs.preflight import SHOWN_TOKENS, Run, Setting, sample_of, settings_of, view_of
+from playbook.web.jobs.preflight import RUN_BEGIN, RUN_END, Run, Setting, sample_of, settings_of, view_of
 from tests.web.jobs.announced import ENDLESS, GB, SAMPLE, configured, preflight, tokens_of
 from tests.web.jobs.factories import AT, make_spec
 
@@ -15,19 +17,29 @@ def event(**changes: object) -> Preflight:
 
 def test_tokens_are_runs_of_learned_and_read_with_breaks_made_visible() -> None:
     sample = sample_of(SampleRow.model_validate(SAMPLE))
-    assert sample.begin == (Run(False, ("<|user|>↵\n", "Why <b>?")), Run(True, ("Be", "cause", "<|end|>")))
-    assert (sample.end, sample.left_out) == ((), 0)
+    assert sample.runs == (
+        Run(False, ("<|user|>↵\n", "Why <b>?"), 0, ()),
+        Run(True, ("Be", "cause", "<|end|>"), 0, ()),
+    )
     assert sample.summary == "5 tokens, 3 of them learned (tokens 3 to 5)."
 
 
-def test_of_a_long_row_begin_and_end_are_shown() -> None:
+def test_of_a_long_run_begin_and_end_are_shown_so_that_what_is_learned_is_never_out_of_sight() -> None:
     tokens = tokens_of(*((str(number), number > 1500) for number in range(1600)))
+    read, learned = sample_of(SampleRow.model_validate({**SAMPLE, "tokens": tokens})).runs
+    assert read.tokens == tuple(str(number) for number in range(RUN_BEGIN))
+    assert read.left_out == 1501 - RUN_BEGIN - RUN_END
+    assert read.end == tuple(str(number) for number in range(1501 - RUN_END, 1501))
+    assert learned == Run(True, tuple(str(number) for number in range(1501, 1600)), 0, ())
+
+
+def test_the_page_says_how_many_tokens_of_a_run_it_leaves_out() -> None:
+    tokens = tokens_of(*((str(number), number >= 10) for number in range(200)))
     sample = sample_of(SampleRow.model_validate({**SAMPLE, "tokens": tokens}))
-    half = SHOWN_TOKENS // 2
-    assert [text for run in sample.begin for text in run.tokens] == [str(number) for number in range(half)]
-    assert [text for run in sample.end for text in run.tokens][-1] == "1599"
-    assert sample.left_out == 1600 - SHOWN_TOKENS
-    assert sample.summary == "1,600 tokens, 99 of them learned (tokens 1,502 to 1,600)."
+    page = render_to_string("jobs/_sample.html", {"sample": sample})
+    assert '<span>9</span><mark><span class="visually-hidden">learned: </span><span>10</span>' in page
+    assert '<span>69</span></mark><em class="muted"> … 90 tokens left out … </em><mark><span>160</span>' in page
+    assert "200 tokens, 190 of them learned (tokens 11 to 200)." in page
 
 
 def test_a_row_without_a_learned_token_says_so() -> None:
