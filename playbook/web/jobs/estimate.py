@@ -17,8 +17,9 @@ from playbook.web.jobs.models import Job
 BYTES_PER_TOKEN = 5
 #: Start of the trainer, loading, validation and upload.
 FIXED_SECONDS = 20
-#: Assumed rate without any finished job to learn from: two CPU cores in bf16.
-ASSUMED_FLOPS_PER_SECOND = 80e9
+#: Assumed rate without any finished job to learn from: two CPU cores, the row "trainer: ours, operations" of `make
+#: bench`, README.
+ASSUMED_FLOPS_PER_SECOND = 186e9
 #: Generating one token at a time uses the machine less well than training on whole rows.
 GENERATION_COST = 4
 #: Answering in float32 against bf16, batches of 20 on two CPU cores: the rows "generation" of `make bench`, README.
@@ -32,9 +33,11 @@ HISTORY = 10
 
 @dataclass(frozen=True)
 class Estimate:
-    """`basis` says in words what the figure rests on."""
+    """`basis` says in words what the figure rests on. `cost` in `currency`; None when an hour has no price here."""
 
     seconds: float
+    cost: float | None
+    currency: str
     training_tokens: int
     test_answers: int
     basis: str
@@ -49,8 +52,11 @@ def estimate(spec: RunSpec, *, parameters: int) -> Estimate:
         basis = f"Scaled from {len(ratios)} finished job{'s' if len(ratios) > 1 else ''} with this base model."
     else:
         basis = "No finished job with this base model yet: assumes two CPU cores. A GPU is many times quicker."
+    seconds = FIXED_SECONDS + work * (median(ratios) if ratios else 1.0)
     return Estimate(
-        seconds=FIXED_SECONDS + work * (median(ratios) if ratios else 1.0),
+        seconds=seconds,
+        cost=spec.cost.hour_rate * seconds / 3600 if spec.cost else None,
+        currency=spec.cost.currency if spec.cost else "",
         training_tokens=_training_tokens(spec),
         test_answers=test_answers,
         basis=basis,

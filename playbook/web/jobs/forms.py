@@ -20,6 +20,7 @@ from playbook.web.jobs import launch_checks
 from playbook.web.jobs.compare import is_number
 from playbook.web.jobs.costs import today_costs
 from playbook.web.jobs.models import MAX_PRIORITY, MIN_PRIORITY, Job, Worker
+from playbook.web.jobs.queries import dataset_version
 from playbook.web.jobs.setting_fields import TITLES, UNCHANGED, form_field, run_settings, setting_value
 from playbook.web.prompts.models import PromptVersion
 from playbook.web.usecases.models import UseCase
@@ -117,6 +118,7 @@ class LaunchForm(forms.Form):
                 documents_field.empty_label = f"The same as job {source.pk}"
             dataset_field.required = False
             dataset_field.empty_label = f"The same files as job {source.pk}"
+            dataset_field.help_text = _about_the_files(source)
         before = self.before
         for name, setting in SETTINGS.items():
             field = form_field(setting)
@@ -262,6 +264,20 @@ class LaunchForm(forms.Form):
                 self.add_error(None, str(found))
             elif name not in self.errors:
                 self.add_error(name, f"{name} {found.text}")
+
+
+def _about_the_files(source: Job) -> str:
+    """Say which version the files of a job to clone are, and whether the dataset has gone on since."""
+    used = dataset_version(source, source.run_spec)
+    if used is None:
+        return f"The files of job {source.pk} are no dataset’s of this use case; the clone takes the very same ones."
+    newest = used.dataset.latest
+    if newest is None or newest.number == used.number:
+        return f"Job {source.pk} took {used}, which is the newest version. The test split is locked: it never trains."
+    return (
+        f"Job {source.pk} took {used}; the newest is v{newest.number}. Choose “{used.dataset}” to take it: unless its "
+        "test split is the same, the scores of the two jobs cannot be compared."
+    )
 
 
 def _chosen_prompt(versions: QuerySet[PromptVersion], given: object) -> dict[str, Any] | None:

@@ -1,10 +1,12 @@
 """The estimate: larger with more work, and learning from jobs that have run."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from playbook.contracts.run_spec import Arm, EvaluationSettings, RunSpec
+from playbook.contracts.report import Report
+from playbook.contracts.run_spec import Arm, CostSettings, EvaluationSettings, RunSpec
 from playbook.web.accounts.models import User
 from playbook.web.jobs.estimate import (
     ASSUMED_FLOPS_PER_SECOND,
@@ -19,6 +21,7 @@ from tests.web.jobs.ended import succeeded_job
 from tests.web.jobs.factories import make_spec
 
 PARAMETERS = 135_000_000
+CONTENT = Path(__file__).parents[3] / "content"
 
 
 def with_arms(*arms: Arm, max_steps: int = 30, **evaluation: object) -> RunSpec:
@@ -91,3 +94,19 @@ def test_with_history_the_same_job_takes_as_long_as_it_took(use_case: UseCase, a
     found = estimate(job.run_spec, parameters=PARAMETERS)
     assert found.seconds == pytest.approx(FIXED_SECONDS + 123)
     assert found.basis == "Scaled from 1 finished job with this base model."
+
+
+def test_the_cost_is_said_where_an_hour_has_a_price(db: None) -> None:
+    spec = with_arms(Arm.LORA)
+    found = estimate(spec, parameters=PARAMETERS)
+    assert (found.cost, found.currency) == (None, "")
+    priced = spec.model_copy(update={"cost": CostSettings(hour_rate=36.0, currency="USD")})
+    assert estimate(priced, parameters=PARAMETERS).cost == pytest.approx(found.seconds / 100)
+    assert estimate(priced, parameters=PARAMETERS).currency == "USD"
+
+
+@pytest.mark.parametrize("slug", ["support-tickets", "company-facts", "order-numbers"])
+def test_without_history_the_shipped_experiments_are_estimated_near_what_they_took(db: None, slug: str) -> None:
+    report = Report.model_validate_json((CONTENT / f"reports/{slug}/report.json").read_bytes())
+    took = (report.finished_at - report.started_at).total_seconds()
+    assert took * 0.6 < estimate(report.spec, parameters=PARAMETERS).seconds < took * 1.7

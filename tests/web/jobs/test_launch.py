@@ -11,15 +11,17 @@ from django.utils.html import escape
 from pydantic.fields import FieldInfo
 from pytest_django import Settings
 
+from playbook.contracts.dataset import Split
 from playbook.contracts.documents import Document
 from playbook.contracts.metrics import MetricSettings
 from playbook.contracts.prompting import PromptSettings, WrittenExample
 from playbook.contracts.protocol import Gpu
 from playbook.contracts.run_spec import EvaluationSettings, LoraSettings, RunSpec, TrainingSettings
 from playbook.web.accounts.models import User
-from playbook.web.datasets.actions import import_sample_dataset
+from playbook.web.datasets.actions import Card, add_version, create_dataset, import_sample_dataset
 from playbook.web.datasets.document_sets import add_document_set
 from playbook.web.datasets.models import Dataset, DocumentSet
+from playbook.web.datasets.reading import read_three_files
 from playbook.web.decisions.models import Decision
 from playbook.web.jobs import actions, launch_checks, setting_fields
 from playbook.web.jobs.forms import SETTINGS
@@ -27,6 +29,7 @@ from playbook.web.jobs.models import Job, Worker
 from playbook.web.jobs.setting_fields import RunSetting
 from playbook.web.usecases.actions import create_use_case
 from playbook.web.usecases.models import UseCase
+from tests.web.datasets.conftest import CARD, jsonl
 from tests.web.decided import accepted
 from tests.web.jobs.factories import make_capabilities, make_job, make_spec
 
@@ -134,6 +137,33 @@ def test_a_clone_is_filled_in_and_marks_what_is_changed(client: Client, source: 
     page = client.get(f"/jobs/new/?clone={source.pk}&max_steps=20&lora_alpha=").content.decode()
     assert page.count("changed from") == 1
     assert "changed from 12" in page
+
+
+def test_a_clone_says_which_version_it_takes_and_that_a_newer_one_is_there(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    splits = {split: jsonl(f"{split} row") for split in Split}
+    dataset = create_dataset(use_case=use_case, card=Card(**CARD), splits=read_three_files(splits), created_by=alice)
+    spec = make_spec(base_model="smollm2-135m-instruct").model_copy(update={"inputs": dataset.versions.get().inputs()})
+    source = actions.launch_job(use_case=use_case, created_by=alice, title="First", spec=spec)
+    client.force_login(alice)
+    address = f"/jobs/new/?clone={source.pk}"
+    assert f"Job {source.pk} took {dataset} v1, which is the newest version." in client.get(address).content.decode()
+    newer = {**splits, Split.TRAIN: jsonl("a", "b")}
+    add_version(dataset, splits=read_three_files(newer), created_by=alice)
+    page = client.get(address).content.decode()
+    assert f"Job {source.pk} took {dataset} v1; the newest is v2. Choose “{dataset}” to take it: unless" in page
+    client.post(address, {"title": "Same"})
+    client.post(address, {"title": "Newer", "dataset": str(dataset.pk)})
+    same, newest = (Job.objects.get(title=title).run_spec.inputs for title in ("Same", "Newer"))
+    assert same == spec.inputs
+    assert newest == dataset.versions.get(number=2).inputs()
+
+
+def test_a_clone_whose_files_are_no_datasets_takes_the_very_same_ones(client: Client, source: Job, alice: User) -> None:
+    client.force_login(alice)
+    page = client.get(f"/jobs/new/?clone={source.pk}").content.decode()
+    assert f"The files of job {source.pk} are no dataset’s of this use case" in page
 
 
 def test_launching_a_clone_takes_the_same_files_and_recipe(client: Client, source: Job, alice: User) -> None:
