@@ -179,8 +179,10 @@ def line_plot(
     height = max(height, TOP + BOTTOM + round(LABEL_GAP * (sum(1 for points in finite.values() if points) - 1)))
     bottom = height - BOTTOM
 
+    digits = max(2, math.ceil(math.log10(x_high - x_low)) - 2)  # as exact as a curve of a million steps needs
+
     def place_x(x: float) -> float:
-        return round((x - x_low) / (x_high - x_low) * 100, 4)  # as exact as a curve of a million steps needs
+        return round((x - x_low) / (x_high - x_low) * 100, digits)
 
     def place_y(y: float) -> float:
         return round(bottom - (y - y_low) / (y_high - y_low) * (bottom - TOP), 2)

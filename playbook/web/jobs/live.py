@@ -24,6 +24,8 @@ from playbook.web.usecases.permissions import signed_in
 
 #: More points than pixels help nobody.
 PLOT_POINTS, COMPACT_POINTS = 400, 160
+#: Of all curves of the machine together, and of each at least: eight GPUs have twenty-six.
+TELEMETRY_POINTS, LEAST_POINTS = 1600, 40
 #: From so many points on the training loss is drawn with its trend.
 SMOOTHED_POINTS = 100
 LOG_LINES = 120
@@ -215,6 +217,7 @@ def _telemetry(attempt: Attempt | None) -> list[LinePlot]:
     if attempt is None:
         return []
     found = curves.of_attempt(attempt, names_with=".", max_points=COMPACT_POINTS)
+    most = max(LEAST_POINTS, min(COMPACT_POINTS, TELEMETRY_POINTS // max(1, len(found))))
     plots = []
     for kind, (title, divisor) in TELEMETRY.items():
         devices = {}
@@ -223,7 +226,7 @@ def _telemetry(attempt: Attempt | None) -> list[LinePlot]:
             family = device.rstrip("0123456789")
             if (family, figure) == kind:
                 number = device.removeprefix(family)
-                devices[int(number or 0)] = (f"GPU {number}" if number else device, points)
+                devices[int(number or 0)] = (f"GPU {number}" if number else device, thinned(points, most))
         named = dict(devices[number] for number in sorted(devices))
         plots.append(_compact(title, named, divisor, x_label="second since the start"))
     return [plot for plot in plots if plot is not None]

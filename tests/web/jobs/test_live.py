@@ -1,5 +1,6 @@
 """The live page: what each event puts on it, the log and its search, and the same few queries however long it ran."""
 
+import gzip
 import re
 from datetime import timedelta
 
@@ -14,7 +15,7 @@ from playbook.contracts.states import EndReason, JobState
 from playbook.web.accounts.models import User
 from playbook.web.datasets.actions import Card, create_dataset
 from playbook.web.datasets.reading import read_three_files
-from playbook.web.jobs import actions, ingest, queries
+from playbook.web.jobs import actions, curves, ingest, queries
 from playbook.web.jobs.models import Attempt, Curve, Job, MetricPoint
 from playbook.web.usecases.models import UseCase
 from tests.web.datasets.conftest import CARD
@@ -133,6 +134,25 @@ def test_the_machine_is_shown_with_each_gpu(client: Client, attempt: Attempt) ->
     assert "GPU in use, % by second since the start. GPU 0: from 50 at 0 to 50 at 0. GPU 1: from 50" in page
     assert "CPU in use, %" in page
     assert "°C" not in page
+
+
+def test_eight_gpus_are_told_apart_by_name_on_a_page_as_light_as_others(client: Client, attempt: Attempt) -> None:
+    for second in range(400):
+        gpus = tuple(
+            GpuTelemetry(
+                index=index,
+                memory_used_bytes=10**9 * (50 + index) + 10**7 * (second % 7),
+                utilisation_percent=90 + (second * index) % 9,
+                temperature_celsius=60 + (second * index) % 11,
+            )
+            for index in range(8)
+        )
+        read = Telemetry(memory_used_bytes=2 * 10**11, cpu_percent=second % 50, gpus=gpus)
+        curves.keep(attempt, ((name, second, value) for name, value in read.values().items()), at=timezone.now())
+    page = client.get(f"/jobs/{attempt.job_id}/").content
+    assert page.count(b'<tspan class="name">GPU 7 </tspan>') == 3
+    assert b"Main memory in use, GB by second since the start. machine: from 200" in page
+    assert len(gzip.compress(page)) < 25_000
 
 
 def test_a_heartbeat_without_telemetry_keeps_no_point(attempt: Attempt) -> None:
