@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 
+#: Rows of logits whose cross-entropy is computed together.
+_ROWS_AT_ONCE = 16
+
 
 def scaled_product(left: torch.Tensor, right: torch.Tensor, scale: float) -> torch.Tensor:
     """Return scale · left @ right, of two matrices or two batches of them, without a pass over the result."""
@@ -81,7 +84,8 @@ class _Attention(torch.autograd.Function):
         q, k, v = query.reshape(*rows, width), key.reshape(-1, held, width), value.reshape(-1, held, value.shape[-1])
         scores = scaled_product(q, k.transpose(1, 2), scale)
         scores.view(batch, shared, -1, tokens, held).add_(mask.unsqueeze(2))
-        weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
+        # The kernel itself counts in float32 and rounds once, as eager attention does by a copy each way.
+        weights = torch.softmax(scores, dim=-1)
         ctx.save_for_backward(q, k, v, weights)
         ctx.scale, ctx.shapes = scale, (query.shape, key.shape, value.shape)
         return (weights @ v).view(batch, heads, tokens, -1).transpose(1, 2).contiguous()
@@ -93,32 +97,42 @@ class _Attention(torch.autograd.Function):
         out = gradient.transpose(1, 2).reshape(q.shape[0], q.shape[1], v.shape[-1])
         dv = weights.transpose(1, 2) @ out
         dweights = out @ v.transpose(1, 2)
-        # Back through the softmax: weights (dweights - Σ dweights weights), along each row.
-        along = torch.linalg.vecdot(dweights, weights).unsqueeze_(-1)
-        scores = dweights.sub_(along).mul_(weights)
+        scores = torch._softmax_backward_data(dweights, weights, -1, weights.dtype)
         dq = scaled_product(scores, k, ctx.scale)
         dk = scaled_product(scores.transpose(1, 2), q, ctx.scale)
         return dq.view(of_query), dk.view(of_key), dv.view(of_value), None, None
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Σ -log softmax(logits)[label], in float32. logits (n, vocabulary); labels (n,), all counted."""
+    """Σ -log softmax(logits)[label], in float32. logits (n, vocabulary); labels (n,), all counted.
+
+    The gradient, softmax less one at the label, is made on the way forward, a few rows at a time: what they take in
+    float32 stays in the cache, and nothing but the gradient is kept.
+    """
 
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        known = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-        ctx.save_for_backward(known, labels)
-        ctx.dtype = logits.dtype
-        return known.gather(1, labels.unsqueeze(1)).sum().neg_()
+        gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
+        total = torch.zeros((), dtype=torch.float32, device=logits.device)
+        for at in range(0, len(logits), _ROWS_AT_ONCE):
+            rows = slice(at, at + _ROWS_AT_ONCE)
+            label = labels[rows].unsqueeze(1)
+            less = logits[rows].float()
+            less = less - less.amax(1, keepdim=True)
+            at_label = less.gather(1, label)
+            powers = less.exp_()
+            sums = powers.sum(1, keepdim=True)
+            total += sums.log().sub_(at_label).sum()
+            if gradient is not None:
+                powers.div_(sums).scatter_add_(1, label, powers.new_full((1, 1), -1).expand(len(label), 1))
+                gradient[rows] = powers
+        ctx.save_for_backward(gradient)
+        return total
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        known, labels = ctx.saved_tensors
-        # softmax - one at the label, in the memory that held the logarithms: nobody else does, and nobody goes back
-        # twice through a step.
-        back = known.exp_()
-        back.scatter_add_(1, labels.unsqueeze(1), back.new_full((1, 1), -1).expand(len(labels), 1))
-        return back.mul_(gradient).to(ctx.dtype), None
+        (of_logits,) = ctx.saved_tensors
+        return of_logits.mul_(gradient), None  # in place: nobody goes back twice through a step
 
 
 def norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
