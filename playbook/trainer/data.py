@@ -21,7 +21,7 @@ from playbook.trainer.prompt import Encoded, PromptBuilder
 
 _SHOWN_PROBLEMS = 5
 #: Rows are sorted by length within this many steps: enough to save padding, few enough to keep the order random.
-_WINDOW_STEPS = 8
+_WINDOW_STEPS = 16
 
 
 @dataclass(frozen=True)
