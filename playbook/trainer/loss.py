@@ -1,16 +1,14 @@
 """Rows as tensors, and their loss: the inner part of the training loop, which validation shares."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from peft.helpers import disable_input_dtype_casting
 
-from playbook.contracts.run_spec import Method
 from playbook.trainer.data import Row
-from playbook.trainer.model import LoadedModel
+from playbook.trainer.model import LoadedModel, inputs_as_they_are
 from playbook.trainer.operations import cross_entropy_sum
 
 IGNORED = -100
@@ -49,9 +47,7 @@ def logits_of(loaded: LoadedModel, batch: Batch, chosen: torch.Tensor) -> torch.
     """Return logits (chosen positions, vocabulary) as training computes them. `chosen`: bool (batch, seq)."""
     model = loaded.model
     autocast = torch.autocast(loaded.device.type, torch.bfloat16, enabled=loaded.compute_dtype == "bfloat16")
-    # peft would cast each input to fp32 only for autocast to cast it back: a tenth of the step.
-    no_casting = nullcontext() if loaded.method is Method.FULL else disable_input_dtype_casting(model)
-    with autocast, no_casting, _logits_at(model, chosen):
+    with autocast, inputs_as_they_are(loaded), _logits_at(model, chosen):
         logits: torch.Tensor = model(
             input_ids=batch.input_ids,
             attention_mask=batch.attention_mask,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from playbook.contracts.dataset import Split
 from playbook.contracts.events import SampleRow, SampleToken, SplitTokens
+from playbook.contracts.run_spec import Method
 from playbook.trainer.data import PreparedRows, Row
 from playbook.trainer.memory import Pass, estimate_memory, largest_pass
 from playbook.trainer.model import choose_attention, choose_device, faster_dtype
@@ -26,10 +27,12 @@ _LISTED_LINES = 100
 @dataclass(frozen=True)
 class Checked:
     """What training takes from here. `compute_dtype`: probed on this machine. `checkpointing`: the spec asks for it, or
-    the estimate `memory_bytes` exceeds what is free. `largest`: the micro-batch that needs the most."""
+    the estimate `memory_bytes` exceeds what is free. `prepack`: prepacked weights are
+    quicker here, and there is memory for them. `largest`: the micro-batch that needs the most."""
 
     compute_dtype: str
     checkpointing: bool
+    prepack: bool
     memory_bytes: dict[str, int]
     largest: Pass
     attention: str
@@ -52,12 +55,16 @@ def check(run: Run, prepared: Prepared) -> Checked:
         device=device.type,
     )
     checkpointing = run.spec.training.gradient_checkpointing
-    memory = estimate(checkpointing=checkpointing)
-    free = free_memory_bytes(device.type)
     trains = run.spec.trains
+    free = free_memory_bytes(device.type)
+    prepack = trains and run.spec.method is Method.LORA and device.type == "cpu" and _prepacking_pays(dtype)
+    memory = estimate(checkpointing=checkpointing, prepack=prepack)
+    if prepack and sum(memory.values()) > free:
+        prepack = False
+        memory = estimate(checkpointing=checkpointing, prepack=False)
     if trains and not checkpointing and sum(memory.values()) > free:
         checkpointing, without = True, sum(memory.values())
-        memory = estimate(checkpointing=True)
+        memory = estimate(checkpointing=True, prepack=False)
         run.emitter.warn(
             f"Training is estimated to need {without / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free: "
             "gradient_checkpointing is switched on, "
@@ -70,7 +77,14 @@ def check(run: Run, prepared: Prepared) -> Checked:
         )
     _warn_of_unshown_tools(run, prepared)
     run.emitter.preflight(splits=_splits(run, prepared), samples=_samples(run, prepared), memory_bytes=memory)
-    return Checked(dtype, checkpointing, memory, largest, attention, device.type)
+    return Checked(dtype, checkpointing, prepack, memory, largest, attention, device.type)
+
+
+def _prepacking_pays(dtype: str) -> bool:
+    # Brings torch.
+    from playbook.trainer.prepacked import prepacking_pays
+
+    return prepacking_pays(dtype)
 
 
 def _warn_of_unshown_tools(run: Run, prepared: Prepared) -> None:
@@ -168,5 +182,6 @@ def total_bytes(run: Run, prepared: Prepared, checked: Checked, one: Pass) -> in
             attention=checked.attention,
             device=checked.device,
             checkpointing=checked.checkpointing,
+            prepack=checked.prepack,
         ).values()
     )

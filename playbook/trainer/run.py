@@ -21,7 +21,7 @@ from playbook.scoring.compare import compare_all
 from playbook.trainer.artifacts import Description, describe, device_name, save_tuned, versions, write_atomically
 from playbook.trainer.checkpoint import DamagedCheckpointError, TrainingState, find_checkpoint
 from playbook.trainer.forecast import CPU_GROWTH_BYTES, Foresight
-from playbook.trainer.fused import fuse
+from playbook.trainer.fused import fuse, release_prepacked
 from playbook.trainer.generate import tokens_to_read
 from playbook.trainer.loss import packs_exactly
 from playbook.trainer.measure import Measured, answer_logits, compare_export, evaluation_stage
@@ -101,8 +101,10 @@ def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
     found = find_checkpoint(run.folder.checkpoints, settings_digest=digest)
     loaded = _load(run, prepared, compute_dtype=found[1].compute_dtype if found else checked.compute_dtype)
     if checked.checkpointing:
-        compute_activations_twice(loaded.model)
-    fused = fuse(loaded)
+        compute_activations_twice(loaded)
+    # Found to pay for the number format that was probed; a resumed run keeps its own.
+    prepack = checked.prepack and loaded.compute_dtype == checked.compute_dtype
+    fused = fuse(loaded, prepack=prepack)
     run.stop.check()
     packing = _may_pack(run, prepared, loaded)
     run.emitter.configured(_configuration(run, prepared, loaded, checked, packing=packing, fused=fused))
@@ -115,6 +117,7 @@ def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
     except DamagedCheckpointError as error:
         run.emitter.warn(f"{error}. Training starts again from step 0.")
         state = train(job, resume=None)
+    release_prepacked(loaded)
     loaded = _as_measured(run, loaded)
     answers = answer_logits(prepared, loaded)
     described = Description(

@@ -16,8 +16,8 @@ from transformers import (
 
 from playbook.contracts.run_spec import BaseModelRef, LoraSettings, Method
 from playbook.trainer.adapters import with_lora
-from playbook.trainer.fused import fuse, fuse_adapters, fuse_norms, fuse_rotation
-from playbook.trainer.model import LoadedModel, load_for_training, resolve
+from playbook.trainer.fused import fuse, fuse_adapters, fuse_norms, fuse_rotation, release_prepacked
+from playbook.trainer.model import LoadedModel, in_float32, load_for_training, resolve
 from tests.trainer.conftest import TINY_ID
 
 LORA_LAYERS = 2 * 7  # all-linear, in a model of two layers
@@ -50,11 +50,13 @@ def relative_difference(one: torch.Tensor, other: torch.Tensor) -> float:
     return float((one - other).norm() / other.norm())
 
 
-def test_fused_layers_give_the_logits_and_gradients_of_peft(tiny_models_dir: Path) -> None:
+@pytest.mark.parametrize("prepack", [False, True])
+def test_fused_layers_give_the_logits_and_gradients_of_peft(tiny_models_dir: Path, prepack: bool) -> None:
     loaded = load(tiny_models_dir)
     logits, gradients = logits_and_gradients(loaded)
 
-    assert fuse_adapters(loaded) == LORA_LAYERS
+    found = fuse_adapters(loaded, prepack=prepack)
+    assert found == {"adapters": LORA_LAYERS, "prepacked weights": LORA_LAYERS * prepack}
     fused_logits, fused_gradients = logits_and_gradients(loaded)
 
     assert relative_difference(fused_logits, logits) < 1e-5
@@ -63,11 +65,12 @@ def test_fused_layers_give_the_logits_and_gradients_of_peft(tiny_models_dir: Pat
     assert max(relative_difference(fused_gradients[name], gradients[name]) for name in gradients) < 1e-5
 
 
-def test_in_bfloat16_fused_layers_are_as_near_to_float32_as_peft_is(tiny_models_dir: Path) -> None:
+@pytest.mark.parametrize("prepack", [False, True])
+def test_in_bfloat16_fused_layers_are_as_near_to_float32_as_peft_is(tiny_models_dir: Path, prepack: bool) -> None:
     exact, _ = logits_and_gradients(load(tiny_models_dir))
     loaded = load(tiny_models_dir, dtype="bfloat16")
     of_peft, _ = logits_and_gradients(loaded)
-    fuse_adapters(loaded)
+    fuse_adapters(loaded, prepack=prepack)
     fused, _ = logits_and_gradients(loaded)
 
     assert relative_difference(fused, exact) < 1.2 * relative_difference(of_peft, exact)
@@ -86,13 +89,27 @@ def test_a_fused_model_with_its_adapters_off_or_merged_is_peft_s(tiny_models_dir
     loaded.model.merge_adapter()
     with torch.no_grad():
         merged = loaded.model(input_ids=IDS, use_cache=False).logits
-    assert relative_difference(merged, tuned) < 1e-5
+    assert relative_difference(merged, tuned) < 1e-4
     assert relative_difference(base, tuned) > 1e-2
 
 
 @pytest.mark.parametrize("lora", [{"use_dora": True}, {"lora_dropout": 0.1}])
 def test_layers_that_compute_more_than_a_product_are_left_to_peft(tiny_models_dir: Path, lora: dict[str, Any]) -> None:
-    assert fuse_adapters(load(tiny_models_dir, **lora)) == 0
+    found = fuse_adapters(load(tiny_models_dir, **lora), prepack=True)
+    assert found == {"adapters": 0, "prepacked weights": 0}
+
+
+def test_after_prepacked_weights_were_let_go_a_layer_reads_the_weight_as_it_now_is(tiny_models_dir: Path) -> None:
+    loaded = load(tiny_models_dir, dtype="bfloat16")
+    fuse_adapters(loaded, prepack=True)
+
+    release_prepacked(loaded)
+    tuned = in_float32(loaded)
+    fused, _ = logits_and_gradients(tuned)
+
+    exact = load(tiny_models_dir, dtype="bfloat16")
+    expected, _ = logits_and_gradients(in_float32(exact))
+    assert relative_difference(fused, expected) < 1e-5
 
 
 #: Small models by kind, and how many of their norms are plain RMS norms. Those of gemma3 multiply by 1 + weight, those

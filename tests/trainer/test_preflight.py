@@ -49,7 +49,7 @@ def test_the_preflight_shows_the_template_with_its_mask_before_training(make_run
         Split.TRAIN: 4, Split.VALIDATION: 4, Split.TEST: 4,
     }  # fmt: skip
     assert set(found.memory_bytes) == {
-        "base_weights", "adapter", "gradients", "optimizer", "activations", "logits", "runtime",
+        "base_weights", "prepacked_weights", "adapter", "gradients", "optimizer", "activations", "logits", "runtime",
     }  # fmt: skip
 
 
@@ -87,10 +87,12 @@ def test_the_estimate_follows_method_precision_and_checkpointing(make_run: MakeR
     one = Pass(positions=400, width=100, learned=40)
     parameters, trained = Shape.of(config).parameters, Shape.of(config).adapter_parameters(made.lora)
 
-    def estimate(method: Method = Method.LORA, *, checkpointing: bool = False, one: Pass = one) -> dict[str, int]:
+    def estimate(
+        method: Method = Method.LORA, *, checkpointing: bool = False, one: Pass = one, prepack: bool = False
+    ) -> dict[str, int]:
         return estimate_memory(
             config, made.model_copy(update={"method": method}), one=one, compute_dtype="bfloat16", attention="eager",
-            device="cpu", checkpointing=checkpointing,
+            device="cpu", checkpointing=checkpointing, prepack=prepack,
         )  # fmt: skip
 
     lora, full = estimate(), estimate(Method.FULL)
@@ -99,6 +101,9 @@ def test_the_estimate_follows_method_precision_and_checkpointing(make_run: MakeR
     assert estimate(Method.QLORA)["base_weights"] < lora["base_weights"]
     assert estimate(checkpointing=True)["activations"] < lora["activations"]
     assert estimate(one=Pass(800, 100, 80))["activations"] == 2 * lora["activations"]
+    in_layers = Shape.of(config).layers * sum(wide * out for wide, out in Shape.of(config).linear.values())
+    assert (lora["prepacked_weights"], estimate(prepack=True)["prepacked_weights"]) == (0, 2 * 2 * in_layers)
+    assert estimate(Method.FULL, prepack=True)["prepacked_weights"] == 0
 
 
 def test_packed_rows_are_one_wide_row() -> None:

@@ -74,7 +74,10 @@ def test_the_adapter_folder_is_complete_and_names_no_path_of_this_machine(make_r
     assert [path.name for path in adapter.iterdir() if str(folder).encode() in path.read_bytes()] == []
 
 
-def test_the_configuration_shown_is_the_one_used(make_run: MakeRun, train: Train) -> None:
+def test_the_configuration_shown_is_the_one_used(
+    make_run: MakeRun, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("playbook.trainer.prepacked.prepacking_pays", lambda dtype: False)
     folder = make_run(training={"max_length": 4096}, lora={"r": 4, "target_modules": ["q_proj", "v_proj"]})
     train(folder)
 
