@@ -101,7 +101,8 @@ class SampleRow(Frozen):
 class Preflight(_Event):
     """What the data stage found out, before anything is trained.
 
-    `memory_bytes`: estimate by component (base_weights, prepacked_weights, adapter, gradients, optimizer, activations, logits, runtime).
+    `memory_bytes`: estimate by component (base_weights, prepacked_weights, adapter, gradients, optimizer,
+    activations, logits, runtime).
     """
 
     kind: Literal["preflight"] = "preflight"
