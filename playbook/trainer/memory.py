@@ -171,8 +171,8 @@ def estimate_memory(
         "gradients": trained * _FLOAT32,
         "optimizer": 2 * trained * _FLOAT32,
         "activations": activations,
-        # As computed, and their softmax in float32, which becomes its gradient.
-        "logits": one.learned * shape.vocabulary * (half + _FLOAT32),
+        # As computed, and their gradient, which is made from them.
+        "logits": one.learned * shape.vocabulary * 2 * half,
         "runtime": _RUNTIME_BYTES[device],
     }
 

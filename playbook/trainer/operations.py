@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
-#: Rows of logits whose cross-entropy is computed together.
-_ROWS_AT_ONCE = 16
+#: Logits whose cross-entropy is computed together: in float32 3 MB on a CPU, which a cache holds, and 256 MB on a GPU,
+#: where many small steps would cost more.
+_AT_ONCE = {"cpu": 2**20 * 3 // 4, "cuda": 2**26}
 
 
 def scaled_product(left: torch.Tensor, right: torch.Tensor, scale: float) -> torch.Tensor:
@@ -114,8 +115,9 @@ class _CrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
         total = torch.zeros((), dtype=torch.float32, device=logits.device)
-        for at in range(0, len(logits), _ROWS_AT_ONCE):
-            rows = slice(at, at + _ROWS_AT_ONCE)
+        size = max(1, _AT_ONCE[logits.device.type] // logits.shape[1])
+        for at in range(0, len(logits), size):
+            rows = slice(at, at + size)
             label = labels[rows].unsqueeze(1)
             less = logits[rows].float()
             less = less - less.amax(1, keepdim=True)

@@ -75,7 +75,9 @@ def test_attention(each: int, batch_of_mask: int) -> None:
     assert_near(of_both(lambda q, k, v: operations.attention(q, k, v, mask, 0.3), plain, query, key, value))
 
 
-def test_cross_entropy() -> None:
+@pytest.mark.parametrize("at_once", [1, 20, 1000], ids=["a row", "two rows", "all"])
+def test_cross_entropy(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setitem(operations._AT_ONCE, "cpu", at_once)
     labels = torch.tensor([3, 0, 8, 3])
 
     def plain(logits: torch.Tensor) -> torch.Tensor:
@@ -89,6 +91,24 @@ def test_cross_entropy() -> None:
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
     assert gradient.dtype is torch.bfloat16
     assert float((gradient - exact).norm() / exact.norm()) < 0.01
+
+
+def test_logits_of_any_size_give_the_same_loss_whether_or_not_it_is_gone_back_through() -> None:
+    labels = torch.tensor([1, 2, 0])
+    logits = (100 * random(3, 4)).add(1e4)
+
+    with torch.no_grad():
+        forward = operations.cross_entropy_sum(logits, labels)
+
+    expected = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
+    assert forward.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert operations.cross_entropy_sum(logits.requires_grad_(), labels).item() == forward.item()
+
+
+def test_a_loss_that_is_no_number_stays_one() -> None:
+    logits = torch.tensor([[1.0, float("nan")], [float("inf"), 0.0]])
+
+    assert operations.cross_entropy_sum(logits, torch.tensor([0, 0])).isnan()
 
 
 def test_no_logits_give_no_loss() -> None:
