@@ -10,18 +10,17 @@ Every call of the protocol may be sent twice: events and chunks carry their offs
 """
 
 import logging
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 import httpx
 
 from playbook.worker.client import SiteFailure
+from playbook.worker.told import wait
 
 FAULT_TRIES = 5
 _FIRST_WAIT_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 5.0
-_LOOK_UP_SECONDS = 0.1
 _AWAY = (429, 502, 503, 504)
 
 Answer = TypeVar("Answer")
@@ -53,15 +52,6 @@ def retry(call: Callable[[], Answer], *, give_up: Callable[[], bool]) -> Answer:
         if not warned:
             log.warning("The site cannot be reached, trying again until it can: %s", reason)
             warned = True
-        _wait(min(asked or wait_seconds, 60), give_up)
+        if wait(min(asked or wait_seconds, 60), unless=give_up):
+            raise GaveUp
         wait_seconds = min(2 * wait_seconds, _LONGEST_WAIT_SECONDS)
-
-
-def _wait(seconds: float, give_up: Callable[[], bool]) -> None:
-    until = time.monotonic() + seconds
-    while not give_up():
-        left = until - time.monotonic()
-        if left <= 0:
-            return
-        time.sleep(min(_LOOK_UP_SECONDS, left))
-    raise GaveUp

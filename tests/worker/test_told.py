@@ -12,12 +12,12 @@ from playbook.worker.told import Told
 def test_a_signal_between_any_two_lines_of_the_wait_ends_it() -> None:
     """`Event.set` would wait here for a lock that its own thread holds."""
     met = 0
-    for at in range(1, 6):
+    for at in range(1, 9):
         stopping, lines = Told(), 0
 
         def handler(frame: FrameType, event: str, _: Any, stopping: Told = stopping, at: int = at) -> Any:
             nonlocal lines
-            if frame.f_code.co_name in ("wait", "set") and event == "line":
+            if frame.f_code.co_name in ("wait", "is_set", "set") and event == "line":
                 lines += 1
                 if lines == at:
                     stopping.set()
