@@ -14,6 +14,12 @@ from playbook.demo.settings import DemoSettings
 from tests.waiting import DEADLINE_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+#: How often the pip below ours asks, which fetches what builds the project: it names the cause as it asks again.
+REFUSING_INDEX = {
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+    "PIP_RETRIES": "1",
+}
 
 
 @pytest.fixture
@@ -32,7 +38,7 @@ def _make(copy: Path, target: str, **environ: str) -> "subprocess.CompletedProce
     return subprocess.run(
         ["make", "--no-print-directory", target, f"PYTHON={sys.executable}"],
         cwd=copy,
-        env=inherited | {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple"} | environ,
+        env=inherited | REFUSING_INDEX | environ,
         capture_output=True,
         text=True,
         timeout=DEADLINE_SECONDS,
