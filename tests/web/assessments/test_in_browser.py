@@ -9,7 +9,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from playbook.web.accounts.models import User
 from playbook.web.assessments.models import Assessment
-from tests.browser import chromium, open_context
+from tests.browser import open_context
 from tests.conftest import PASSWORD
 from tests.web.assessments.conftest import say
 
@@ -17,28 +17,18 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def site(
-    alice: User, bob: User, kinds: Assessment, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[LiveServer, Browser]]:
-    # Playwright runs an event loop in this thread, in which Django would refuse to ask the database.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    server = LiveServer("localhost")
-    with chromium() as browser:
-        yield server, browser
-    server.stop()
-
-
-@pytest.fixture
-def page(site: tuple[LiveServer, Browser], kinds: Assessment) -> Page:
+def page(browser: Browser, alice: User, bob: User, kinds: Assessment) -> Iterator[Page]:
     """Alice at the assessment."""
-    server, browser = site
+    server = LiveServer("localhost")
     page = open_context(browser, server.url).new_page()
     page.goto(f"/account/login/?next={kinds.get_absolute_url()}")
     page.get_by_label("Username").fill("alice")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(f"{server.url}{kinds.get_absolute_url()}")
-    return page
+    yield page
+    page.context.close()
+    server.stop()
 
 
 def test_what_is_typed_saves_itself_and_brings_the_next_question(page: Page, kinds: Assessment) -> None:

@@ -14,7 +14,6 @@ from playbook.web.accounts.models import User
 from playbook.web.datasets import imports
 from playbook.web.datasets.models import DatasetImport
 from playbook.web.usecases.models import UseCase
-from tests.browser import chromium
 from tests.conftest import PASSWORD
 from tests.e2e.visit import Visit
 from tests.waiting import wait_for
@@ -40,14 +39,6 @@ def address(use_case: UseCase) -> Iterator[str]:
     assert server.error is None, server.error
     yield f"http://localhost:{server.port}"
     server.terminate()
-
-
-@pytest.fixture
-def browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    # Playwright runs an event loop in this thread, in which Django would refuse to ask the database.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    with chromium() as browser:
-        yield browser
 
 
 def test_rows_are_pasted_watched_stored_and_searched(browser: Browser, address: str, alice: User) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import IntegrityError
 from django.test import Client
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.live_server_helper import LiveServer
 
@@ -18,7 +18,6 @@ from playbook.web.jobs import blind, reports
 from playbook.web.jobs.blind import Choice, Pair
 from playbook.web.jobs.models import Job, Rating
 from playbook.web.usecases.models import UseCase
-from tests.browser import chromium
 from tests.conftest import PASSWORD
 from tests.e2e.visit import Visit
 from tests.web.jobs.ended import claimed_job, finished_with
@@ -280,12 +279,11 @@ def test_a_job_without_a_report_has_nothing_to_rate(client: Client, use_case: Us
 
 
 @pytest.fixture
-def visit(rated: Job) -> Iterator[Visit]:
+def visit(browser: Browser, rated: Job) -> Iterator[Visit]:
     server = LiveServer("localhost")
-    with chromium() as browser:
-        people = Visit(browser, server.url, PASSWORD)
-        yield people
-        people.close()
+    people = Visit(browser, server.url, PASSWORD)
+    yield people
+    people.close()
     server.stop()
     assert people.complaints == []
 

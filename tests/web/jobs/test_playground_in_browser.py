@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from playbook.web.accounts.models import User
 from playbook.web.jobs.models import Attempt, JobKind
 from playbook.web.usecases.models import UseCase
-from tests.browser import chromium, open_context
+from tests.browser import open_context
 from tests.conftest import PASSWORD
 from tests.web.jobs.ended import send_events, succeeded_job
 from tests.web.jobs.talked import talked
@@ -22,20 +22,18 @@ SECONDS = 60_000
 
 
 @pytest.fixture
-def page(use_case: UseCase, alice: User, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+def page(browser: Browser, use_case: UseCase, alice: User) -> Iterator[Page]:
     """Alice at a session with one question answered and one being answered."""
-    # Playwright runs an event loop in this thread, in which Django would refuse to ask the database.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     where = url_of(talked(use_case, alice, succeeded_job(use_case, alice)))
     server = LiveServer("localhost")
-    with chromium() as browser:
-        page = open_context(browser, server.url).new_page()
-        page.goto(f"/account/login/?next={where}")
-        page.get_by_label("Username").fill("alice")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
-        page.wait_for_url(f"{server.url}{where}")
-        yield page
+    page = open_context(browser, server.url).new_page()
+    page.goto(f"/account/login/?next={where}")
+    page.get_by_label("Username").fill("alice")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{server.url}{where}")
+    yield page
+    page.context.close()
     server.stop()
 
 

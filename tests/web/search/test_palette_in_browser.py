@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from playbook.web.usecases.models import UseCase
-from tests.browser import chromium
 from tests.conftest import PASSWORD
 from tests.e2e.visit import Visit
 
@@ -16,14 +15,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def visit(use_case: UseCase) -> Iterator[Visit]:
-    """Browsers at a site of this test's own, with its settings. The rows are written before: Playwright bars the ORM
-    from its thread."""
+def visit(browser: Browser, use_case: UseCase) -> Iterator[Visit]:
+    """People at a site of this test's own, with its settings."""
     server = LiveServer("localhost")
-    with chromium() as browser:
-        people = Visit(browser, server.url, PASSWORD)
-        yield people
-        people.close()
+    people = Visit(browser, server.url, PASSWORD)
+    yield people
+    people.close()
     server.stop()
     assert people.complaints == []
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from playbook.web.accounts.models import User
-from tests.browser import chromium, open_context
+from tests.browser import open_context
 from tests.conftest import PASSWORD
 from tests.web.wiki.shelf import article_text
 
@@ -24,20 +24,20 @@ new PerformanceObserver((list) => { for (const entry of list.getEntries()) windo
 
 
 @pytest.fixture
-def page(alice: User, content: Path) -> Iterator[Page]:
+def page(browser: Browser, alice: User, content: Path) -> Iterator[Page]:
     """Alice on the article, in a wide window, at a site of this test's own."""
     (content / "glossary.yaml").write_text(GLOSSARY)
     (content / "articles/train/third.md").write_text(article_text("Third", BODY))
     server = LiveServer("localhost")
-    with chromium() as browser:
-        opened = open_context(browser, server.url).new_page()
-        opened.add_init_script(WATCH)
-        opened.goto("/account/login/?next=/library/train/third/")
-        opened.get_by_label("Username").fill("alice")
-        opened.get_by_label("Password").fill(PASSWORD)
-        opened.get_by_role("button", name="Log in").click()
-        opened.wait_for_url("**/library/train/third/")
-        yield opened
+    opened = open_context(browser, server.url).new_page()
+    opened.add_init_script(WATCH)
+    opened.goto("/account/login/?next=/library/train/third/")
+    opened.get_by_label("Username").fill("alice")
+    opened.get_by_label("Password").fill(PASSWORD)
+    opened.get_by_role("button", name="Log in").click()
+    opened.wait_for_url("**/library/train/third/")
+    yield opened
+    opened.context.close()
     server.stop()
 
 
