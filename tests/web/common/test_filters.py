@@ -12,7 +12,16 @@ def test_percent(share: float | None, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(None, "–"), (0, "0 s"), (59.6, "1 min 00 s"), (125, "2 min 05 s"), (11400, "3 h 10 min")]
+    ("seconds", "text"),
+    [
+        (None, "–"),
+        (0, "0 s"),
+        (59.6, "1 min 00 s"),
+        (125, "2 min 05 s"),
+        (11400, "3 h 10 min"),
+        (172_799, "47 h 59 min"),
+        (184_000, "2 d 03 h"),
+    ],
 )
 def test_duration(seconds: float | None, text: str) -> None:
     assert filters.duration(seconds) == text

@@ -78,7 +78,7 @@ def percent(share: float | None) -> str:
 
 @register.filter
 def duration(value: float | timedelta | None) -> str:
-    """Seconds → `45 s`, `2 min 05 s`, `3 h 10 min`; None → `–`."""
+    """Seconds → `45 s`, `2 min 05 s`, `3 h 10 min`, from two days on `2 d 03 h`; None → `–`."""
     if value is None:
         return "–"
     seconds = round(value.total_seconds() if isinstance(value, timedelta) else value)
@@ -86,7 +86,9 @@ def duration(value: float | timedelta | None) -> str:
         return f"{seconds} s"
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60:02d} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+    if seconds < 2 * 86400:
+        return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+    return f"{seconds // 86400} d {seconds % 86400 // 3600:02d} h"
 
 
 @register.filter
