@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from playbook.contracts.dataset_problems import Problem, ProblemCode, shown
 from playbook.contracts.json_text import decode_strictly, half_character
 from playbook.contracts.model import Frozen
 
@@ -61,47 +62,6 @@ class Split(StrEnum):
     TRAIN = "train"
     VALIDATION = "validation"
     TEST = "test"
-
-
-class ProblemCode(StrEnum):
-    """Names follow the OpenAI cookbook's data checks where one exists."""
-
-    NOT_UTF8 = "not_utf8"
-    NOT_JSON = "not_json"
-    DATA_TYPE = "data_type"
-    LINE_TOO_LONG = "line_too_long"
-    MISSING_MESSAGES_LIST = "missing_messages_list"
-    MESSAGE_MISSING_KEY = "message_missing_key"
-    MESSAGE_UNRECOGNIZED_KEY = "message_unrecognized_key"
-    UNRECOGNIZED_ROLE = "unrecognized_role"
-    MISSING_CONTENT = "missing_content"
-    EXAMPLE_MISSING_ASSISTANT_MESSAGE = "example_missing_assistant_message"
-    EMPTY_ANSWER = "empty_answer"
-    ANSWER_NOT_LEARNED = "answer_not_learned"
-    NO_EXAMPLES = "no_examples"
-    # Of whole files and of formats other than chat; found before a row reaches this contract.
-    MISSING_FIELD = "missing_field"
-    WRONG_CELL_COUNT = "wrong_cell_count"
-    BROKEN_QUOTES = "broken_quotes"
-    UNKNOWN_FORMAT = "unknown_format"
-    UNREADABLE_FILE = "unreadable_file"
-    UNPACKS_TOO_LARGE = "unpacks_too_large"
-    TOO_MANY_ROWS = "too_many_rows"
-    ROW_IN_TRAIN_AND_TEST = "row_in_train_and_test"
-    NO_TEST_ROWS = "no_test_rows"
-
-
-class Problem(Frozen):
-    """What is wrong with one line: where, which field, which value, and how to mend it."""
-
-    line: int
-    field: str
-    value: str
-    code: ProblemCode
-    fix: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}, {self.field}: {self.value} ({self.code}). {self.fix}"
 
 
 class ReadResult(Frozen):
@@ -211,22 +171,7 @@ def row_problems(number: int, row: object) -> list[Problem]:
     if not isinstance(row, dict):
         return [problem("line", row, ProblemCode.DATA_TYPE, 'Wrap the row in an object: {"messages": [...]}.')]
     messages = row.get("messages")
-    if not isinstance(messages, list) or not messages:
-        return [
-            problem(
-                "messages",
-                "missing" if "messages" not in row else messages,
-                ProblemCode.MISSING_MESSAGES_LIST,
-                "Write the list as JSON, with double quotes: this is text."
-                if isinstance(messages, str)
-                else 'Add "messages": a list of {"role": ..., "content": ...} objects.',
-            )
-        ]
-    problems = [
-        problem(key, row[key], ProblemCode.MESSAGE_UNRECOGNIZED_KEY, 'Remove it, or move it into "metadata".')
-        for key in row
-        if key not in ROW_KEYS
-    ]
+    problems = _list_problems(problem, row)
     metadata, tools = row.get("metadata", {}), row.get("tools")
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         problems.append(
@@ -236,10 +181,29 @@ def row_problems(number: int, row: object) -> list[Problem]:
         problems.append(problem("tools", tools, ProblemCode.DATA_TYPE, "Make tools a list of objects, or remove it."))
     elif not _is_json(tools):
         problems.append(problem("tools", tools, ProblemCode.DATA_TYPE, _ONLY_JSON))
+    if not isinstance(messages, list) or not messages:
+        return problems
     unsound = [index for index, message in enumerate(messages) if not _is_sound(message)]
     for index in unsound:
         problems.extend(_message_problems(problem, index, messages[index]))
-    return problems or _learned_problems(problem, messages, unsound)
+    return problems + _learned_problems(problem, messages, unsound)
+
+
+def _list_problems(problem: _MakeProblem, row: dict[str, object]) -> list[Problem]:
+    """Return why a row has no list of messages, or what it has beside one. Without one, a field that is not known may
+    be the list under another name, which should not be called superfluous."""
+    messages = row.get("messages")
+    if isinstance(messages, list) and messages:
+        return [
+            problem(key, row[key], ProblemCode.MESSAGE_UNRECOGNIZED_KEY, 'Remove it, or move it into "metadata".')
+            for key in row
+            if key not in ROW_KEYS
+        ]
+    fix = 'Add "messages": a list of {"role": ..., "content": ...} objects.'
+    if isinstance(messages, str):
+        fix = "Write the list as JSON, with double quotes: this is text."
+    value = "missing" if "messages" not in row else messages
+    return [problem("messages", value, ProblemCode.MISSING_MESSAGES_LIST, fix)]
 
 
 def _is_sound(message: object) -> bool:
@@ -252,41 +216,30 @@ def _is_sound(message: object) -> bool:
     return bool(content) and not content.isspace() and _is_unicode(content)
 
 
-def _learned_problems(problem: _MakeProblem, messages: list[dict[str, object]], unsound: list[int]) -> list[Problem]:
-    """Return why well-formed messages teach nothing. `unsound`: where those are that may say nothing."""
+def _learned_problems(problem: _MakeProblem, messages: list[object], unsound: list[int]) -> list[Problem]:
+    """Return why messages teach nothing, as far as that shows. `unsound`: where those are that may say nothing."""
     last, field = messages[-1], f"messages[{len(messages) - 1}]"
-    if last["role"] != "assistant":
-        return [
-            problem(
-                f"{field}.role",
-                last["role"],
-                ProblemCode.EXAMPLE_MISSING_ASSISTANT_MESSAGE,
-                "End the example with the assistant message that the model should learn.",
-            )
-        ]
-    if last.get("weight") == 0:
-        return [
-            problem(
-                f"{field}.weight",
-                0,
-                ProblemCode.ANSWER_NOT_LEARNED,
-                "Give the last assistant message weight 1, or end the row at the message to learn.",
-            )
-        ]
-    return [
-        problem(
-            f"messages[{at}].content",
-            messages[at]["content"],
-            ProblemCode.EMPTY_ANSWER,
-            "Write the answer, or remove the row: an empty answer teaches the model to say nothing.",
-        )
-        for at in unsound
-        if _is_learned(messages[at]) and _says_nothing(messages[at])
-    ]
+    found = []
+    if isinstance(last, dict) and last.get("role") in ROLES:
+        if last["role"] != "assistant":
+            fix = "End the example with the assistant message that the model should learn."
+            code = ProblemCode.EXAMPLE_MISSING_ASSISTANT_MESSAGE
+            found.append(problem(f"{field}.role", last["role"], code, fix))
+        elif last.get("weight") == 0:
+            fix = "Give the last assistant message weight 1, or end the row at the message to learn."
+            found.append(problem(f"{field}.weight", 0, ProblemCode.ANSWER_NOT_LEARNED, fix))
+    fix = "Write the answer, or remove the row: an empty answer teaches the model to say nothing."
+    for at in unsound:
+        message = messages[at]
+        if isinstance(message, dict) and _is_learned(message) and _says_nothing(message):
+            found.append(problem(f"messages[{at}].content", message["content"], ProblemCode.EMPTY_ANSWER, fix))
+    return found
 
 
 def _is_learned(message: dict[str, object]) -> bool:
-    return message["role"] == "assistant" and message.get("weight") != 0
+    """Tell whether the model learns to say this text; content that is no text is a problem of its own."""
+    is_text = isinstance(message.get("content"), str)
+    return is_text and message.get("role") == "assistant" and message.get("weight") != 0
 
 
 def _says_nothing(message: dict[str, object]) -> bool:
@@ -381,17 +334,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def as_text(value: object) -> str:
-    """Return what is no text as JSON writes it; what JSON does not know, such as a date, as Python does."""
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):
-        return str(value)
-
-
-def shown(value: object, *, limit: int = 80) -> str:
-    """Return `value` as it stands in the file, shortened so that one bad line cannot fill a page."""
-    text = value if isinstance(value, str) else as_text(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"

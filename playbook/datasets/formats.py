@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Fields
 from typing import Any
 
-from playbook.contracts.dataset import ROW_KEYS, Problem, ProblemCode, as_text, row_problems, shown
+from playbook.contracts.dataset import ROW_KEYS, row_problems
+from playbook.contracts.dataset_problems import Problem, ProblemCode, as_text, shown
 from playbook.contracts.json_text import decode_strictly
 from playbook.datasets.embedded import are_turns, as_list, as_messages, list_in, may_hold_list
 from playbook.datasets.spec import Format, Mapping
@@ -130,7 +131,7 @@ def converter(mapping: Mapping) -> Callable[[int, object], Row | list[Problem]]:
             row = _of_messages(value, mapping)
         else:
             if problems := _field_problems(line, value, mapping):
-                return problems
+                return problems + _turn_problems(line, value, mapping, {problem.field for problem in problems})
             row = {"messages": _of_fields(value, mapping)}
             if has_tools and (tools := as_list(value.get("tools"))) is not None:
                 row["tools"] = tools
@@ -251,6 +252,16 @@ def _field_problems(line: int, value: dict[str, object], mapping: Mapping) -> li
         fix = "Write the answer, or remove the row: an empty answer teaches the model to say nothing."
         found.append(_problem(line, mapping.answer, value[mapping.answer], ProblemCode.EMPTY_ANSWER, fix))
     return found
+
+
+def _turn_problems(line: int, value: Fields[str, object], mapping: Mapping, told: set[str]) -> list[Problem]:
+    """Return what is wrong with the messages in the fields of which nothing was told yet."""
+    names = [name for name in (mapping.prompt, mapping.answer) if name and name not in told]
+    found = {name: turns for name in names if isinstance(turns := as_messages(value.get(name)), list)}
+    messages = [_turn(turn) for turns in found.values() for turn in turns]
+    if mapping.answer not in found:
+        messages.append({"role": "assistant", "content": "the answer, of which another problem tells"})
+    return [_in_words_of_the_file(problem, mapping, found) for problem in row_problems(line, {"messages": messages})]
 
 
 def _is_filled(value: dict[str, object], mapping: Mapping) -> bool:

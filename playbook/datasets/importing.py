@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from playbook.contracts.dataset import MAX_LINE_BYTES, Problem, ProblemCode, Split, shown
+from playbook.contracts.dataset import MAX_LINE_BYTES, Split
+from playbook.contracts.dataset_problems import Problem, ProblemCode, shown
 from playbook.datasets import checks, measures, splits
 from playbook.datasets.formats import Row, converter, detect, is_plain, used_fields
 from playbook.datasets.gathering import Gathered, Gathering

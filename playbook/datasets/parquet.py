@@ -6,7 +6,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from playbook.contracts.dataset import Problem, ProblemCode
+from playbook.contracts.dataset_problems import Problem, ProblemCode
 from playbook.datasets.spec import Limits
 from playbook.datasets.unpack import refuse_file
 

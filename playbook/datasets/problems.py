@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from itertools import groupby
 
-from playbook.contracts.dataset import Problem
+from playbook.contracts.dataset_problems import Problem
 from playbook.datasets.spec import Finding, FindingGroup
 
 MAX_LISTED = 1_000

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from playbook.contracts.dataset import MAX_LINE_BYTES, Problem, ProblemCode, parse_line, shown, why_no_json
+from playbook.contracts.dataset import MAX_LINE_BYTES, parse_line, why_no_json
+from playbook.contracts.dataset_problems import Problem, ProblemCode, shown
 from playbook.contracts.json_text import decode_strictly, half_character
 from playbook.datasets.parquet import read_parquet
 from playbook.datasets.problems import UnreadableFile

@@ -5,7 +5,8 @@ from array import array
 import numpy as np
 from numpy.typing import NDArray
 
-from playbook.contracts.dataset import Problem, ProblemCode, Split
+from playbook.contracts.dataset import Split
+from playbook.contracts.dataset_problems import Problem, ProblemCode
 from playbook.datasets.clusters import Clusters
 from playbook.datasets.spec import SplitPlan
 from playbook.datasets.text import Hashes

@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from playbook.contracts.dataset import Problem, ProblemCode
+from playbook.contracts.dataset_problems import Problem, ProblemCode
 from playbook.datasets.problems import UnreadableFile
 from playbook.datasets.spec import Limits
 

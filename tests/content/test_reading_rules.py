@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from playbook.contracts.dataset import ProblemCode
+from playbook.contracts.dataset_problems import ProblemCode
 from playbook.contracts.run_spec import Recipe
 from playbook.contracts.states import EndReason
 from playbook.library.articles import Article

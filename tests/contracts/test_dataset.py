@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from playbook.contracts.dataset import Example, Message, Problem, read_examples, read_line
+from playbook.contracts.dataset import Example, Message, read_examples, read_line
+from playbook.contracts.dataset_problems import Problem
 
 
 def line(*messages: dict[str, object], **more: object) -> bytes:
@@ -109,6 +110,40 @@ def test_a_value_is_shown_as_it_stands_in_the_file(content: object, value: str, 
 def test_a_comma_after_a_row_is_what_has_to_go() -> None:
     (problem,) = read_examples([line(USER, {"role": "assistant", "content": "x"}) + b" ,\n"]).problems
     assert problem.fix == "Remove the comma at the end of the line: JSONL has none between its rows."
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (
+            {"messages": [{"role": "usr", "content": "q"}, {"role": "assistant", "content": ""}]},
+            [("messages[0].role", "unrecognized_role"), ("messages[1].content", "empty_answer")],
+        ),
+        (
+            {"messages": [{"role": "user", "content": "q", "extra": 1}, USER], "metadata": {"a": 1}},
+            [
+                ("metadata", "data_type"),
+                ("messages[0].extra", "message_unrecognized_key"),
+                ("messages[1].role", "example_missing_assistant_message"),
+            ],
+        ),
+        (
+            {"messages": [{"role": "user", "content": 5}, {"role": "assistant", "content": "x", "weight": 0}]},
+            [("messages[0].content", "missing_content"), ("messages[1].weight", "answer_not_learned")],
+        ),
+        (
+            {"metadata": 5, "tools": "x"},
+            [("messages", "missing_messages_list"), ("metadata", "data_type"), ("tools", "data_type")],
+        ),
+        (
+            {"messages": ["nope", {"content": "x"}]},
+            [("messages[0]", "data_type"), ("messages[1].role", "message_missing_key")],
+        ),
+        ({"messages": [USER, {"role": "assistant", "content": None}]}, [("messages[1].content", "missing_content")]),
+    ],
+)
+def test_one_problem_of_a_row_hides_no_other(row: object, expected: list[tuple[str, str]]) -> None:
+    assert problems(json.dumps(row).encode()) == expected
 
 
 def test_tools_must_be_objects() -> None:

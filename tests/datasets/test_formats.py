@@ -210,14 +210,22 @@ def test_a_problem_in_messages_of_single_fields_names_the_field_and_the_place(im
         {"system": "", "prompt": "a", "completion": [{"role": "bot!", "content": "b"}]},
         {"system": "s", "prompt": [{"role": "user"}], "completion": "b"},
         {"system": "s", "prompt": " ", "completion": ""},
+        {"system": "s", "prompt": [{"role": "u", "content": "a"}], "completion": ""},
+        {"system": "s", "prompt": {"a": 1}, "completion": [{"role": "assistant", "content": "b"}, {"role": "tool"}]},
     ]
     report = importing(("rows.jsonl", jsonl(rows)))
     assert sorted((found.line, found.field, found.code) for group in report.groups for found in group.listed) == [
         (1, "completion[1].content", "message_missing_key"),
+        (1, "completion[1].role", "example_missing_assistant_message"),
         (2, "completion[0].role", "unrecognized_role"),
         (3, "prompt[0].content", "message_missing_key"),
         (4, "completion", "empty_answer"),
         (4, "prompt", "missing_content"),
+        (5, "completion", "empty_answer"),
+        (5, "prompt[0].role", "unrecognized_role"),
+        (6, "completion[1].content", "message_missing_key"),
+        (6, "completion[1].role", "example_missing_assistant_message"),
+        (6, "prompt", "missing_content"),
     ]
 
 
