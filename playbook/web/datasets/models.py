@@ -1,4 +1,5 @@
-"""Datasets: validated examples in three splits, named by their content. Versions are added, never edited.
+"""Datasets: validated examples in three splits, named by their content. Versions are added, never edited: the database
+refuses that (`apps`).
 
 Above use cases, below assessments and jobs. Rows come in through a `DatasetImport`; a job takes
 `DatasetVersion.inputs()` into its run spec.

@@ -15,7 +15,7 @@ from playbook.web.accounts.models import User
 from playbook.web.common import blobs
 from playbook.web.common.models import AuditEntry
 from playbook.web.datasets.actions import Card, add_version, create_dataset, import_sample_dataset
-from playbook.web.datasets.models import Dataset, DatasetVersion
+from playbook.web.datasets.models import Dataset, DatasetVersion, SplitFile
 from playbook.web.datasets.reading import read_three_files
 from playbook.web.usecases.models import UseCase
 from tests.web.datasets.conftest import CARD, jsonl
@@ -44,6 +44,24 @@ def test_a_version_is_added_and_recorded(dataset: Dataset, bob: User) -> None:
     assert (entry.action, entry.actor, entry.detail["number"]) == ("added version", bob, 2)
     with pytest.raises(IntegrityError), transaction.atomic():
         DatasetVersion.objects.create(dataset=dataset, number=version.number, made_from="")
+
+
+@pytest.mark.parametrize("kind", [DatasetVersion, SplitFile])
+def test_the_database_refuses_to_change_a_version_or_its_splits(
+    dataset: Dataset, kind: type[DatasetVersion | SplitFile]
+) -> None:
+    found = kind.objects.first()
+    assert found is not None
+    held = SplitFile.objects.get(split="test")
+    with pytest.raises(IntegrityError, match="appended, never changed"), transaction.atomic():
+        kind.objects.update(id=found.pk + 100)
+    with pytest.raises(IntegrityError, match="appended, never changed"), transaction.atomic():
+        SplitFile.objects.filter(split="test").update(sha256="0" * 64)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        found.delete()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        SplitFile.objects.create(version=held.version, split="test", sha256="0" * 64, size_bytes=1, rows=1)
+    assert SplitFile.objects.get(split="test").sha256 == held.sha256
 
 
 def test_slugs_of_equal_names_differ(dataset: Dataset, use_case: UseCase, alice: User) -> None:

@@ -10,7 +10,7 @@ from playbook.contracts.roles import Role
 from playbook.datasets.rows import RowDiff
 from playbook.web.accounts.models import User
 from playbook.web.datasets.actions import Card, add_version, create_dataset, import_sample_dataset
-from playbook.web.datasets.models import Dataset
+from playbook.web.datasets.models import Dataset, DatasetVersion, SplitFile
 from playbook.web.datasets.reading import read_three_files
 from playbook.web.usecases.actions import add_member
 from playbook.web.usecases.models import UseCase
@@ -129,7 +129,11 @@ def test_lengths_and_classes_open_their_rows_and_a_class_that_test_lacks_is_warn
 
 
 def test_a_version_of_before_reports_were_kept_still_opens(client: Client, dataset: Dataset, alice: User) -> None:
-    dataset.versions.update(report_sha256="")
+    DatasetVersion.objects.create(dataset=dataset, number=2, made_from="")
+    SplitFile.objects.bulk_create(
+        SplitFile(version=dataset.versions.get(number=2), split=file.split, sha256=file.sha256, size_bytes=1, rows=1)
+        for file in dataset.versions.get(number=1).files.all()
+    )
     client.force_login(alice)
     page = client.get(f"/datasets/{dataset.pk}/")
     assert (page.status_code, "What the checks found" in page.content.decode()) == (200, False)

@@ -20,7 +20,7 @@ from playbook.contracts.run_spec import EvaluationSettings, LoraSettings, RunSpe
 from playbook.web.accounts.models import User
 from playbook.web.datasets.actions import Card, add_version, create_dataset, import_sample_dataset
 from playbook.web.datasets.document_sets import add_document_set
-from playbook.web.datasets.models import Dataset, DocumentSet
+from playbook.web.datasets.models import Dataset, DatasetVersion, DocumentSet, SplitFile
 from playbook.web.datasets.reading import read_three_files
 from playbook.web.decisions.models import Decision
 from playbook.web.jobs import actions, launch_checks, setting_fields
@@ -225,7 +225,12 @@ def test_a_dataset_without_a_locked_test_split_is_refused(
     client: Client, use_case: UseCase, alice: User, sample: Dataset
 ) -> None:
     assert sample.latest is not None
-    sample.latest.files.filter(split="test").delete()
+    version = DatasetVersion.objects.create(dataset=sample, number=sample.latest.number + 1, made_from="")
+    SplitFile.objects.bulk_create(
+        SplitFile(version=version, split=file.split, sha256=file.sha256, size_bytes=file.size_bytes, rows=file.rows)
+        for file in sample.latest.files.exclude(split="test")
+    )
+    sample = Dataset.objects.get(pk=sample.pk)
     client.force_login(alice)
     answer = client.post(f"/jobs/new/?use_case={use_case.slug}", {**LAUNCH, "dataset": sample.pk})
     assert answer.status_code == 422
