@@ -4,17 +4,19 @@ Streams: a split of 200 MB costs the memory of a page. Files are known to be val
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from playbook.contracts.dataset import Example
-from playbook.datasets.text import Hashes, fold, hash64
+from playbook.contracts.dataset_problems import as_text
+from playbook.datasets.text import Hashes, hash64
 
 #: A search reads at most this much at once; the page then offers to go on.
 SEARCH_BYTES = 64_000_000
@@ -42,7 +44,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Query:
-    """Text in any message or metadata value, case aside; a value of one field of the answer ("answer": all of it)."""
+    """Text in any message, call of a tool or metadata value, case aside; a value of one field of the answer ("answer":
+    all of it)."""
 
     text: str = ""
     field: str = ""
@@ -53,7 +56,8 @@ class Query:
 
     def matches(self, example: Example) -> bool:
         wanted = self.text.lower()
-        texts = (*(message.content for message in example.messages), *example.metadata.values())
+        calls = (as_text(message.tool_calls) for message in example.messages if message.tool_calls)
+        texts = (*(message.content for message in example.messages), *calls, *example.metadata.values())
         return (not wanted or any(wanted in text.lower() for text in texts)) and (
             not self.field or _value_of(example.answer, self.field) == self.value
         )
@@ -117,16 +121,16 @@ def diff(before: Path, after: Path) -> RowDiff:
     old_prompts, new_prompts = _prompts(before, gone), _prompts(after, come)
     _, lefts, rights = np.intersect1d(_apart(old_prompts), _apart(new_prompts), return_indices=True)
     removed, added = np.flatnonzero(gone) + 1, np.flatnonzero(come) + 1
-    pairs = sorted(zip(removed[lefts].tolist(), added[rights].tolist(), strict=True), key=lambda pair: pair[1])
+    order = np.argsort(added[rights])[:MAX_LISTED]
+    listed = list(zip(removed[lefts][order].tolist(), added[rights][order].tolist(), strict=True))
     only_removed = np.delete(removed, lefts)[:MAX_LISTED].tolist()
     only_added = np.delete(added, rights)[:MAX_LISTED].tolist()
-    listed = pairs[:MAX_LISTED]
     old_rows = rows_at(before, [*only_removed, *(pair[0] for pair in listed)])
     new_rows = rows_at(after, [*only_added, *(pair[1] for pair in listed)])
     return RowDiff(
-        total_added=len(added) - len(pairs),
-        total_removed=len(removed) - len(pairs),
-        total_changed=len(pairs),
+        total_added=len(added) - len(lefts),
+        total_removed=len(removed) - len(lefts),
+        total_changed=len(lefts),
         total_kept=int((~gone).sum()),
         added=tuple(NumberedRow(number, new_rows[number]) for number in only_added),
         removed=tuple(NumberedRow(number, old_rows[number]) for number in only_removed),
@@ -138,8 +142,8 @@ def diff(before: Path, after: Path) -> RowDiff:
 
 def _line_keys(path: Path) -> Hashes:
     with path.open("rb") as lines:
-        digests = b"".join(blake2b(line.strip(), digest_size=8).digest() for line in _filled(lines))
-    return _apart(np.frombuffer(digests, dtype=np.uint64))
+        digests = (int.from_bytes(blake2b(line.strip(), digest_size=8).digest(), "big") for line in _filled(lines))
+        return _apart(np.fromiter(digests, dtype=np.uint64))
 
 
 def _apart(keys: Hashes) -> Hashes:
@@ -154,8 +158,16 @@ def _apart(keys: Hashes) -> Hashes:
 
 def _prompts(path: Path, wanted: NDArray[np.bool_]) -> Hashes:
     with path.open("rb") as lines:
-        examples = (_example(line) for line, use in zip(_filled(lines), wanted.tolist(), strict=True) if use)
-        return np.array([hash64(fold(example.prompt or example.messages)) for example in examples], dtype=np.uint64)
+        # Read without the model of a row: of a million rows that takes a third of the time.
+        rows = (json.loads(line) for line, use in zip(_filled(lines), wanted, strict=True) if use)
+        prompts = (row["messages"][:-1] or row["messages"] for row in rows)
+        return np.fromiter((hash64(_fold(prompt)) for prompt in prompts), dtype=np.uint64)
+
+
+def _fold(messages: Iterable[Mapping[str, Any]]) -> str:
+    """Return roles and contents in lower case with white space folded: what makes two prompts the same prompt."""
+    said = ((message["role"], message.get("content") or "") for message in messages)
+    return "\x1e".join(f"{role}\x1f{' '.join(content.lower().split())}" for role, content in said)
 
 
 def _value_of(answer: str, field: str) -> str:

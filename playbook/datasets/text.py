@@ -11,18 +11,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from playbook.contracts.dataset import Message
-
 Hashes = NDArray[np.uint64]
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
 #: Words whose hashes are kept, and their longest: a few megabytes.
 _WORDS_KEPT, _LETTERS_KEPT = 30_000, 40
-
-
-def fold(messages: Sequence[Message]) -> str:
-    """Return roles and contents in lower case with white space folded: what makes two rows the same row."""
-    return "\x1e".join(f"{message.role}\x1f{' '.join(message.content.lower().split())}" for message in messages)
 
 
 def hash64(text: str) -> int:

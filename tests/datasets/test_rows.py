@@ -47,6 +47,14 @@ def test_a_search_finds_metadata_and_values_of_the_answer(file: Path) -> None:
     assert numbers(search(file, Query(field="answer", value='{"issue": "b"}'), after=26, count=9)) == [27, 29]
 
 
+def test_a_search_finds_calls_of_tools(tmp_path: Path) -> None:
+    call = {"type": "function", "function": {"name": "weather", "arguments": '{"city": "Łódź"}'}}
+    row = chat("q", "")
+    row["messages"][1]["tool_calls"] = [call]  # type: ignore[index]
+    (tmp_path / "rows").write_bytes(jsonl([chat("a", "b"), row]))
+    assert numbers(search(tmp_path / "rows", Query(text="łódź"), after=0, count=9)) == [2]
+
+
 def test_a_search_reads_a_bounded_part_at_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "SEARCH_BYTES", 500)
     found = search(file, Query(text="prompt 30"), after=0, count=5)
