@@ -8,12 +8,17 @@ be written, and progress.json says why.
 import argparse
 import fcntl
 import resource
+import signal
 import sys
 import traceback
 from pathlib import Path
+from typing import Never
 
 from playbook.datasets.importing import run_import
 from playbook.datasets.spec import DISK_FULL, ORDER, PROGRESS, Limits, Order, Progress, Stage, write_atomically
+
+#: Between the end of the computing time and that of the process, if it does not end by itself.
+_SECONDS_TO_SAY_SO = 60
 
 
 def main() -> int:
@@ -51,16 +56,30 @@ def _wait_for_turn(queue: Path) -> None:
     fcntl.flock(queue.open("w"), fcntl.LOCK_EX)
 
 
+class _OutOfTime(Exception):
+    """The import has computed for as long as it may."""
+
+
 def _limit_process(limits: Limits) -> None:
     """Whatever a hostile file does to a reader, it ends this process and harms no other."""
     resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds))
+    signal.signal(signal.SIGXCPU, _give_up)
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + _SECONDS_TO_SAY_SO))
+
+
+def _give_up(*_: object) -> Never:
+    signal.signal(signal.SIGXCPU, signal.SIG_IGN)  # the system repeats it each second
+    raise _OutOfTime
 
 
 def _reason(error: BaseException, limits: Limits) -> str:
     if isinstance(error, MemoryError):
         return (
             f"The file needs more than {limits.memory_bytes // 1_000_000:,} MB of memory to be read. Bring fewer rows."
+        )
+    if isinstance(error, _OutOfTime):
+        return (
+            f"The file takes more than {limits.cpu_seconds:,} seconds of computing. Bring fewer rows, or shorter ones."
         )
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return "The disk is full. Free some space, then start the import again; nothing was stored."

@@ -64,6 +64,14 @@ def test_memory_beyond_the_limit_ends_in_one_sentence(tmp_path: Path) -> None:
     )
 
 
+def test_computing_beyond_the_limit_ends_in_one_sentence(tmp_path: Path) -> None:
+    folder = order(tmp_path, jsonl(rows_of(100_000)), limits=Limits(cpu_seconds=1))
+    assert run(str(folder)).returncode == 1
+    message = "The file takes more than 1 seconds of computing. Bring fewer rows, or shorter ones."
+    assert progress(folder) == Progress(stage=Stage.FAILED, share=0, message=message)
+    assert not (folder / "work").exists()
+
+
 def test_a_full_disk_is_one_sentence_and_the_import_can_start_again(tmp_path: Path) -> None:
     """The system refuses to let a file of the import grow, as on a full disk."""
     folder = order(tmp_path, jsonl(rows_of(2_000)))
