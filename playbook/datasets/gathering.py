@@ -45,9 +45,12 @@ _REFUSAL_WORDS = (
 #: Marks that say nothing by themselves; the last four are white space of no width.
 _MARKS = r"[\s().…?*\"'\[\]{}–—\u200b\u200c\u2060\ufeff-]*"
 _SAYS_NOTHING = re.compile(rf"{_MARKS}(?:(?:n\s*/\s*a|nan|null|nil|undefined|todo|tbd|empty){_MARKS})?", re.IGNORECASE)
-#: A call of a function or another program, a cell, a sum, a text that goes on: what a spreadsheet would compute.
+#: What a spreadsheet would compute: a call, another sheet or program, a cell, a sum, a joined text, a list. Behind
+#: a plus or a minus, which begin ordinary text too, only what is hardly anything else.
 _FORMULA = re.compile(
-    r"\s*(?:[=@][a-z_.]+[!(|]|=[-+(]*(?:\$?[a-z]{1,3}\$?\d|\d+\s*[-+*/^&(]|\"[^\"]*\"\s*&)|[-+=@][^\n]{0,60}\bcmd\|)",
+    r"\s*(?:[=@]\s?[a-z_][\w.]*[!(|]|=\s?(?:'[^'\n]{1,60}'|\[[^\]\n]{1,60}\][^!\n]{0,60})!|=\s?\{"
+    r"|=[-+(]*(?:\$?[a-z]{1,3}\$?\d|\d+(?:\.\d+)?\s*(?:[-+*/^&%(]|$)|\"[^\"]*\"\s*&)"
+    r"|[-+](?-i:[A-Z][A-Z0-9.]+\()|[-+]\d+(?:\.\d+)?[+*^]\d|[-+=@][^\n]{0,60}\bcmd\|)",
     re.IGNORECASE,
 )
 
@@ -210,8 +213,10 @@ class Gathering:
             self.finds["empty_answer"].add(number, answer[:40])
         if row.get("tools") or any(message.get("tool_calls") for message in messages):
             self.finds["tools"].add(number, "")
-        if is_csv and (formulas := [content for content in contents if _FORMULA.match(content)]):
-            self.finds["formula"].add(number, formulas[0][:40])
+        if is_csv:
+            cells = (*contents, *(row.get("metadata") or {}).values())
+            if formula := next(filter(_FORMULA.match, cells), None):
+                self.finds["formula"].add(number, formula[:40])
 
     def _note_texts(self, batch: "_Batch") -> None:
         """Note what most rows do not hold, so that many texts are looked at together."""
