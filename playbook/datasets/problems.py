@@ -1,4 +1,4 @@
-"""Every problem of an import in one pass: all are counted, the first 1,000 are kept."""
+"""Every problem of an import in one pass: all are counted, the first 1,000 are kept, and the first of each kind."""
 
 import json
 from collections import Counter
@@ -32,9 +32,11 @@ class ProblemLog:
         return self._totals.total()
 
     def add(self, file: str, problem: Problem, *, row: object = None) -> None:
-        """Count the problem; keep it, with the beginning of its row, while fewer than 1,000 are kept."""
+        """Count the problem; keep it, with the beginning of its row, while fewer than 1,000 are kept.
+
+        Of a kind that only comes after them the first is kept too, for a total alone mends nothing."""
         self._totals[problem.code.value] += 1
-        if len(self._listed) < MAX_LISTED:
+        if len(self._listed) < MAX_LISTED or self._totals[problem.code.value] == 1:
             self._listed.append(_finding(file, problem, row))
 
     def add_end(self, file: str, problem: Problem, *, last_line: int) -> None:

@@ -130,7 +130,7 @@ class Finding(Frozen):
 
 
 class FindingGroup(Frozen):
-    """Findings of one code. `total` counts all of them, `listed` holds those among the first 1,000."""
+    """Findings of one code. `total` counts all of them, `listed` holds those among the first 1,000, else the first."""
 
     code: str
     total: int
