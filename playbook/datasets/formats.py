@@ -171,9 +171,14 @@ def _of_messages(value: dict[str, object], mapping: Mapping) -> dict[str, object
         row["tools"] = tools
     elif isinstance(functions, list):  # as OpenAI named tools before
         row["tools"] = [{"type": "function", "function": function} for function in functions]
-    if "metadata" in value and value["metadata"] is not None:
-        row["metadata"] = value["metadata"]
+    if (metadata := value.get("metadata")) is not None:
+        row["metadata"] = _as_texts(metadata) if isinstance(metadata, dict) else metadata
     return row
+
+
+def _as_texts(metadata: dict[str, object]) -> dict[str, str]:
+    """Return metadata whose values are text, as those of other fields become; what says nothing is left out."""
+    return {name: _text_of(value) for name, value in metadata.items() if value is not None}
 
 
 def _turn(turn: object) -> object:
@@ -307,6 +312,10 @@ def _list_problems(line: int, value: dict[str, object], lists: tuple[str, ...]) 
         if found and wrong and (field in ("tools", "functions") or are_turns(found)):
             problems.append(_problem(line, field, content, ProblemCode.NOT_JSON, f"Mend the list: {wrong}."))
     return problems
+
+
+def _text_of(value: object) -> str:
+    return value if isinstance(value, str) else as_text(value)
 
 
 def _is_blank(value: object) -> bool:

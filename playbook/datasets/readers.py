@@ -24,6 +24,7 @@ _HEAD_BYTES = 65_536
 _BLOCK_BYTES = 1 << 18
 _BAD_QUOTES = "Close every quote and double the quotes inside a cell."
 _DELIMITERS = ",;\t|"
+_WORD = re.compile(rb"\w{1,60}")
 _QUOTED = re.compile(r'"[^"]*"')
 
 
@@ -103,8 +104,12 @@ def _kind(head: bytes, name: str) -> str:
     if text.startswith(b"{"):
         is_document = not whole_line and (name.endswith(".json") or first.strip() == b"{")
         return "JSON" if is_document and bool(rest) else "JSONL"
-    if name.endswith((".jsonl", ".ndjson")) or not any(mark in first.decode(errors="replace") for mark in _DELIMITERS):
+    if name.endswith((".jsonl", ".ndjson")):
         return "JSONL"
+    if not any(mark in first.decode(errors="replace") for mark in _DELIMITERS):
+        # One word above lines of text: a table of one column. Pasted rows have no name to tell it by.
+        is_header = not whole_line and _WORD.fullmatch(first.strip()) and rest.lstrip()[:1] not in (b"", b"[", b"{")
+        return "CSV" if is_header and not name.endswith(".json") else "JSONL"
     return "JSON" if name.endswith(".json") else "CSV"
 
 

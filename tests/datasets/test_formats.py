@@ -261,6 +261,13 @@ def test_values_of_parquet_that_json_lacks_are_kept_as_plain_text(importing: Imp
     assert [row["metadata"] for row in importing.all_rows()] == [{"price": "1.20", "day": "2026-01-02"}] * 3
 
 
+def test_a_pasted_table_of_one_column_is_a_table(importing: Importing) -> None:
+    report = importing(("pasted rows", b"text\nOne line.\nAnother line\nA third\n"))
+    assert (report.sources[0].container, report.rows, report.problems) == ("CSV", 3, 0)
+    for content in (b"text\n{}\n", b"text\n", b"oops\n[1]\n"):
+        assert importing(("pasted rows", content)).sources[0].container == "JSONL"
+
+
 def test_a_mapping_says_what_is_learned() -> None:
     with pytest.raises(ValidationError, match="name the field of the messages, or that of the answer"):
         Mapping(format=Format.COLUMNS, prompt="question")
@@ -303,6 +310,13 @@ def test_other_fields_become_metadata_as_text(importing: Importing) -> None:
     assert report.sources[0].kept == ("source", "score", "tags", "none")
     assert importing.all_rows()[0]["metadata"] == {"source": "help desk", "score": "3", "tags": '["a"]'}
     assert report.group_fields == ("source", "score", "tags")
+
+
+def test_values_of_metadata_become_text_too(importing: Importing) -> None:
+    rows = [chat(f"q{n}", "a", metadata={"score": 0.5, "day": "Monday", "none": None, "tags": ["a"]}) for n in range(3)]
+    importing(("rows.jsonl", jsonl(rows)))
+    assert importing.all_rows()[0]["metadata"] == {"score": "0.5", "day": "Monday", "tags": '["a"]'}
+    assert codes(importing(("rows.jsonl", jsonl([*rows, chat("q", "a", metadata=["x"])])))) == {"data_type": 1}
 
 
 def test_chat_lines_are_kept_byte_for_byte(importing: Importing) -> None:
