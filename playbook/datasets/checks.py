@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from playbook.contracts.dataset import Split
-from playbook.datasets import measures
+from playbook.datasets import measures, pairs
 from playbook.datasets.clusters import groups_of
 from playbook.datasets.gathering import Gathered
 from playbook.datasets.measures import OneClass
-from playbook.datasets.overlap import shared_runs
 from playbook.datasets.spec import Check, CheckGroup, RowRef
 from playbook.datasets.splits import LEFT_OUT, SPLITS, Assignment, places
+from playbook.datasets.text import Hashes
 
 _MAX_GROUPS = 200
 _ROWS_SHOWN = 5
@@ -35,18 +35,11 @@ class About:
 
 
 CHECKS = {
-    "overlap_exact": About(
-        "Test rows with a prompt of train", "The same prompt in both, white space and case aside. It measures memory."
+    **{code: About(title, text) for code, title, text in pairs.in_words()},
+    "duplicate": About(
+        "Exact duplicates",
+        "Rows that repeat an earlier prompt and answer, white space and case aside. They weigh double.",
     ),
-    "overlap_near": About(
-        "Test rows nearly equal to train rows",
-        "Four fifths of their three-word runs agree (MinHash). Group them by a field, so that they share a split.",
-    ),
-    "overlap_13": About(
-        "Test rows that share 13 words in a row with train",
-        "The measure of contamination of the GPT-3 paper. Standing phrases cause it too: read some.",
-    ),
-    "duplicate": About("Exact duplicates", "Rows that repeat an earlier prompt and answer. They weigh double."),
     "near_duplicate": About(
         "Near duplicates", "Rows nearly equal to an earlier row (MinHash, four fifths). They narrow what is learned."
     ),
@@ -118,18 +111,24 @@ def _all_checks(rows: Gathered, assignment: Assignment, placed: Places) -> Itera
     first_of_each = used[np.sort(np.unique(same_row[used], return_index=True)[1])]
     yield _repeats("duplicate", (used[group] for group in groups_of(same_row[used])), placed)
     yield _conflicts(rows, used, placed)
-    yield _shared_prompts(rows, assignment, placed)
     near = rows.near.clusters(first_of_each).roots
-    # Once for each check: half a million pairs of rows in a list would take 100 MB.
     near_groups = (first_of_each[group] for group in groups_of(near[first_of_each]))
     yield _repeats("near_duplicate", near_groups, placed)
-    near_groups = (first_of_each[group] for group in groups_of(near[first_of_each]))
-    yield _near_across(near, near_groups, assignment, placed)
-    yield _runs_across(rows, assignment, placed)
+    del first_of_each
+    _join_repeats(near, same_row, used)
+    yield from _across(rows, assignment, near, placed)
     for code, finds in rows.finds.items():
         left_out = sum(assignment[row] == LEFT_OUT for row, _ in finds.listed)
         groups = tuple(placed.group([row], note) for row, note in finds.listed if assignment[row] != LEFT_OUT)
         yield Check(code=code, rows=finds.total - int(left_out), groups=groups)
+
+
+def _join_repeats(near: NDArray[np.int32], same_row: Hashes, used: NDArray[np.int64]) -> None:
+    """Put each row into the cluster of the first one that says the same: it may stand in another split."""
+    order = used[np.argsort(same_row[used], kind="stable")]
+    ordered = same_row[order]
+    is_first = np.concatenate(([True], ordered[1:] != ordered[:-1]))[: len(order)]
+    near[order] = near[order[is_first]][np.cumsum(is_first, dtype=np.int32) - 1]
 
 
 def _of_measures(
@@ -176,51 +175,17 @@ def _conflicts(rows: Gathered, used: NDArray[np.int64], placed: Places) -> Check
     return Check(code="conflict", rows=total, groups=tuple(listed))
 
 
-def _shared_prompts(rows: Gathered, assignment: Assignment, placed: Places) -> Check:
-    shared = shared_prompts(rows, assignment)
-    return Check(
-        code="overlap_exact",
-        rows=len(shared),
-        groups=tuple(placed.group(pair) for pair in shared[:_MAX_GROUPS]),
-    )
-
-
-def shared_prompts(rows: Gathered, assignment: Assignment) -> list[tuple[int, int]]:
-    """Return (test row, the first train row with the same prompt) for each test row that has one."""
-    prompts = rows.columns["prompt"]
-    train, test = np.flatnonzero(assignment == _TRAIN), np.flatnonzero(assignment == _TEST)
-    if not len(train) or not len(test):
-        return []
-    known, firsts = np.unique(prompts[train], return_index=True)
-    at = np.minimum(np.searchsorted(known, prompts[test]), len(known) - 1)
-    hits = known[at] == prompts[test]
-    return list(zip(test[hits].tolist(), train[firsts[at[hits]]].tolist(), strict=True))
-
-
-def _near_across(
-    near: NDArray[np.int32], groups: Iterable[NDArray[np.int64]], assignment: Assignment, placed: Places
-) -> Check:
-    in_train = np.zeros(len(near), dtype=bool)
-    in_train[near[assignment == _TRAIN]] = True
-    total, listed = 0, list[CheckGroup]()
-    for group in groups:
-        tests = group[assignment[group] == _TEST]
-        if not len(tests) or not in_train[near[group[0]]]:
-            continue
-        total += len(tests)
-        trains = group[assignment[group] == _TRAIN]
-        if len(listed) < _MAX_GROUPS and len(trains):
-            listed.append(
-                placed.group([int(tests[0]), int(trains[0])], f"{len(tests)} of test, {len(trains)} of train")
-            )
-    return Check(code="overlap_near", rows=total, groups=tuple(listed))
-
-
-def _runs_across(rows: Gathered, assignment: Assignment, placed: Places) -> Check:
-    partner = shared_runs(rows, assignment, train=_TRAIN, test=_TEST)
-    hits = np.flatnonzero(partner >= 0)
-    groups = tuple(placed.group([int(row), int(partner[row])]) for row in hits[:_MAX_GROUPS])
-    return Check(code="overlap_13", rows=len(hits), groups=groups)
+def _across(rows: Gathered, assignment: Assignment, near: NDArray[np.int32], placed: Places) -> Iterator[Check]:
+    """Compare each pair of splits in each way."""
+    found = {
+        "exact": pairs.exact_prompts(rows, assignment),
+        "near": pairs.near_rows(near, rows, assignment),
+        "13": pairs.long_runs(rows, assignment),
+    }
+    for measure, of_pairs in found.items():
+        for pair, alike in zip(pairs.PAIRS, of_pairs, strict=True):
+            groups = tuple(placed.group(listed, note) for listed, note in alike.listed)
+            yield Check(code=pairs.code_of(measure, pair), rows=alike.rows, groups=groups)
 
 
 def template_counts(rows: Gathered, assignment: Assignment) -> tuple[int | None, int | None]:

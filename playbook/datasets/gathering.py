@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from playbook.contracts.dataset_problems import as_text
 from playbook.datasets.formats import Row
 from playbook.datasets.near import NearDuplicates
 from playbook.datasets.private import find_private
@@ -141,16 +142,22 @@ class Gathering:
             words = content.lower().split()
             said = " ".join(words)
             contents.append(content)
+            if calls := message.get("tool_calls"):
+                said = f"{said}\x1f{as_text(calls)}"
             folded.append(f"{role}\x1f{said}")
             if role != "system":
                 batch.words += words
         self._columns["prompt"].append(hash64("\x1e".join(folded[:-1] or folded)))
-        self._columns["answer"].append(hash64(said or json.dumps(messages[-1].get("tool_calls"))))
+        self._columns["answer"].append(hash64(said))
         metadata = row.get("metadata") or {}
         for name in metadata:
-            self.metadata[name] += 1
-        for name, field in self._fields.items():
-            self._keep_if_any(name, metadata.get(field), number)
+            if name in self.metadata or len(self.metadata) < _MAX_NAMES:
+                self.metadata[name] += 1
+        self._keep_if_any("template", metadata.get(TEMPLATE_KEY), number)
+        if self._is_grouped:
+            self._keep_if_any("group", group or None, number)
+            if not group:
+                self.finds["ungrouped"].add(number, "")
         self._lines.append(line)
         self._sources.append(source)
         answer, size = contents[-1], sum(map(len, contents))

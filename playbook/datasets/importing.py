@@ -13,7 +13,7 @@ import numpy as np
 
 from playbook.contracts.dataset import MAX_LINE_BYTES, Split
 from playbook.contracts.dataset_problems import Problem, ProblemCode, shown
-from playbook.datasets import checks, measures, splits
+from playbook.datasets import checks, measures, pairs, splits
 from playbook.datasets.formats import Row, converter, detect, is_plain, used_fields
 from playbook.datasets.gathering import Gathered, Gathering
 from playbook.datasets.problems import ProblemLog, UnreadableFile
@@ -228,7 +228,7 @@ class _Import:
     def _refuse_shared(self, rows: Gathered, assignment: splits.Assignment) -> None:
         """Name the test rows whose prompt train has too, and take them out of the assignment."""
         names = {source.split: source.name for source in self._order.sources}
-        for test_row, train_row in checks.shared_prompts(rows, assignment):
+        for test_row, train_row in zip(*pairs.shared_prompts(rows, assignment, pairs.TRAIN_TEST), strict=True):
             self._left_out += 1
             self._log.add(
                 names[Split.TEST],

@@ -1,5 +1,6 @@
-"""Test rows that share a run of 13 words with a train row: the measure of contamination in Brown et al. 2020 (GPT-3),
-appendix C. Exact, in bounded memory: the runs of test are held a block at a time, train streams by from disk."""
+"""Rows that share a run of 13 words with a row of another split: the measure of contamination in Brown et al. 2020
+(GPT-3), appendix C. Exact, in bounded memory: the runs of one are held a block at a time, the other streams by from
+disk."""
 
 from collections.abc import Iterator
 
@@ -7,40 +8,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from playbook.datasets.gathering import Gathered
-from playbook.datasets.splits import Assignment
 from playbook.datasets.text import Hashes, Words
 
 RUN = 13
 _ROWS_AT_ONCE = 4_000
 _WORDS_AT_ONCE = 200_000
-_RUNS_AT_ONCE = 2_000_000
-#: 16 MB of truth values, of which two million runs set an eighth.
+_RUNS_AT_ONCE = 1_500_000
+#: 16 MB of truth values, of which the runs of a block set less than an eighth.
 _BEGIN_BITS = 24
 
 
-def shared_runs(rows: Gathered, assignment: Assignment, *, train: int, test: int) -> NDArray[np.int64]:
-    """Return for each row of test the first train row that shares 13 words in a row with it, -1 where none does.
+def shared_runs(rows: Gathered, *, held: NDArray[np.bool_], base: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return for each held row the first row of the base that shares 13 words in a row with it, -1 where none does.
 
-    One entry a row of the import; rows outside test have -1. The system message is left out: many rows share it.
+    One entry a row of the import; rows that are not held have -1. The system message is left out: many rows share it.
     """
     none = len(rows)
-    partner = np.full(len(rows), none, dtype=np.int64)
-    for runs, owners in _blocks(rows, assignment == test):
-        # The first train row of each run, kept at the run's first place: a phrase that all rows share costs no more
+    partner = np.full(len(rows), none, dtype=np.int32)
+    for runs, owners in _blocks(rows, held):
+        # The first base row of each run, kept at the run's first place: a phrase that all rows share costs no more
         # than any other.
-        first_train = np.full(len(runs), none, dtype=np.uint32)
+        first_base = np.full(len(runs), none, dtype=np.int32)
         is_known = np.zeros(1 << _BEGIN_BITS, dtype=np.bool_)
         is_known[_begins(runs)] = True
-        for found, their_rows in _runs_of(rows, assignment == train):
-            # A look at the first bits of a hash tells of most that no run of test has them, in a tenth of the time.
+        for found, their_rows in _runs_of(rows, base):
+            # A look at the first bits of a hash tells of most that no held run has them, in a tenth of the time.
             candidates = np.flatnonzero(is_known[_begins(found)])
             found, their_rows = found[candidates], their_rows[candidates]
             at = np.searchsorted(runs, found)
             at[at == len(runs)] = 0
             hits = runs[at] == found
-            np.minimum.at(first_train, at[hits], their_rows[hits].astype(np.uint32))
+            np.minimum.at(first_base, at[hits], their_rows[hits].astype(np.int32))
         is_first = np.concatenate(([True], runs[1:] != runs[:-1]))
-        np.minimum.at(partner, owners, first_train[is_first][np.cumsum(is_first) - 1])
+        np.minimum.at(partner, owners, first_base[is_first][np.cumsum(is_first) - 1])
     partner[partner == none] = -1
     return partner
 
@@ -50,7 +50,7 @@ def _begins(runs: Hashes) -> Hashes:
 
 
 def _blocks(rows: Gathered, wanted: NDArray[np.bool_]) -> Iterator[tuple[Hashes, NDArray[np.uint32]]]:
-    """Yield the runs of the wanted rows in order, and their rows, at most about two million at once."""
+    """Yield the runs of the wanted rows in order, and their rows, a million and a half at most."""
     kept: list[tuple[Hashes, NDArray[np.uint32]]] = []
     held = 0
     for runs, owners in _runs_of(rows, wanted):
