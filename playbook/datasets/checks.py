@@ -46,6 +46,10 @@ CHECKS = {
     "conflict": About(
         "Conflicting answers", "One prompt with different answers: the model can only learn their average."
     ),
+    "ungrouped": About(
+        "Rows without the field that others are kept together by",
+        "Nothing but an equal prompt keeps them in one split with rows that they belong to. Fill in the field.",
+    ),
     "class_gap": About(
         "Classes that test or train lacks",
         "Values of the answers with no row in test, of which no score speaks, or none in train, which nothing teaches. "

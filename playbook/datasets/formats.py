@@ -15,7 +15,7 @@ from playbook.contracts.dataset import ROW_KEYS, row_problems
 from playbook.contracts.dataset_problems import Problem, ProblemCode, as_text, shown
 from playbook.contracts.json_text import decode_strictly
 from playbook.datasets.embedded import are_turns, as_list, as_messages, list_in, may_hold_list
-from playbook.datasets.spec import Format, Mapping
+from playbook.datasets.spec import MAX_NAME, Format, Mapping
 
 #: Roles as other formats call them.
 _ROLES = {
@@ -326,7 +326,7 @@ def _is_blank(value: object) -> bool:
 
 def _keep_rest(row: dict[str, object], value: dict[str, object], used: frozenset[str]) -> None:
     rest = {
-        key[:200]: content if isinstance(content, str) else as_text(content)
+        key[:MAX_NAME]: _text_of(content)
         for key, content in value.items()
         if key not in used and content is not None and content != ""
     }

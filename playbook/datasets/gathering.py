@@ -22,12 +22,14 @@ from playbook.datasets.text import Hashes, Texts, Words, hash64, mix
 MAX_CLASSES = 50
 _MAX_FIELDS = 8
 MAX_FINDS = 1_000
+#: Names of metadata, and of fields of the answers, that are told apart. A file could bring new ones in each row.
+_MAX_NAMES = 10_000
 _BATCH = 2_000
 #: A batch ends sooner when its rows are long: words in memory take some hundred bytes each, and not all are short.
 _BATCH_WORDS, _BATCH_CHARS = 100_000, 1_000_000
 #: About 8,000 tokens at 4 characters each: the whole context of the sample base model.
 LONG_ROW_CHARS = 32_000
-_FINDS = ("empty_answer", "refusal", "secret", "personal", "long_row", "formula", "tools")
+_FINDS = ("ungrouped", "empty_answer", "refusal", "secret", "personal", "long_row", "formula", "tools")
 TEMPLATE_KEY = "template"
 _REFUSAL = re.compile(
     r"(?:\bi['’]?m (?:very |really )?sorry,? but|\bi apologi[sz]e,? but|\bsorry,? (?:but )?i\b|"
@@ -114,8 +116,8 @@ class _Batch:
 class Gathering:
     """Rows in the order in which they come; a row is its position, from 0."""
 
-    def __init__(self, folder: Path, *, group_field: str) -> None:
-        self._fields = {"template": TEMPLATE_KEY} | ({"group": group_field} if group_field else {})
+    def __init__(self, folder: Path, *, is_grouped: bool) -> None:
+        self._is_grouped = is_grouped
         self._near = NearDuplicates(folder / "near")
         self._words = (folder / "words").open("w+b")
         self._word_counts: array[int] = array("I")
@@ -132,8 +134,8 @@ class Gathering:
     def __len__(self) -> int:
         return len(self._lines)
 
-    def add(self, row: Row, *, line: int, source: int, is_csv: bool) -> None:
-        """Take one row."""
+    def add(self, row: Row, *, line: int, source: int, is_csv: bool, group: str) -> None:
+        """Take one row. `group`: what it is kept together by, "" for nothing."""
         number, messages, batch = len(self._lines), row["messages"], self._batch
         contents: list[str] = []
         folded: list[str] = []
@@ -258,7 +260,8 @@ class Gathering:
                 continue
             if len(value) > 80 or not self.classes.setdefault(name, ClassField()).add(row, value):
                 self.classes.pop(name, None)
-                self._given_up.add(name)
+                if len(self._given_up) < _MAX_NAMES:
+                    self._given_up.add(name)
 
 
 class Gathered:

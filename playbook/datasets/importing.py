@@ -5,20 +5,21 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 
 from playbook.contracts.dataset import MAX_LINE_BYTES, Split
-from playbook.contracts.dataset_problems import Problem, ProblemCode, shown
-from playbook.datasets import checks, measures, pairs, splits
+from playbook.contracts.dataset_problems import Problem, ProblemCode, as_text
+from playbook.datasets import checks, measures, pairs, refusals, splits
 from playbook.datasets.formats import Row, converter, detect, is_plain, used_fields
 from playbook.datasets.gathering import Gathered, Gathering
 from playbook.datasets.problems import ProblemLog, UnreadableFile
 from playbook.datasets.readers import Record, RowFile
 from playbook.datasets.spec import (
+    MAX_NAME,
     ORDER,
     REPORT,
     Format,
@@ -34,7 +35,8 @@ from playbook.datasets.spec import (
 )
 
 _ROWS_TO_DETECT = 100
-_MAX_COLUMNS = 50
+#: Of the names of fields that are kept, all together.
+_COLUMN_CHARS = 500_000
 _SECONDS_BETWEEN_REPORTS = 0.3
 #: To ask for the time takes some machines as long as half of what is done with a short row.
 _ROWS_BETWEEN_LOOKS = 8
@@ -80,7 +82,7 @@ class _Import:
         self._sources: list[ReadSource] = []
         self._left_out = 0
         self._rows_path = work / "rows.jsonl"
-        self._gathering = Gathering(work, group_field=order.plan.group_field)
+        self._gathering = Gathering(work, is_grouped=bool(order.plan.group_field))
         self._is_broken = False
         self._written, self._room = 0, _room(order)
         self._told_at = 0.0
@@ -98,32 +100,33 @@ class _Import:
         """Read one file: write its rows, gather what the checks need, log what is wrong."""
         log, limits = self._log, self._order.limits
         rows, last_line, container, mapping, known = 0, 0, "", self._order.mapping, log.total
-        columns: tuple[str, ...] = ()
-        room = limits.rows - len(self._gathering)
+        columns = _Columns()
+        room = limits.rows - len(self._gathering) - self._left_out
         try:
             with RowFile(Path(source.path), source.name, limits, scratch=self._work) as file:
                 container = file.container
                 records = iter(file)
                 first, broken = _first_rows(records)
-                columns = _columns_of(first)
+                columns.note(first)
                 mapping = mapping or detect(found.value for found in first if isinstance(found, Record))
                 if mapping is None and any(isinstance(found, Record) for found in first):
                     if broken:
                         log.add(source.name, broken.problem)
-                    raise UnreadableFile(_unknown_format(columns, _inner_lists(first)))
+                    raise UnreadableFile(refusals.unknown_format(columns.names, first))
                 # No row of the first hundred could be read at all: name what is wrong with the others as chat rows.
                 mapping = mapping or Mapping(format=Format.CHAT, messages="messages")
                 convert, is_csv = converter(mapping), container.startswith("CSV")
                 for count, found in enumerate(chain(first, _raising(broken) if broken else records)):
+                    if count >= room:
+                        raise UnreadableFile(refusals.too_many(found.line, limits.rows))
                     last_line = found.line
+                    columns.note((found,))
                     if isinstance(found, Problem):
                         self._refuse_row(source, [found])
                     elif isinstance(row := convert(found.line, found.value), list):
                         self._refuse_row(source, row, row=found.value)
                     elif self._take(source, found, row, write, number=number, is_csv=is_csv):
                         rows += 1
-                        if rows > room:
-                            raise UnreadableFile(_too_many(limits.rows))
                     if count % _ROWS_BETWEEN_LOOKS == 0:
                         self._tell_reading(number, file)
         except UnreadableFile as error:
@@ -132,8 +135,8 @@ class _Import:
         if rows == 0:
             self._is_broken = True
             if log.total == known:
-                log.add(source.name, _no_rows(source))
-        kept = () if mapping is None else tuple(name for name in columns if name not in used_fields(mapping))
+                log.add(source.name, refusals.no_rows(source))
+        kept = () if mapping is None else tuple(name for name in columns.names if name not in used_fields(mapping))
         self._sources.append(
             ReadSource(
                 name=source.name,
@@ -141,7 +144,7 @@ class _Import:
                 size_bytes=source.size_bytes,
                 container=container,
                 mapping=mapping,
-                columns=columns,
+                columns=columns.names,
                 kept=kept,
                 rows=rows,
             )
@@ -153,12 +156,13 @@ class _Import:
         line = record.raw if record.raw is not None and row == record.value and is_plain(record.value) else _dump(row)
         self._written += len(line) + 1
         if self._written > self._room:
-            raise UnreadableFile(_too_much(record.line, self._room))
+            raise UnreadableFile(refusals.too_much(record.line, self._room))
         if len(line) > MAX_LINE_BYTES:
-            self._refuse_row(source, [_too_long(record.line, len(line))])
+            self._refuse_row(source, [refusals.too_long(record.line, len(line))])
             return False
         write(line + b"\n")
-        self._gathering.add(row, line=record.line, source=number, is_csv=is_csv)
+        group = _group_of(row, record.value, field) if (field := self._order.plan.group_field) else ""
+        self._gathering.add(row, line=record.line, source=number, is_csv=is_csv, group=group)
         return True
 
     def _refuse_row(self, source: Source, problems: list[Problem], *, row: object = None) -> None:
@@ -170,14 +174,15 @@ class _Import:
         self._say(Stage.COMPARING, _READING)
         may_deal = len(rows) and (not self._log.total or self._order.leave_out_bad_rows or self._is_split_already)
         assignment = self._assign(rows) if may_deal else None
-        names = tuple(name for name, _ in rows.metadata.most_common(_MAX_COLUMNS))
+        names = (*self._read_texts(), *(name for name, _ in rows.metadata.most_common()))
+        used = len(rows) if assignment is None else int((assignment != splits.LEFT_OUT).sum())
         if assignment is None or self._is_broken or (self._log.total and not self._order.leave_out_bad_rows):
-            return self._outcome(len(rows)).model_copy(update={"group_fields": names})
+            return self._outcome(used).model_copy(update={"group_fields": names})
         classes = measures.classes(rows, assignment)
         found = checks.run_checks(rows, assignment, classes)
         self._say(Stage.SPLITTING, _COMPARING)
         shared, of_test = checks.template_counts(rows, assignment)
-        return self._outcome(len(rows)).model_copy(
+        return self._outcome(used).model_copy(
             update={
                 "splits": self._write_splits(assignment),
                 "plan": None if self._is_split_already else self._order.plan,
@@ -189,6 +194,11 @@ class _Import:
                 "test_templates": of_test,
             }
         )
+
+    def _read_texts(self) -> tuple[str, ...]:
+        """Return the fields that the mapping reads as text of a prompt, by which rows may be kept together too."""
+        mapping = self._sources[0].mapping
+        return () if mapping is None else tuple(filter(None, (mapping.system, mapping.prompt, mapping.input)))
 
     def _outcome(self, rows: int) -> Report:
         return Report(
@@ -209,7 +219,7 @@ class _Import:
             field = self._order.plan.group_field
             is_absent = field and not rows.columns["group"].any()
             dealt = (
-                _no_groups(field)
+                refusals.no_groups(field)
                 if is_absent
                 else splits.deal(rows.columns["prompt"], rows.columns["group"], self._order.plan)
             )
@@ -288,14 +298,38 @@ def _raising(error: UnreadableFile) -> Iterator[Record | Problem]:
     yield
 
 
-def _columns_of(records: list[Record | Problem]) -> tuple[str, ...]:
-    names = dict.fromkeys(
-        str(key)[:200]
-        for found in records
-        if isinstance(found, Record) and isinstance(found.value, dict)
-        for key in found.value
-    )
-    return tuple(islice(names, _MAX_COLUMNS))
+class _Columns:
+    """The names of the fields of a file, in the order in which they appear: as many as a page can offer to choose from.
+    A row may bring names that no row before it had."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, None] = {}
+        self._room = _COLUMN_CHARS
+
+    def note(self, records: Iterable[Record | Problem]) -> None:
+        for found in records:
+            row = None if isinstance(found, Problem) else found.value
+            if not isinstance(row, dict) or row.keys() <= self._names.keys():
+                continue
+            for name in row:
+                if len(name) <= MAX_NAME and len(name) <= self._room and name not in self._names:
+                    self._names[name] = None
+                    self._room -= len(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._names)
+
+
+def _group_of(row: Row, value: object, field: str) -> str:
+    """Return what the row says in the field by which rows are kept together, "" for nothing: it became metadata, or
+    the mapping reads it."""
+    found = row.get("metadata", {}).get(field)
+    if found is None and isinstance(value, dict):
+        found = value.get(field)
+    if found is None or isinstance(found, list | dict):
+        return ""
+    return (found if isinstance(found, str) else as_text(found)).strip()
 
 
 def _dump(row: Row) -> bytes:
@@ -314,87 +348,8 @@ def _dump(row: Row) -> bytes:
     return f'{{"messages": [{", ".join(turns)}]{kept}}}'.encode(errors="replace")
 
 
-def _inner_lists(records: list[Record | Problem]) -> list[str]:
-    """Return the fields that hold a list of objects: where the file is one object, the rows lie in one of them."""
-    objects = [found.value for found in records if isinstance(found, Record) and isinstance(found.value, dict)]
-    if len(objects) != 1:
-        return []
-    return [
-        str(name)
-        for name, value in objects[0].items()
-        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value)
-    ]
-
-
-def _unknown_format(columns: tuple[str, ...], lists: list[str]) -> Problem:
-    if lists:
-        fix = f'The rows seem to lie in the list "{shown(lists[0])}": bring that list alone, as a JSON array.'
-    elif columns:
-        fix = "No known format has these fields. Choose which of them is the prompt and which the answer."
-    else:
-        fix = 'Make each row an object with named fields, such as {"prompt": "…", "completion": "…"}.'
-    return Problem(
-        line=1,
-        field="file",
-        value=f"fields {', '.join(columns) or 'none'}"[:80],
-        code=ProblemCode.UNKNOWN_FORMAT,
-        fix=fix,
-    )
-
-
-def _no_groups(field: str) -> Problem:
-    return Problem(
-        line=1,
-        field=field,
-        value="in no row",
-        code=ProblemCode.MISSING_FIELD,
-        fix="No row has the field that rows are kept together by. Choose another field, or none, and split again.",
-    )
-
-
-def _no_rows(source: Source) -> Problem:
-    why = " A job without test rows could prove nothing, so it cannot start." if source.split is Split.TEST else ""
-    return Problem(
-        line=1,
-        field="file",
-        value="no row",
-        code=ProblemCode.NO_EXAMPLES,
-        fix=f"Write one example a line, with a prompt and its answer.{why}",
-    )
-
-
 def _room(order: Order) -> int:
     """Return how many bytes of rows the files may become: Parquet can hold one long value a million times."""
     limits = order.limits
     stored = sum(source.size_bytes for source in order.sources)
     return min(limits.unpacked_bytes, max(limits.free_bytes, limits.ratio * stored))
-
-
-def _too_much(line: int, room: int) -> Problem:
-    return Problem(
-        line=line,
-        field="file",
-        value=f"more than {room:,} bytes of rows",
-        code=ProblemCode.UNPACKS_TOO_LARGE,
-        fix="The rows repeat the same long values over and over; bring a sample of them.",
-    )
-
-
-def _too_many(limit: int) -> Problem:
-    return Problem(
-        line=limit + 1,
-        field="file",
-        value=f"more than {limit:,} rows",
-        code=ProblemCode.TOO_MANY_ROWS,
-        fix=f"Bring at most {limit:,} rows; a sample teaches the same.",
-    )
-
-
-def _too_long(line: int, length: int) -> Problem:
-    return Problem(
-        line=line,
-        field="row",
-        value=f"{length:,} bytes",
-        code=ProblemCode.LINE_TOO_LONG,
-        fix=f"Keep a row under {MAX_LINE_BYTES:,} bytes; no small model reads that much.",
-    )

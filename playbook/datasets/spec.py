@@ -17,6 +17,8 @@ from playbook.contracts.dataset import Split
 from playbook.contracts.model import Frozen
 
 ORDER, PROGRESS, REPORT, LOCK, LOG = "import.json", "progress.json", "report.json", "lock", "log.txt"
+#: Of a field of the rows: tables made from a form are headed by its questions.
+MAX_NAME = 1_000
 #: No space, no quota, or a file that may not grow any more.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -37,11 +39,11 @@ class Mapping(Frozen):
     """
 
     format: Format
-    messages: str = Field(default="", max_length=200)
-    system: str = Field(default="", max_length=200)
-    prompt: str = Field(default="", max_length=200)
-    input: str = Field(default="", max_length=200)
-    answer: str = Field(default="", max_length=200)
+    messages: str = Field(default="", max_length=MAX_NAME)
+    system: str = Field(default="", max_length=MAX_NAME)
+    prompt: str = Field(default="", max_length=MAX_NAME)
+    input: str = Field(default="", max_length=MAX_NAME)
+    answer: str = Field(default="", max_length=MAX_NAME)
 
     @model_validator(mode="after")
     def _says_what_is_learned(self) -> Self:
@@ -61,11 +63,12 @@ class Source(Frozen):
 
 
 class SplitPlan(Frozen):
-    """How one file becomes three. `group_field`: rows with the same value of this metadata stay together."""
+    """How one file becomes three. `group_field`: rows with the same value of this metadata, or of this
+    field that the mapping reads, stay together; those without one are kept by their prompts alone."""
 
     validation_share: float = Field(default=0.1, gt=0, lt=1)
     test_share: float = Field(default=0.1, gt=0, lt=1)
-    group_field: str = Field(default="", max_length=200)
+    group_field: str = Field(default="", max_length=MAX_NAME)
     seed: int = Field(default=0, ge=0, lt=2**32)
 
     @model_validator(mode="after")
@@ -178,7 +181,7 @@ class Balance(Frozen):
 
 
 class ReadSource(Frozen):
-    """A file as it was understood. `columns`: the fields seen in its first rows; `kept`: those that became metadata."""
+    """A file as it was understood. `columns`: its fields; `kept`: those that became metadata."""
 
     name: str
     sha256: str

@@ -70,6 +70,7 @@ def test_test_rows_equal_to_train_rows_can_be_left_out(importing: Importing) -> 
     files = three([chat("a", "x"), chat("b", "y")], [chat("d", "z"), chat("b", "y")])
     report = importing(*files, leave_out_bad_rows=True)
     assert [split.rows for split in report.splits] == [2, 1, 1]
+    assert (report.rows, report.left_out) == (4, 1)
     files = three([chat("a", "x")], [chat("a", "x")])
     assert importing(*files, leave_out_bad_rows=True).refused
 
@@ -157,6 +158,13 @@ def test_too_many_rows_are_refused(importing: Importing) -> None:
     assert only(importing(("rows.jsonl", content), limits=Limits(rows=10)))[0] == "too_many_rows"
     table = parquet(pa.table({"text": [str(n) for n in range(12)]}))
     assert only(importing(("rows.parquet", table), limits=Limits(rows=10)))[0] == "too_many_rows"
+
+
+def test_bad_rows_count_as_rows_so_that_a_packed_file_of_them_ends(importing: Importing) -> None:
+    content = gzip.compress(jsonl(rows_of(2)) + b"{}\n" * 500_000)
+    report = importing(("rows.jsonl.gz", content), limits=Limits(rows=1_000))
+    assert codes(report) == {"too_many_rows": 1, "missing_messages_list": 998}
+    assert report.groups[0].listed[0].line == 1_001
 
 
 def test_a_csv_with_formulas_is_read_as_text_and_warned_of(importing: Importing) -> None:

@@ -76,6 +76,31 @@ def test_rows_of_one_group_stay_together(importing: Importing, group_field: str)
     assert set().union(*groups) == set("abcdefgh")
 
 
+def test_rows_without_the_field_are_dealt_by_their_prompts_and_named(importing: Importing) -> None:
+    rows = [chat(f"{name} {n}", "x", customer=name) for name in "abcd" for n in range(5)]
+    rows += [chat(f"alone {n}", "x", customer=customer) for n, customer in enumerate([None, "", "  "] * 10)]
+    rows += [chat("lacking", "x")]
+    report = importing(("rows.jsonl", jsonl(rows)), plan=SplitPlan(seed=3, group_field="customer"))
+    groups = [{row.get("metadata", {}).get("customer", "").strip() for row in importing.rows(split)} for split in Split]
+    assert sum(len(found - {""}) for found in groups) == 4
+    assert all("" in found for found in groups)  # an empty value is no group of its own
+    ungrouped = next(check for check in report.checks if check.code == "ungrouped")
+    assert (ungrouped.rows, len(ungrouped.groups)) == (31, 31)
+
+
+def test_rows_are_kept_together_by_a_field_that_the_mapping_reads(importing: Importing) -> None:
+    rows = [{"instruction": f"do {n}", "input": f"text {n % 10}", "output": f"out {n}", "n": n // 8} for n in range(80)]
+    for field, read in (("input", lambda row: row["messages"][0]["content"].partition("\n\n")[2]), ("n", _number_of)):
+        report = importing(("rows.jsonl", jsonl(rows)), plan=SplitPlan(seed=1, group_field=field))
+        groups = [{read(row) for row in importing.rows(split)} for split in Split]
+        assert sum(map(len, groups)) == len(set().union(*groups)) == 10
+        assert report.group_fields == ("instruction", "input", "n")
+
+
+def _number_of(row: dict[str, dict[str, str]]) -> str:
+    return row["metadata"]["n"]
+
+
 def test_equal_prompts_in_two_groups_tie_the_groups_together(importing: Importing) -> None:
     rows = [chat(f"{name} {n}", "x", customer=name) for name in "abcdef" for n in range(5)]
     rows += [chat("same", "x", customer="a"), chat("same", "y", customer="b")]

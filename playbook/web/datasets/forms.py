@@ -1,5 +1,6 @@
 """Forms of datasets: the data card, the three ways to bring rows, and what can be changed about an import."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -7,11 +8,14 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
 from playbook.contracts.dataset import Split
-from playbook.datasets.spec import Format, Mapping, Report, SplitPlan
+from playbook.contracts.dataset_problems import shown
+from playbook.datasets.spec import MAX_NAME, Format, Mapping, Report, SplitPlan
 from playbook.web.datasets.actions import Card, Upload
 
 _ACCEPTED = ".jsonl,.ndjson,.json,.csv,.tsv,.parquet,.gz"
 _MAX_PASTED = 10_000_000
+#: Names to choose from in a list; of more, one is typed, and the browser completes it.
+_MAX_CHOICES = 60
 
 
 class CardForm(forms.Form):
@@ -79,7 +83,9 @@ class PasteForm(forms.Form):
     )
 
     def uploads(self) -> list[Upload]:
-        return [Upload(name="pasted rows", chunks=[self.cleaned_data["pasted"].encode(errors="replace")])]
+        # A browser sends each line end of a text area as CRLF, also within the quotes of a cell.
+        text = self.cleaned_data["pasted"].replace("\r\n", "\n")
+        return [Upload(name="pasted rows", chunks=[text.encode(errors="replace")])]
 
 
 class ThreeFilesForm(forms.Form):
@@ -99,26 +105,58 @@ def _upload(file: "UploadedFile[bytes]", split: Split | None = None) -> Upload:
     return Upload(name=file.name or "file", chunks=file.chunks(), split=split)
 
 
-class MappingForm(forms.Form):
-    """Which field of the file means what, by hand."""
+class _FieldOfRows(forms.CharField):
+    """The name of a field of the rows: chosen from a list, or typed where there are too many to look through."""
 
-    messages = forms.ChoiceField(
-        required=False, label="List of messages", help_text="A field that holds the whole conversation. Or instead:"
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, max_length=MAX_NAME, strip=False, **kwargs)
+        self._names: tuple[str, ...] = ()
+
+    def offer(self, names: tuple[str, ...], *, without: str, list_id: str) -> None:
+        """Let one of these names be chosen; `without` says what no name means, `list_id` where the page lists them."""
+        self._names = names
+        if len(names) > _MAX_CHOICES:
+            self.widget = forms.TextInput(attrs={"list": list_id, "placeholder": without, "autocomplete": "off"})
+        else:
+            self.widget = forms.Select(choices=[("", without), *((name, name) for name in names)])
+
+    def clean(self, value: Any) -> str:
+        given: str = super().clean(value)
+        if not given or given in self._names:
+            return given
+        # A header may hold line ends, which a browser sends in its own way, or not at all.
+        alike = [name for name in self._names if "".join(name.split()) == "".join(given.split())]
+        if len(alike) != 1:
+            raise forms.ValidationError(f"No row has a field “{shown(given)}”; write it as the file does.")
+        return alike[0]
+
+
+def _choosable(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names, each once. PostgreSQL stores no text with a NUL: a field of such a name is none to choose."""
+    return tuple(name for name in dict.fromkeys(names) if name and "\0" not in name)
+
+
+class MappingForm(forms.Form):
+    """Which field of the file means what, by hand. `names`: the fields of the files, where they have to be typed."""
+
+    messages = _FieldOfRows(
+        label="List of messages", help_text="A field that holds the whole conversation. Or instead:"
     )
-    system = forms.ChoiceField(required=False, label="System message")
-    prompt = forms.ChoiceField(required=False, label="Prompt")
-    input = forms.ChoiceField(required=False, label="Input", help_text="Follows the prompt after an empty line.")
-    answer = forms.ChoiceField(required=False, label="Answer", help_text="What the model is to learn.")
+    system = _FieldOfRows(label="System message")
+    prompt = _FieldOfRows(label="Prompt")
+    input = _FieldOfRows(label="Input", help_text="Follows the prompt after an empty line.")
+    answer = _FieldOfRows(label="Answer", help_text="What the model is to learn.")
+
+    list_id = "mapping_names"
 
     def __init__(self, report: Report, data: Any = None) -> None:
-        source = report.sources[0]
-        shown = source.mapping.model_dump() if source.mapping else {}
-        super().__init__(data, initial=shown, auto_id="mapping_%s")
-        # PostgreSQL stores no text with a NUL, so a field of such a name is none to choose.
-        choices = [("", "none"), *((name, name) for name in source.columns if "\0" not in name)]
+        self._known = report.sources[0].mapping
+        super().__init__(data, initial=self._known.model_dump() if self._known else {}, auto_id="mapping_%s")
+        found = _choosable(name for source in report.sources for name in source.columns)
+        self.names = found if len(found) > _MAX_CHOICES else ()
         for field in self.fields.values():
-            assert isinstance(field, forms.ChoiceField)  # noqa: S101 - declared above
-            field.choices = choices
+            assert isinstance(field, _FieldOfRows)  # noqa: S101 - declared above
+            field.offer(found, without="none", list_id=self.list_id)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -130,12 +168,13 @@ class MappingForm(forms.Form):
         return cleaned
 
     def mapping(self) -> Mapping:
-        cleaned = self.cleaned_data
-        if cleaned["messages"]:
-            return Mapping(format=Format.CHAT, messages=cleaned["messages"], system=cleaned["system"])
-        return Mapping(
-            format=Format.COLUMNS, **{name: cleaned[name] for name in ("system", "prompt", "input", "answer")}
-        )
+        """Return what was chosen. A format that was recognised stays itself, for it reads more than these fields."""
+        chosen = {name: self.cleaned_data[name] for name in self.fields}
+        if self._known and chosen == {name: getattr(self._known, name) for name in self.fields}:
+            return self._known
+        if chosen["messages"]:
+            return Mapping(format=Format.CHAT, messages=chosen["messages"], system=chosen["system"])
+        return Mapping(format=Format.COLUMNS, **chosen)
 
 
 class PlanForm(forms.Form):
@@ -143,28 +182,28 @@ class PlanForm(forms.Form):
 
     validation_percent = forms.IntegerField(min_value=1, max_value=50, label="Validation, percent")
     test_percent = forms.IntegerField(min_value=1, max_value=50, label="Test, percent")
-    group_field = forms.CharField(
-        required=False,
-        max_length=200,
-        widget=forms.Select,
-        label="Keep together",
-        help_text="Rows with the same value of this field land in the same split.",
+    group_field = _FieldOfRows(
+        label="Keep together", help_text="Rows with the same value of this field land in the same split."
     )
     seed = forms.IntegerField(
         min_value=0, max_value=2**32 - 1, help_text="The same file and seed always give the same three splits."
     )
 
+    list_id = "plan_names"
+
     def __init__(self, plan: SplitPlan, group_fields: tuple[str, ...], data: Any = None) -> None:
-        shown = {
+        current = {
             "validation_percent": round(100 * plan.validation_share),
             "test_percent": round(100 * plan.test_share),
             "group_field": plan.group_field,
             "seed": plan.seed,
         }
-        super().__init__(data, initial=shown, auto_id="plan_%s")
-        names = dict.fromkeys(filter(None, (plan.group_field, *group_fields)))
+        super().__init__(data, initial=current, auto_id="plan_%s")
+        found = _choosable((plan.group_field, *group_fields))
+        self.names = found if len(found) > _MAX_CHOICES else ()
         field = self.fields["group_field"]
-        field.widget = forms.Select(choices=[("", "equal prompts alone"), *((name, name) for name in names)])
+        assert isinstance(field, _FieldOfRows)  # noqa: S101 - declared above
+        field.offer(found, without="equal prompts alone", list_id=self.list_id)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

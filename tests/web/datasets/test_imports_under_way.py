@@ -143,4 +143,4 @@ def test_a_field_with_a_nul_in_its_name_is_none_to_choose(client: Client, use_ca
     chosen = {"what": "mapping", "prompt": "fra\0ge", "answer": "antwort"}
     response = client.post(f"/datasets/imports/{made.pk}/change/", chosen)
     assert response.status_code == 422
-    assert "Select a valid choice." in response.content.decode()
+    assert "Null characters are not allowed." in response.content.decode()

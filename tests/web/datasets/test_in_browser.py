@@ -9,15 +9,17 @@ from django.core.management import call_command
 from django.test.testcases import LiveServerThread
 from playwright.sync_api import Browser, expect
 
+from playbook.contracts.dataset import Split
 from playbook.datasets.spec import PROGRESS, Progress, Stage
 from playbook.web.accounts.models import User
 from playbook.web.datasets import imports
+from playbook.web.datasets.actions import Card, Upload, start_import
 from playbook.web.datasets.models import DatasetImport
 from playbook.web.usecases.models import UseCase
 from tests.conftest import PASSWORD
 from tests.e2e.visit import Visit
 from tests.waiting import wait_for
-from tests.web.datasets.conftest import CARD, jsonl
+from tests.web.datasets.conftest import CARD, ended, jsonl
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -66,5 +68,40 @@ def test_rows_are_pasted_watched_stored_and_searched(browser: Browser, address: 
     page.locator("form.row-search button").click()
     expect(page.get_by_text("looked through to row 24 of 24 in train")).to_be_visible()
     visit.show(page, "dataset-searched")
+    visit.close()
+    assert visit.complaints == []
+
+
+def test_a_field_of_a_wide_file_is_typed_and_overlaps_of_three_files_are_shown(
+    browser: Browser, address: str, alice: User, use_case: UseCase
+) -> None:
+    names = [f"column {n}" for n in range(100)] + ["What went wrong, in your own words?", "Was it mended?"]
+    lines = [names, *([f"{name} {row}" for name in names] for row in range(20))]
+    table = "\n".join(",".join(f'"{cell}"' for cell in line) for line in lines).encode()
+    files = [Upload(name="wide.csv", chunks=[table])]
+    wide = start_import(use_case=use_case, uploads=files, created_by=alice, card=Card(**CARD))
+    shared = [" ".join(f"word{n}" for n in range(60)), " ".join(f"word{n}" for n in range(62))]
+    contents = {Split.TRAIN: shared[:1], Split.VALIDATION: shared, Split.TEST: ["a", "b"]}
+    uploads = [
+        Upload(name=f"{split}.jsonl", chunks=[jsonl(*prompts, f"of {split}")], split=split)
+        for split, prompts in contents.items()
+    ]
+    three = start_import(use_case=use_case, uploads=uploads, created_by=alice, card=Card(**CARD))
+    ended(wide)
+    ended(three)
+    visit = Visit(browser, address, PASSWORD)
+    page = visit.log_in("alice")
+    page.goto(wide.get_absolute_url())
+    visit.show(page, "dataset-import-wide")
+    page.get_by_label("Prompt").fill("What went wrong, in your own words?")
+    page.get_by_label("Answer").fill("Was it mended?")
+    page.get_by_role("button", name="Read again").click()
+    expect(page.get_by_role("button", name="Store the dataset")).to_be_visible()
+    visit.show(page, "dataset-import-mapped")
+    page.goto(three.get_absolute_url())
+    visit.show(page, "dataset-import-overlaps")
+    page.get_by_role("link", name="Validation rows nearly equal to train rows").click()
+    expect(page.get_by_text("2 of validation, 1 of train")).to_be_visible()
+    visit.show(page, "dataset-overlap")
     visit.close()
     assert visit.complaints == []

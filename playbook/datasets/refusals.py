@@ -1,0 +1,86 @@
+"""Why an import refuses a file, or a row, as a whole: the problems that no single field of a row has."""
+
+from playbook.contracts.dataset import MAX_LINE_BYTES, Split
+from playbook.contracts.dataset_problems import Problem, ProblemCode, shown
+from playbook.datasets.readers import Record
+from playbook.datasets.spec import Source
+
+
+def _inner_lists(records: list[Record | Problem]) -> list[str]:
+    """Return the fields that hold a list of objects: where the file is one object, the rows lie in one of them."""
+    objects = [found.value for found in records if isinstance(found, Record) and isinstance(found.value, dict)]
+    if len(objects) != 1:
+        return []
+    return [
+        str(name)
+        for name, value in objects[0].items()
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value)
+    ]
+
+
+def unknown_format(columns: tuple[str, ...], first: list[Record | Problem]) -> Problem:
+    lists = _inner_lists(first)
+    if lists:
+        fix = f'The rows seem to lie in the list "{shown(lists[0])}": bring that list alone, as a JSON array.'
+    elif columns:
+        fix = "No known format has these fields. Choose which of them is the prompt and which the answer."
+    else:
+        fix = 'Make each row an object with named fields, such as {"prompt": "…", "completion": "…"}.'
+    return Problem(
+        line=1,
+        field="file",
+        value=shown(f"fields {', '.join(columns) or 'none'}"),
+        code=ProblemCode.UNKNOWN_FORMAT,
+        fix=fix,
+    )
+
+
+def no_groups(field: str) -> Problem:
+    return Problem(
+        line=1,
+        field=field,
+        value="in no row",
+        code=ProblemCode.MISSING_FIELD,
+        fix="No row has the field that rows are kept together by. Choose another field, or none, and split again.",
+    )
+
+
+def no_rows(source: Source) -> Problem:
+    why = " A job without test rows could prove nothing, so it cannot start." if source.split is Split.TEST else ""
+    return Problem(
+        line=1,
+        field="file",
+        value="no row",
+        code=ProblemCode.NO_EXAMPLES,
+        fix=f"Write one example a line, with a prompt and its answer.{why}",
+    )
+
+
+def too_much(line: int, room: int) -> Problem:
+    return Problem(
+        line=line,
+        field="file",
+        value=f"more than {room:,} bytes of rows",
+        code=ProblemCode.UNPACKS_TOO_LARGE,
+        fix="So small a file holds so much only by repeating the same values over and over; bring a sample of it.",
+    )
+
+
+def too_many(line: int, limit: int) -> Problem:
+    return Problem(
+        line=line,
+        field="file",
+        value=f"more than {limit:,} rows",
+        code=ProblemCode.TOO_MANY_ROWS,
+        fix=f"Bring at most {limit:,} rows, bad ones included; a sample teaches the same.",
+    )
+
+
+def too_long(line: int, length: int) -> Problem:
+    return Problem(
+        line=line,
+        field="row",
+        value=f"{length:,} bytes",
+        code=ProblemCode.LINE_TOO_LONG,
+        fix=f"Keep a row under {MAX_LINE_BYTES:,} bytes; no small model reads that much.",
+    )

@@ -1,0 +1,100 @@
+"""Fields chosen by hand: any of a wide file, as the file names it, and without losing what the format reads beside."""
+
+import json
+
+from django.test import Client
+
+from playbook.contracts.dataset import Split
+from playbook.web.accounts.models import User
+from playbook.web.usecases.models import UseCase
+from tests.web.datasets.conftest import CARD, bring, one_file
+from tests.web.datasets.test_imports import change, page_of, store
+
+WIDE = 300
+
+
+def wide(names: list[str], rows: int = 30) -> bytes:
+    lines = [",".join(f'"{name}"' for name in names)]
+    lines += [",".join(f"{name[:20]} {row}".replace("\n", " ") for name in names) for row in range(rows)]
+    return "\n".join(lines).encode()
+
+
+def test_any_field_of_a_wide_file_can_be_chosen(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    names = [f"q{n}" for n in range(WIDE)]
+    made = bring(client, one_file(wide(names), name="rows.csv"))
+    page = page_of(client, made)
+    assert "300 fields to choose from: type a few letters of one." in page
+    assert all(f'<option value="q{n}"></option>' in page for n in range(WIDE))
+    wrong = {"what": "mapping", "prompt": "q120", "answer": "q301"}
+    answer = client.post(f"/datasets/imports/{made.pk}/change/", wrong)
+    assert answer.status_code == 422
+    assert "No row has a field “q301”; write it as the file does." in answer.content.decode()
+    page = change(client, made, what="mapping", prompt="q120", answer="q299")
+    assert "Store the dataset" in page
+    page = change(client, made, what="plan", validation_percent="10", test_percent="10", group_field="q250", seed="0")
+    version = store(client, made).versions.get()
+    assert version.made_from == "One file of 30 rows, split by seed 0, rows of one q250 kept together."
+
+
+def test_a_new_version_that_lacks_the_field_can_be_split_otherwise(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    client.force_login(alice)
+    rows = [{"prompt": f"question {n}", "completion": "yes", "team": f"team {n % 9}"} for n in range(30)]
+    made = bring(client, one_file(b"".join(json.dumps(row).encode() + b"\n" for row in rows)))
+    plan = {"what": "plan", "validation_percent": "20", "test_percent": "20", "group_field": "team", "seed": "5"}
+    change(client, made, **plan)
+    dataset = store(client, made)
+    rows = [{"prompt": f"question {n}", "completion": "yes"} for n in range(30)]
+    content = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    again = bring(client, one_file(content), url=f"/datasets/{dataset.pk}/versions/new/")
+    refused = page_of(client, again)
+    assert "in no row" in refused
+    assert "Store as a new version" not in refused
+    assert "Store as a new version" in change(client, again, **plan | {"group_field": ""})
+
+
+def test_a_field_that_comes_late_can_be_chosen(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    rows: list[dict[str, str]] = [{"question": f"q{n}", "answer": f"a{n}"} for n in range(150)]
+    rows[140]["rule"] = "Be brief."
+    made = bring(client, one_file(b"".join(json.dumps(row).encode() + b"\n" for row in rows)))
+    assert '<option value="rule">' in page_of(client, made)
+    change(client, made, what="mapping", prompt="question", answer="answer", system="rule")
+    address = store(client, made).get_absolute_url()
+    pages = [client.get(address, {"q": "brief", "split": split}).content.decode() for split in Split]
+    assert sum("Be brief." in page for page in pages) == 1
+
+
+def test_questions_of_a_form_are_names(client: Client, use_case: UseCase, alice: User) -> None:
+    """Long ones, which may begin alike, and with line ends, which a browser sends in its own way."""
+    client.force_login(alice)
+    long = ["Please say in your own words " + "very " * 50 + end for end in ("one", "two")]
+    names = [*long, "What went\nwrong?"]
+    made = bring(client, one_file(wide(names), name="rows.csv"))
+    change(client, made, what="mapping", prompt="What went\r\nwrong?", answer=long[1])
+    dataset = store(client, made)
+    assert long[0] in client.get(dataset.get_absolute_url()).content.decode()
+    assert dataset.versions.get().files.count() == 3
+
+
+def test_what_was_recognised_and_is_sent_as_it_is_stays_recognised(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    client.force_login(alice)
+    tools = [{"type": "function", "function": {"name": "look_up"}}]
+    rows = [{"prompt": f"p{n}", "completion": f"c{n}", "tools": tools} for n in range(9)]
+    made = bring(client, one_file(b"".join(json.dumps(row).encode() + b"\n" for row in rows)))
+    page = change(client, made, what="mapping", prompt="prompt", answer="completion")
+    assert "Prompt and completion (TRL)" in page
+    assert "kept as metadata" not in page
+
+
+def test_line_ends_within_pasted_cells_stay_as_they_were(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    pasted = "question,answer\r\n" + "".join(f'"one {n}\r\ntwo",a{n}\r\n' for n in range(5))
+    dataset = store(client, bring(client, {**CARD, "how": "paste", "pasted": pasted}))
+    page = client.get(dataset.get_absolute_url()).content.decode()
+    assert "\ntwo" in page
+    assert "\r" not in page
