@@ -38,7 +38,8 @@ class Generated:
 
 @dataclass(frozen=True)
 class Generator:
-    """A model ready to answer: adapters merged or disabled by the caller. `stop` is asked between two tokens."""
+    """A model ready to answer: adapters merged or disabled by the caller. `stop` is asked between two tokens.
+    `opening`: what the chat template writes before every answer (`PromptBuilder.opening`), which is no part of it."""
 
     model: Any
     tokenizer: Any
@@ -47,6 +48,7 @@ class Generator:
     max_new_tokens: int
     batch_size: int
     stop: Stop
+    opening: str = ""
 
 
 @dataclass(frozen=True)
@@ -220,8 +222,12 @@ def generated(generator: Generator, ids: Sequence[int], seconds: float) -> Gener
     ended = bool(ids) and ids[-1] in generator.end_ids
     said = ids[:-1] if ended else ids
     return Generated(
-        text=str(generator.tokenizer.decode(said, skip_special_tokens=True)).strip(),
+        text=_without(generator.opening, str(generator.tokenizer.decode(said, skip_special_tokens=True))),
         tokens=len(ids),
         natural_stop=ended,
         seconds=seconds,
     )
+
+
+def _without(opening: str, text: str) -> str:
+    return text.strip().removeprefix(opening.strip()).strip()

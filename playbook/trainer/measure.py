@@ -82,6 +82,7 @@ def _measure(
         max_new_tokens=run.spec.evaluation.max_new_tokens,
         batch_size=run.spec.evaluation.batch_size,
         stop=run.stop,
+        opening=prepared.builder.opening,
     )
 
     judge = Judge(run.spec.evaluation)

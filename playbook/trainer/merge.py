@@ -170,6 +170,7 @@ def _measure(run: Run, prepared: Prepared, merged_from: Source, report: Report) 
         max_new_tokens=run.spec.evaluation.max_new_tokens,
         batch_size=run.spec.evaluation.batch_size,
         stop=run.stop,
+        opening=prepared.builder.opening,
     )
     again = ArmRun(adapter.arm, run.spec, prepared.questions[adapter.arm], Judge(run.spec.evaluation))
     total = len(again.questions)

@@ -6,6 +6,7 @@ in evaluation with the very ids it saw in training. Must not import torch.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from playbook.contracts.dataset import Example, Message
@@ -13,6 +14,8 @@ from playbook.contracts.states import EndReason
 from playbook.trainer import bounds
 from playbook.trainer.errors import RunError
 
+#: An answer that stands for any.
+_PROBE = "the answer to come"
 #: Characters that a chat template may write of its own, and how often it may write each that it is given.
 _MOST_OF_ITS_OWN, _MOST_TIMES = 1_000_000, 10
 #: The functions that a row offers the assistant, as OpenAI writes them.
@@ -71,7 +74,7 @@ class PromptBuilder:
         `where` names the row in messages, `tools` are those the row offers. Raises RunError(invalid_dataset) when the
         template refuses the roles.
         """
-        ids = self.ids(self._render(messages, add_generation_prompt=True, where=where, tools=tools))
+        ids = self.ids(self._asked(messages, where=where, tools=tools))
         bos = self._tokenizer.bos_token_id
         if bos is not None and ids[:2] == (bos, bos):
             raise RunError(
@@ -91,7 +94,7 @@ class PromptBuilder:
         """
         tools = example.tools
         prompt = self.prompt_ids(example.prompt, where=where, tools=tools)
-        before = self._render(example.prompt, add_generation_prompt=True, where=where, tools=tools)
+        before = self._asked(example.prompt, where=where, tools=tools)
         full = self._render(example.messages, add_generation_prompt=False, where=where, tools=tools)
         if not full.startswith(before):
             raise RunError(
@@ -107,6 +110,34 @@ class PromptBuilder:
             )
         earlier = self._earlier_turns(example, before, prompt, where=where)
         return Encoded(input_ids=prompt + answer, prompt_length=len(prompt), earlier=earlier)
+
+    @cached_property
+    def opening(self) -> str:
+        """What the template writes between a prompt and every answer: the header of the turn where it does not write
+        that when asked to, or an empty reasoning. Learned with the answer unless it is a header, so no part of it."""
+        probe = (Message(role="user", content="-"), Message(role="assistant", content=_PROBE))
+        try:
+            asked = self._render(probe[:1], add_generation_prompt=True, where=_PROBE)
+            full = self._render(probe, add_generation_prompt=False, where=_PROBE)
+        except RunError:
+            return ""  # a template that wants other roles first; the rows will tell
+        beginning, _, rest = full.partition(_PROBE)
+        return beginning.removeprefix(asked) if rest and beginning.startswith(asked) else ""
+
+    @cached_property
+    def _header(self) -> str:
+        """What a prompt must end with and a template leaves out that knows no add_generation_prompt."""
+        if not self.opening.strip():
+            return ""
+        said = [
+            self._render((Message(role="user", content="-"),), add_generation_prompt=asks, where=_PROBE)
+            for asks in (True, False)
+        ]
+        return self.opening if said[0] == said[1] else ""
+
+    def _asked(self, messages: Sequence[Message], *, where: str, tools: Tools = None) -> str:
+        """Return the text of a prompt, up to where the answer begins."""
+        return self._render(messages, add_generation_prompt=True, where=where, tools=tools) + self._header
 
     def text_of(self, token: int) -> str:
         """Return one token as text, special ones by name."""
@@ -130,9 +161,9 @@ class PromptBuilder:
         offsets = self._offsets(before, where=where)
         spans = []
         for at in turns:
-            header, turn = (
-                self._render(part, add_generation_prompt=asks, where=where, tools=example.tools)
-                for part, asks in ((example.messages[:at], True), (example.messages[: at + 1], False))
+            header = self._asked(example.messages[:at], where=where, tools=example.tools)
+            turn = self._render(
+                example.messages[: at + 1], add_generation_prompt=False, where=where, tools=example.tools
             )
             if not (before.startswith(turn) and turn.startswith(header)):
                 raise RunError(

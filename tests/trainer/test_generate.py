@@ -14,7 +14,7 @@ from playbook.contracts.states import EndReason
 from playbook.trainer import generate
 from playbook.trainer.decode import GROUPED
 from playbook.trainer.errors import RunError
-from playbook.trainer.generate import Generated, Generator, answer, compute_beginning, tokens_to_read
+from playbook.trainer.generate import Generated, Generator, answer, compute_beginning, generated, tokens_to_read
 from playbook.trainer.model import load_base, load_tokenizer, read_limits, resolve
 from playbook.trainer.stop import Stop
 from tests.trainer.conftest import TINY_ID
@@ -124,6 +124,15 @@ def test_an_answer_without_an_end_is_cut(generator: Generator) -> None:
     endless = replace(generator, end_ids=frozenset({2}), max_new_tokens=150)
     (found,) = answers(endless, [PROMPTS[0]])
     assert (found.tokens, found.natural_stop) == (150, False)
+
+
+def test_what_the_template_writes_before_every_answer_is_no_part_of_it(generator: Generator) -> None:
+    opening = "<think>\n\n</think>\n\n"
+    made = [
+        generated(replace(generator, opening=opening), generator.tokenizer(text).input_ids, seconds=0.0)
+        for text in (f"{opening}4", "<think>\nlong\n</think>\n\n4", "4")
+    ]
+    assert [one.text for one in made] == ["4", "<think>\nlong\n</think>\n\n4", "4"]
 
 
 def test_an_answer_may_be_empty(generator: Generator) -> None:

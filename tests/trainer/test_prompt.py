@@ -78,6 +78,47 @@ def test_a_template_that_would_train_the_wrong_thing_is_refused(
     assert "train.jsonl, line 7" in caught.value.message
 
 
+TURNS = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+REASONING = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}<think>\n\n</think>\n\n{% endif %}"
+    "{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+INSTRUCTIONS = (
+    "{% for m in messages %}{% if m.role == 'assistant' %} {{ m.content }}<|im_end|>"
+    "{% else %}[INST] {{ m.content }} [/INST]{% endif %}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "opening", "prompt_ends", "learned"),
+    [
+        (TURNS, "<|im_start|>assistant\n", "<|im_start|>assistant\n", "4<|im_end|>"),
+        (REASONING, "<think>\n\n</think>\n\n", "<|im_start|>assistant\n", "<think>\n\n</think>\n\n4<|im_end|>"),
+        (INSTRUCTIONS, " ", "[INST] 2 + 2? [/INST]", " 4<|im_end|>"),
+    ],
+    ids=["no generation prompt", "empty reasoning", "no header"],
+)
+def test_what_a_template_writes_before_every_answer_is_known_and_a_header_is_asked_with(
+    tokenizer: Any, template: str, opening: str, prompt_ends: str, learned: str
+) -> None:
+    tokenizer.chat_template = template
+    builder = PromptBuilder(tokenizer, end_ids=frozenset({END}))
+    encoded = builder.encode(EXAMPLE, where="line 1")
+
+    assert builder.opening == opening
+    assert tokenizer.decode(encoded.input_ids[: encoded.prompt_length]).endswith(prompt_ends)
+    assert tokenizer.decode(encoded.input_ids[encoded.prompt_length :]) == learned
+    assert builder.prompt_ids(EXAMPLE.prompt, where="line 1") == encoded.input_ids[: encoded.prompt_length]
+
+
+def test_a_header_that_no_prompt_asks_for_is_in_no_earlier_turn_learned(tokenizer: Any) -> None:
+    tokenizer.chat_template = TURNS
+    asked_twice = Example(messages=(*EXAMPLE.messages, *EXAMPLE.messages[1:]))
+    encoded = PromptBuilder(tokenizer, end_ids=frozenset({END})).encode(asked_twice, where="line 1")
+
+    assert [tokenizer.decode(encoded.input_ids[start:end]) for start, end in encoded.learned] == ["4<|im_end|>"] * 2
+
+
 def test_a_base_model_without_chat_template_or_eos_is_refused(tokenizer: Any) -> None:
     with pytest.raises(RunError, match="names no eos token"):
         PromptBuilder(tokenizer, end_ids=frozenset())
