@@ -86,10 +86,14 @@ class Shape:
 
     def adapted(self, lora: LoraSettings) -> list[tuple[int, int]]:
         """Return (in, out) of each linear module that gets an adapter."""
+        modules = self.adapted_in_a_layer(lora) * self.layers
+        return [*modules, (self.hidden, self.vocabulary)] if "lm_head" in lora.target_modules else modules
+
+    def adapted_in_a_layer(self, lora: LoraSettings) -> list[tuple[int, int]]:
+        if lora.target_modules == "all-linear":
+            return [*self.linear.values()]
         wanted = (lora.target_modules,) if isinstance(lora.target_modules, str) else lora.target_modules
-        chosen = self.linear.values() if wanted == ("all-linear",) else [self.linear.get(n, (0, 0)) for n in wanted]
-        modules = [*chosen] * self.layers
-        return [*modules, (self.hidden, self.vocabulary)] if "lm_head" in wanted else modules
+        return [self.linear[name] for name in wanted if name in self.linear]
 
 
 def _widest(size: Any) -> int:
@@ -143,8 +147,9 @@ def estimate_memory(
     """Return bytes by component at the peak of a training step: the backward pass of `one`, the largest micro-batch.
 
     `attention`: the transformers implementation; eager keeps the weights (heads, width, width) that others recompute,
-    and with it adapters train by `operations`, which keep less. `prepack`: weights under plain adapters are
-    held in prepacked copies too.
+    and with it adapters train by `operations`, which keep less. Not all of a model may be computed so (`fused`): scores
+    that are capped, adapters with dropout and DoRA keep more. `prepack`: weights under plain adapters are held in
+    prepacked copies too.
     """
     shape = Shape.of(config)
     half = 2 if compute_dtype == "bfloat16" else _FLOAT32
@@ -160,6 +165,10 @@ def estimate_memory(
     eager = attention == "eager"
     fused = eager and not full
     layers = _fused_layer_bytes(shape, one, half=half) if fused else _layer_bytes(shape, one, half=half, eager=eager)
+    if not full:
+        layers += one.positions * _adapter_bytes(shape, spec.lora, half=half)
+    if fused and getattr(config, "attn_logit_softcapping", None) is not None:
+        layers += one.positions * shape.heads * one.width * (_FLOAT32 + 2 * half)
     if checkpointing:
         activations = shape.layers * one.positions * shape.hidden * half + layers
     else:
@@ -192,6 +201,18 @@ def _fused_layer_bytes(shape: Shape, one: Pass, *, half: int) -> int:
     """Return what `operations` keep of one layer: what goes into each norm and product, and the attention weights."""
     kept = 4 * shape.hidden + 2 * shape.attention + 2 * shape.keys + 4 * shape.intermediate
     return one.positions * half * (kept + shape.heads * one.width)
+
+
+def _adapter_bytes(shape: Shape, lora: LoraSettings, *, half: int) -> int:
+    """Return what peft's own way keeps of a layer and position beyond the input of each product: with dropout what was
+    dropped and by which mask, with DoRA what base and adapter gave. Nothing for plain adapters."""
+    adapted = shape.adapted_in_a_layer(lora)
+    kept = 0
+    if lora.lora_dropout:
+        kept += sum(2 * wide for wide, _ in adapted) - 2 * shape.hidden - shape.attention - shape.intermediate
+    if lora.use_dora:
+        kept += sum(2 * out + out // 2 for _, out in adapted)
+    return max(0, kept) * half
 
 
 def _layer_bytes(shape: Shape, one: Pass, *, half: int, eager: bool) -> int:
