@@ -61,11 +61,12 @@ class LaunchForm(forms.Form):
     when no dataset is chosen, the files.
     """
 
-    title = forms.CharField(max_length=200)
+    title = forms.CharField(max_length=200, error_messages={"required": "Give the job a title."})
     recipe = forms.ChoiceField(help_text="A preset: base model, LoRA rank, learning rate, what is measured.")
     dataset = forms.ModelChoiceField(
         queryset=Dataset.objects.none(),
         empty_label=None,
+        error_messages={"required": "Choose a dataset: nothing can be measured without one."},
         help_text="Three splits. The test split is locked: it measures, it never trains.",
     )
     documents = forms.ModelChoiceField(

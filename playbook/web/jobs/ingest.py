@@ -69,12 +69,17 @@ def _advance(attempt: Attempt, offset: int, size_bytes: int, parsed: list[Event]
     changes: dict[str, object] = {"event_bytes": offset + size_bytes}
     if stages := [stage for event in parsed if (stage := _stage(event))]:
         changes["stage"] = stages[-1]
-    if progress := [event for event in parsed if isinstance(event, events.Progress)]:
-        changes["progress_done"] = progress[-1].done
-        changes["progress_total"] = progress[-1].total
-        changes["progress_unit"] = progress[-1].unit
-        changes["remaining_seconds"] = progress[-1].remaining_seconds
-        changes["progress_at"] = timezone.now()
+    for event in parsed:
+        if isinstance(event, events.StageStarted):  # what was done of the stage before says nothing of this one
+            changes |= {"progress_done": None, "progress_total": None, "progress_unit": ""}
+        elif isinstance(event, events.Progress):
+            changes |= {
+                "progress_done": event.done,
+                "progress_total": event.total,
+                "progress_unit": event.unit,
+                "remaining_seconds": event.remaining_seconds,
+                "progress_at": timezone.now(),
+            }
     if Attempt.objects.live().filter(pk=attempt.pk, event_bytes=offset).update(**changes) == 1:
         return
     attempt.refresh_from_db()

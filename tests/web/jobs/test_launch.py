@@ -358,3 +358,12 @@ def test_the_form_begins_with_the_run_of_the_tutorial(
     page = client.get(f"/jobs/new/?use_case={use_case.slug}").content.decode()
     assert f'<option value="{sample.pk}" selected>' in page
     assert '<option value="support-tickets-lora" selected>' in page
+
+
+def test_what_is_missing_is_said_in_a_sentence(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    page = client.get(f"/jobs/new/?use_case={use_case.slug}").content.decode()
+    assert '<p class="error" role="alert">Choose a dataset: nothing can be measured without one.</p>' in page
+    answer = client.post(f"/jobs/new/?use_case={use_case.slug}", {**LAUNCH, "title": " "})
+    assert answer.status_code == 422
+    assert "Give the job a title." in answer.content.decode()

@@ -123,6 +123,16 @@ def test_over_many_steps_the_trend_lies_over_the_loss_of_each(client: Client, at
     assert '<span class="value">1</span><span class="label">Training loss</span>' in page, "the last step's own"
 
 
+def test_a_stage_that_begins_has_no_progress_of_the_one_before(client: Client, attempt: Attempt) -> None:
+    send_events(attempt, TRAINING, {"kind": "progress", "stage": "training", "done": 30, "total": 30, "unit": "steps"})
+    assert "30 of 30 steps" in page_of(client, attempt)
+    send_events(attempt, {"kind": "stage_started", "stage": "evaluation"})
+    assert "30 of 30" not in page_of(client, attempt)
+    told = {"kind": "progress", "stage": "evaluation", "done": 2, "total": 80, "unit": "answers"}
+    send_events(attempt, {"kind": "stage_started", "stage": "evaluation"}, told)
+    assert "2 of 80 answers" in page_of(client, attempt)
+
+
 def test_the_machine_is_shown_with_each_gpu(client: Client, attempt: Attempt) -> None:
     gpus = tuple(
         GpuTelemetry(index=index, memory_used_bytes=10**9, utilisation_percent=50, temperature_celsius=None)
