@@ -74,7 +74,7 @@ def launch_job(
     """Queue a job; the criterion of its decision is fixed from now on. A higher `priority` is claimed first.
 
     Raises Conflict when the decision is another use case's or is not accepted, when there is none though the policy
-    asks for one, when the estimate does not fit its budget, or when an input file is not on this site.
+    asks for one, when the estimate does not fit its budget, or when an input file is not on this site or was altered.
     Who may launch is the view's question.
     """
     if decision is not None and decision.use_case_id != use_case.pk:
@@ -90,6 +90,11 @@ def launch_job(
             raise Conflict(
                 f"The {file.split} split ({file.sha256[:12]}…) is not on this site; "
                 "upload the dataset again, then launch."
+            )
+        if not blobs.is_intact(file.sha256):
+            raise Conflict(
+                f"The file of the {file.split} split is not the one that was locked: its SHA-256 is no longer "
+                f"{file.sha256[:12]}…. Upload the same rows again, which puts it right, then launch."
             )
     with transaction.atomic():
         if decision is not None:

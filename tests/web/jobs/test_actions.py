@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from playbook.contracts.dataset import Split
 from playbook.contracts.states import EndReason, JobState
 from playbook.web.accounts.models import User
+from playbook.web.common import blobs
 from playbook.web.common.models import AuditEntry
 from playbook.web.common.permissions import Conflict
 from playbook.web.jobs import actions
@@ -55,6 +57,18 @@ def test_launch_refuses_inputs_that_are_not_on_the_site(use_case: UseCase, alice
     with pytest.raises(Conflict, match=r"train split \(000000000000…\) is not on this site; upload the dataset again"):
         actions.launch_job(use_case=use_case, created_by=alice, title="x", spec=spec)
     assert Job.objects.count() == 0
+
+
+def test_launch_refuses_a_test_split_whose_file_was_altered(use_case: UseCase, alice: User) -> None:
+    spec = make_spec()
+    test = spec.input(Split.TEST)
+    content = blobs.path_of(test.sha256).read_bytes()
+    blobs.path_of(test.sha256).write_bytes(content.replace(b'"content"', b'"content" ', 1))
+    with pytest.raises(Conflict, match=f"the test split is not the one that was locked: .* {test.sha256[:12]}…"):
+        actions.launch_job(use_case=use_case, created_by=alice, title="x", spec=spec)
+    assert Job.objects.count() == 0
+    blobs.store([content])  # as an upload of the same rows does
+    assert actions.launch_job(use_case=use_case, created_by=alice, title="x", spec=spec).state == JobState.QUEUED
 
 
 def test_create_worker_again_rotates_the_token_and_enables(worker: Worker) -> None:
