@@ -15,6 +15,9 @@ _NO_MEMORY = (
     # What cuBLAS and cuDNN say when their own workspace does not fit beside the tensors.
     "cublas_status_alloc_failed",
     "cudnn_status_alloc_failed",
+    # What oneDNN says on a CPU when there is no room for a kernel or its scratch.
+    "could not create a primitive",
+    "could not create a memory object",
 )
 #: A file may also grow over what the system lets one process write.
 _NO_SPACE = ("no space left on device", "file too large", "disk quota exceeded")
