@@ -13,7 +13,9 @@ from pathlib import Path
 from playbook.contracts.dataset import Split
 from playbook.contracts.events import SampleRow, SampleToken, SplitTokens
 from playbook.contracts.run_spec import Method
+from playbook.contracts.states import EndReason
 from playbook.trainer.data import PreparedRows, Row
+from playbook.trainer.errors import RunError
 from playbook.trainer.memory import Pass, estimate_memory, largest_pass
 from playbook.trainer.model import choose_attention, choose_device, faster_dtype
 from playbook.trainer.prepare import Prepared, Run
@@ -42,6 +44,7 @@ class Checked:
 def check(run: Run, prepared: Prepared) -> Checked:
     """Emit the event `preflight` and return what it found."""
     device = choose_device()
+    _require_plain_weights(run, prepared, device.type)
     dtype = faster_dtype(device)
     attention = choose_attention(device, longest=prepared.longest, compute_dtype=dtype)
     largest = largest_pass(prepared.train.rows, run.spec.training, seed=run.spec.seed)
@@ -85,6 +88,16 @@ def _prepacking_pays(dtype: str) -> bool:
     from playbook.trainer.prepacked import prepacking_pays
 
     return prepacking_pays(dtype)
+
+
+def _require_plain_weights(run: Run, prepared: Prepared, device: str) -> None:
+    """Raise RunError(base_model_unreadable) when the base model is quantised and there is no GPU to compute with it."""
+    if device == "cpu" and getattr(prepared.config, "quantization_config", None):
+        raise RunError(
+            EndReason.BASE_MODEL_UNREADABLE,
+            f"Base model {run.spec.base_model.id!r} is quantised (quantization_config in config.json), and this worker "
+            "has no CUDA device to compute with such weights. Take the model in bfloat16.",
+        )
 
 
 def _warn_of_unshown_tools(run: Run, prepared: Prepared) -> None:

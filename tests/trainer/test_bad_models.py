@@ -124,6 +124,20 @@ def test_limits_on_a_template_are_gone_after_it() -> None:
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
 
 
+def test_a_quantised_base_model_is_refused_where_no_gpu_computes_with_it(
+    make_run: MakeRun, train: Train, own_models_dir: Path
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device, so there is nothing to refuse")
+    config(quantization_config={"quant_method": "fp8"})(own_models_dir / TINY_ID)
+    folder = make_run()
+
+    assert train(folder, models_dir=own_models_dir) == 1
+
+    assert ended(folder).reason is EndReason.BASE_MODEL_UNREADABLE
+    assert "'tiny-llama' is quantised (quantization_config in config.json)" in ended(folder).message
+
+
 def test_tensors_that_are_no_layer_of_the_model_may_be_left_out(
     make_run: MakeRun, train: Train, own_models_dir: Path
 ) -> None:
