@@ -324,10 +324,10 @@ class _Columns:
 def _group_of(row: Row, value: object, field: str) -> str:
     """Return what the row says in the field by which rows are kept together, "" for nothing: it became metadata, or
     the mapping reads it."""
-    found = row.get("metadata", {}).get(field)
-    if found is None and isinstance(value, dict):
-        found = value.get(field)
+    found = value.get(field) if isinstance(value, dict) else None
     if found is None or isinstance(found, list | dict):
+        found = row.get("metadata", {}).get(field)
+    if found is None or found != found:  # NaN, which a table of numbers holds where it has none
         return ""
     return (found if isinstance(found, str) else as_text(found)).strip()
 

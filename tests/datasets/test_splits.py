@@ -2,13 +2,14 @@
 
 from hashlib import sha256
 
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
 from playbook.contracts.dataset import Split
 from playbook.datasets.importing import split_file
 from playbook.datasets.spec import SplitPlan
-from tests.datasets.conftest import Importing, chat, codes, jsonl, rows_of
+from tests.datasets.conftest import Importing, chat, codes, found, jsonl, parquet, rows_of
 
 
 def sizes(importing: Importing) -> list[int]:
@@ -82,10 +83,17 @@ def test_rows_without_the_field_are_dealt_by_their_prompts_and_named(importing: 
     rows += [chat("lacking", "x")]
     report = importing(("rows.jsonl", jsonl(rows)), plan=SplitPlan(seed=3, group_field="customer"))
     groups = [{row.get("metadata", {}).get("customer", "").strip() for row in importing.rows(split)} for split in Split]
-    assert sum(len(found - {""}) for found in groups) == 4
-    assert all("" in found for found in groups)  # an empty value is no group of its own
+    assert sum(len(group - {""}) for group in groups) == 4
+    assert all("" in group for group in groups)  # an empty value is no group of its own
     ungrouped = next(check for check in report.checks if check.code == "ungrouped")
     assert (ungrouped.rows, len(ungrouped.groups)) == (31, 31)
+
+
+def test_what_is_no_number_is_no_group(importing: Importing) -> None:
+    numbers = [float(n % 6) if n % 2 else float("nan") for n in range(30)]
+    table = pa.table({"prompt": [f"p{n}" for n in range(30)], "completion": ["c"] * 30, "customer": numbers})
+    report = importing(("rows.parquet", parquet(table)), plan=SplitPlan(group_field="customer"))
+    assert found(report) == {"ungrouped": 15}
 
 
 def test_rows_are_kept_together_by_a_field_that_the_mapping_reads(importing: Importing) -> None:
