@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -50,41 +49,3 @@ def test_where_there_is_no_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
 
     assert not keep_freed_memory()
-
-
-_GROW = """
-import resource
-from playbook.trainer.allocator import keep_freed_memory
-kept = keep_freed_memory()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-held = [bytearray(b"x") * (8 << 20) for _ in range(32)]
-print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
-
-def test_new_memory_comes_in_huge_pages_where_the_system_has_them() -> None:
-    setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-    if not setting.is_file() or "[never]" in setting.read_text():
-        pytest.skip("this system gives no huge pages")
-
-    said = subprocess.run([sys.executable, "-c", _GROW], check=True, capture_output=True, text=True, env={}).stdout
-
-    kept, pages = said.split()
-    assert kept == "True"
-    # A system short of whole huge pages gives small ones for a part.
-    assert int(pages) < 32 * (8 << 20) / PAGE / 2
-
-
-def test_what_is_asked_for_takes_no_memory_until_it_is_used() -> None:
-    code = """
-from pathlib import Path
-from playbook.trainer.allocator import keep_freed_memory
-held = lambda: int(Path("/proc/self/statm").read_text().split()[1])
-before = held()
-print(keep_freed_memory(), held() - before)
-"""
-    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env={}).stdout
-
-    kept, pages = said.split()
-    assert kept == "True"
-    assert int(pages) * PAGE < 40 << 20
