@@ -181,9 +181,10 @@ def _conflicts(rows: Gathered, used: NDArray[np.int64], placed: Places) -> Check
 
 def _across(rows: Gathered, assignment: Assignment, near: NDArray[np.int32], placed: Places) -> Iterator[Check]:
     """Compare each pair of splits in each way."""
+    same = [pairs.shared_prompts(rows, assignment, pair) for pair in pairs.PAIRS]
     found = {
-        "exact": pairs.exact_prompts(rows, assignment),
-        "near": pairs.near_rows(near, rows, assignment),
+        "exact": pairs.exact_prompts(same),
+        "near": pairs.near_rows(near, assignment, same),
         "13": pairs.long_runs(rows, assignment),
     }
     for measure, of_pairs in found.items():

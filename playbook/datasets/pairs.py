@@ -4,7 +4,7 @@ Three measures: the same prompt, nearly the same row (`near`), thirteen words in
 chosen by and measured on must be three things; rows that two of them share make the numbers flatter than the model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,10 +87,9 @@ def shared_prompts(rows: Gathered, assignment: Assignment, pair: Pair) -> tuple[
     return held[hits], base[firsts[at[hits]]]
 
 
-def exact_prompts(rows: Gathered, assignment: Assignment) -> Iterator[Alike]:
-    """Yield for each pair the held rows with a prompt of the base."""
-    for pair in PAIRS:
-        held, base = shared_prompts(rows, assignment, pair)
+def exact_prompts(same: Sequence[tuple[Rows, Rows]]) -> Iterator[Alike]:
+    """Yield for each pair the held rows with a prompt of the base. `same`: the `shared_prompts` of each pair."""
+    for held, base in same:
         yield Alike(len(held), _one_by_one(held, base))
 
 
@@ -107,19 +106,21 @@ def long_runs(rows: Gathered, assignment: Assignment) -> Iterator[Alike]:
         yield Alike(len(hits), _one_by_one(hits, partner[hits]))
 
 
-def near_rows(clusters: NDArray[np.int32], rows: Gathered, assignment: Assignment) -> Iterator[Alike]:
+def near_rows(
+    clusters: NDArray[np.int32], assignment: Assignment, same: Sequence[tuple[Rows, Rows]]
+) -> Iterator[Alike]:
     """Yield for each pair the held rows that are in one cluster with a row of the base, which has not their prompt.
 
-    `clusters`: that of each row.
+    `clusters`: that of each row; `same`: the `shared_prompts` of each pair.
     """
     sizes = {
         split: np.bincount(clusters[assignment == number], minlength=len(clusters)).astype(np.uint32)
         for number, split in enumerate(SPLITS)
     }
-    for pair in PAIRS:
+    for pair, (same_held, _) in zip(PAIRS, same, strict=True):
         held = _rows_of(pair.held, assignment)
         held = held[sizes[pair.base][clusters[held]] > 0]
-        held = held[np.isin(held, shared_prompts(rows, assignment, pair)[0], invert=True)]
+        held = held[np.isin(held, same_held, invert=True)]
         _, firsts = np.unique(clusters[held], return_index=True)
         base = _rows_of(pair.base, assignment)
         listed = []

@@ -17,8 +17,8 @@ from playbook.web.jobs.models import Job
 BYTES_PER_TOKEN = 5
 #: Start of the trainer, loading, validation and upload.
 FIXED_SECONDS = 20
-#: Assumed rate without any finished job to learn from: two CPU cores, the row "trainer: ours, operations" of `make
-#: bench`, README.
+#: Assumed rate without any finished job to learn from: two CPU cores, about what the row "trainer: ours, operations" of
+#: `make bench` said on several machines.
 ASSUMED_FLOPS_PER_SECOND = 186e9
 #: Generating one token at a time uses the machine less well than training on whole rows.
 GENERATION_COST = 4
