@@ -99,12 +99,12 @@ class _Import:
     def _read(self, number: int, source: Source, write: Callable[[bytes], int]) -> None:
         """Read one file: write its rows, gather what the checks need, log what is wrong."""
         log, limits = self._log, self._order.limits
-        rows, last_line, container, mapping, known = 0, 0, "", self._order.mapping, log.total
+        rows, last, container, counts, mapping, known = 0, 0, "", "line", self._order.mapping, log.total
         columns = _Columns()
         room = limits.rows - len(self._gathering) - self._left_out
         try:
             with RowFile(Path(source.path), source.name, limits, scratch=self._work) as file:
-                container = file.container
+                container, counts = file.container, file.counts
                 records = iter(file)
                 first, broken = _first_rows(records)
                 columns.note(first)
@@ -116,22 +116,23 @@ class _Import:
                 # No row of the first hundred could be read at all: name what is wrong with the others as chat rows.
                 mapping = mapping or Mapping(format=Format.CHAT, messages="messages")
                 convert, is_csv = converter(mapping), container.startswith("CSV")
-                for count, found in enumerate(chain(first, _raising(broken) if broken else records)):
-                    if count >= room:
+                for count, found in enumerate(chain(first, _raising(broken) if broken else records), start=1):
+                    if count > room:
                         raise UnreadableFile(refusals.too_many(found.line, limits.rows))
-                    last_line = found.line
+                    row_number = count if counts == "row" else 0
+                    last = row_number or found.line
                     columns.note((found,))
                     if isinstance(found, Problem):
-                        self._refuse_row(source, [found])
+                        self._refuse_row(source, [found], number=row_number)
                     elif isinstance(row := convert(found.line, found.value), list):
-                        self._refuse_row(source, row, row=found.value)
-                    elif self._take(source, found, row, write, number=number, is_csv=is_csv):
+                        self._refuse_row(source, row, row=found.value, number=row_number)
+                    elif self._take(source, found, row, write, row_number=row_number, number=number, is_csv=is_csv):
                         rows += 1
-                    if count % _ROWS_BETWEEN_LOOKS == 0:
+                    if count % _ROWS_BETWEEN_LOOKS == 1:
                         self._tell_reading(number, file)
         except UnreadableFile as error:
             self._is_broken = True
-            log.add_end(source.name, error.problem, last_line=last_line)
+            log.add_end(source.name, error.problem, last=f"{counts} {last:,}" if last else "")
         if rows == 0:
             self._is_broken = True
             if log.total == known:
@@ -147,28 +148,38 @@ class _Import:
                 columns=columns.names,
                 kept=kept,
                 rows=rows,
+                counts=counts,
+                split=source.split,
             )
         )
 
     def _take(
-        self, source: Source, record: Record, row: Row, write: Callable[[bytes], int], *, number: int, is_csv: bool
+        self,
+        source: Source,
+        record: Record,
+        row: Row,
+        write: Callable[[bytes], int],
+        *,
+        row_number: int,
+        number: int,
+        is_csv: bool,
     ) -> bool:
         line = record.raw if record.raw is not None and row == record.value and is_plain(record.value) else _dump(row)
         self._written += len(line) + 1
         if self._written > self._room:
             raise UnreadableFile(refusals.too_much(record.line, self._room))
         if len(line) > MAX_LINE_BYTES:
-            self._refuse_row(source, [refusals.too_long(record.line, len(line))])
+            self._refuse_row(source, [refusals.too_long(record.line, len(line))], number=row_number)
             return False
         write(line + b"\n")
         group = _group_of(row, record.value, field) if (field := self._order.plan.group_field) else ""
-        self._gathering.add(row, line=record.line, source=number, is_csv=is_csv, group=group)
+        self._gathering.add(row, line=row_number or record.line, source=number, is_csv=is_csv, group=group)
         return True
 
-    def _refuse_row(self, source: Source, problems: list[Problem], *, row: object = None) -> None:
+    def _refuse_row(self, source: Source, problems: list[Problem], *, row: object = None, number: int = 0) -> None:
         self._left_out += 1
         for problem in problems:
-            self._log.add(source.name, problem, row=row)
+            self._log.add(source.name, problem, row=row, number=number)
 
     def _report(self, rows: Gathered) -> Report:
         self._say(Stage.COMPARING, _READING)
@@ -237,19 +248,22 @@ class _Import:
 
     def _refuse_shared(self, rows: Gathered, assignment: splits.Assignment) -> None:
         """Name the test rows whose prompt train has too, and take them out of the assignment."""
-        names = {source.split: source.name for source in self._order.sources}
+        read = {source.split: source for source in self._sources}
+        train, test = read[Split.TRAIN], read[Split.TEST]
         for test_row, train_row in zip(*pairs.shared_prompts(rows, assignment, pairs.TRAIN_TEST), strict=True):
             self._left_out += 1
+            at, is_counted = int(rows.lines[test_row]), test.counts == "row"
             self._log.add(
-                names[Split.TEST],
+                test.name,
                 Problem(
-                    line=int(rows.lines[test_row]),
+                    line=0 if is_counted else at,
                     field="prompt",
                     value="the same prompt as a row of train",
                     code=ProblemCode.ROW_IN_TRAIN_AND_TEST,
-                    fix=f"Line {rows.lines[train_row]} of {names[Split.TRAIN]} has the same prompt; remove one of the "
-                    "two. A test row that was trained on measures memory.",
+                    fix=f"{train.counts.capitalize()} {rows.lines[train_row]} of {train.name} has the same prompt; "
+                    "remove one of the two. A test row that was trained on measures memory.",
                 ),
+                number=at if is_counted else 0,
             )
             assignment[test_row] = splits.LEFT_OUT
 

@@ -20,8 +20,8 @@ _DICTIONARY_BYTES = 1_000_000
 
 def read_parquet(
     path: Path, limits: Limits, *, stored_bytes: int | None = None
-) -> Iterator[tuple[int, dict[str, Any] | Problem, float]]:
-    """Yield (row number from 1, the row or what cannot be read of it, share of the rows so far). Raises UnreadableFile.
+) -> Iterator[tuple[dict[str, Any] | Problem, float]]:
+    """Yield (the row or what cannot be read of it, share of the rows so far). Raises UnreadableFile.
 
     `stored_bytes`: what the file takes where it comes from, packed once more; its own size by default.
 
@@ -51,14 +51,14 @@ def read_parquet(
                         try:
                             row[name] = column[at].as_py()
                         except (ValueError, OverflowError, pa.ArrowException) as error:
-                            problem = problem or _unreadable(number, name, error)
-                    yield number, problem or row, number / total
+                            problem = problem or _unreadable(name, error)
+                    yield problem or row, number / total
     except (pa.ArrowException, OSError) as error:
         why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise refuse_file(f"broken Parquet: {why}", "Write the file again, or export the rows as JSONL.") from error
 
 
-def _unreadable(row: int, column: str, error: Exception) -> Problem:
+def _unreadable(column: str, error: Exception) -> Problem:
     """Return the problem of a value that Python has no equal for: text that is not UTF-8, a date beyond 9999."""
     if isinstance(error, UnicodeDecodeError):
         value, code = repr(error.object[error.start : error.start + 8]), ProblemCode.NOT_UTF8
@@ -66,7 +66,7 @@ def _unreadable(row: int, column: str, error: Exception) -> Problem:
     else:
         value, code = f"a value that cannot be read: {error}"[:80], ProblemCode.DATA_TYPE
         fix = "Write the column as text, or leave it out."
-    return Problem(line=row, field=column, value=value, code=code, fix=fix)
+    return Problem(line=0, field=column, value=value, code=code, fix=fix)
 
 
 def _small_columns(metadata: Any, names: set[str]) -> list[str]:

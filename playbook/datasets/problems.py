@@ -31,25 +31,27 @@ class ProblemLog:
     def total(self) -> int:
         return self._totals.total()
 
-    def add(self, file: str, problem: Problem, *, row: object = None) -> None:
+    def add(self, file: str, problem: Problem, *, row: object = None, number: int = 0) -> None:
         """Count the problem; keep it, with the beginning of its row, while fewer than 1,000 are kept.
+
+        `number`: of the row, in files whose rows are counted.
 
         Of a kind that only comes after them the first is kept too, for a total alone mends nothing."""
         self._totals[problem.code.value] += 1
         if len(self._listed) < MAX_LISTED or self._totals[problem.code.value] == 1:
-            self._listed.append(_finding(file, problem, row))
+            self._listed.append(_finding(file, problem, row, number))
 
-    def add_end(self, file: str, problem: Problem, *, last_line: int) -> None:
+    def add_end(self, file: str, problem: Problem, *, last: str) -> None:
         """Count and keep what ended the file, however many are kept: nothing else says that rows were not read.
 
-        `last_line`: where the last row that was read begins; 0 when none was.
+        `last`: where the last row that was read begins; "" when none was.
         """
         self._totals[problem.code.value] += 1
         self._ending.add(problem.code.value)
-        if last_line:
-            told = f"{problem.fix} Rows after line {last_line:,} were not read, so no total counts them."
+        if last:
+            told = f"{problem.fix} Rows after {last} were not read, so no total counts them."
             problem = problem.model_copy(update={"fix": told})
-        self._listed.append(_finding(file, problem, None))
+        self._listed.append(_finding(file, problem, None, 0))
 
     def groups(self) -> tuple[FindingGroup, ...]:
         """Return the problems by code: first what ended a file, then in the order in which the codes first appeared."""
@@ -60,10 +62,11 @@ class ProblemLog:
         return tuple(FindingGroup(code=code, total=self._totals[code], listed=by_code.get(code, ())) for code in codes)
 
 
-def _finding(file: str, problem: Problem, row: object) -> Finding:
+def _finding(file: str, problem: Problem, row: object, number: int) -> Finding:
     return Finding(
         file=file,
         line=problem.line,
+        number=number,
         field=_written(problem.field[:200]),
         value=_written(problem.value),
         code=problem.code.value,

@@ -1,4 +1,4 @@
-"""Rows of a file one by one, with their line numbers: JSONL, JSON, CSV and Parquet, plain or in gzip.
+"""Rows of a file one by one, with their line numbers, if it has lines: JSONL, JSON, CSV and Parquet, plain or in gzip.
 
 A row that cannot be read is yielded as its problem and reading goes on; UnreadableFile ends the file.
 """
@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from playbook.contracts.dataset import MAX_LINE_BYTES, parse_line, why_no_json
 from playbook.contracts.dataset_problems import Problem, ProblemCode, shown
@@ -29,7 +29,7 @@ _QUOTED = re.compile(r'"[^"]*"')
 
 
 class Record(NamedTuple):
-    """A row as it stands in the file. `line`: where it begins, from 1; `raw`: its bytes, where it is a JSON line."""
+    """A row as it stands in the file. `line`: where it begins, from 1, 0 in Parquet. `raw`: bytes of a JSON line."""
 
     line: int
     value: object
@@ -37,7 +37,8 @@ class Record(NamedTuple):
 
 
 class RowFile:
-    """An opened file of rows. `container` says in words what it is. Use it as a context manager."""
+    """An opened file of rows. `container` says in words what it is, `counts` what a row is found by: its line, or its
+    number, for an array may be one line, and Parquet has none. Use it as a context manager."""
 
     def __init__(self, path: Path, name: str, limits: Limits, *, scratch: Path) -> None:
         """`scratch`: a folder for what cannot be read as a stream. Raises UnreadableFile when the first bytes show that
@@ -56,6 +57,7 @@ class RowFile:
         except BaseException:
             self.close()
             raise
+        self.counts: Literal["line", "row"] = "row" if self._kind in ("JSON", "Parquet") else "line"
         self.container = f"{self._kind} in gzip" if self._raw.is_gzip else self._kind
         self._share: float | None = None
 
@@ -85,9 +87,9 @@ class RowFile:
             path = self._scratch / "unpacked.parquet"
             with path.open("wb") as plain:
                 shutil.copyfileobj(self._stream, plain)
-        for line, value, share in read_parquet(path, self._limits, stored_bytes=self._path.stat().st_size):
+        for value, share in read_parquet(path, self._limits, stored_bytes=self._path.stat().st_size):
             self._share = share
-            yield value if isinstance(value, Problem) else Record(line, value)
+            yield value if isinstance(value, Problem) else Record(0, value)
 
 
 def _kind(head: bytes, name: str) -> str:
@@ -155,7 +157,8 @@ def _read_json(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | P
     if text.peek() == "{":
         yield text.value()
         if text.peek():
-            raise refuse_file("more than one JSON value", "Write one array of objects, or one object a line (JSONL).")
+            fix = "Write one array of objects, or one object a line (JSONL)."
+            raise refuse_file("more than one JSON value", fix, line=text.line)
         return
     if text.peek() != "[":
         raise text.broken("an array of objects was expected")
@@ -182,7 +185,7 @@ class _Text:
         self._stream = stream
         self._decode = codecs.getincrementaldecoder("utf-8-sig")()
         self._row_bytes = row_bytes
-        self._text, self._at, self._line = "", 0, 1
+        self._text, self._at, self.line = "", 0, 1
         self._ended = False
 
     def peek(self) -> str:
@@ -194,12 +197,12 @@ class _Text:
                 return self._text[self._at : self._at + 1]
 
     def skip(self, count: int) -> None:
-        self._line += self._text.count("\n", self._at, self._at + count)
+        self.line += self._text.count("\n", self._at, self._at + count)
         self._at += count
 
     def value(self) -> Record | Problem:
         """Return the JSON value that begins here, or what is wrong with it. Raises UnreadableFile."""
-        line, wanted = self._line, _BLOCK_BYTES
+        line, wanted = self.line, _BLOCK_BYTES
         while True:
             try:
                 value, end, wrong = decode_strictly(self._text, self._at)
@@ -226,7 +229,7 @@ class _Text:
     def broken(self, why: str) -> UnreadableFile:
         return UnreadableFile(
             Problem(
-                line=self._line,
+                line=self.line,
                 field="file",
                 value=shown(self._text[self._at : self._at + 80]) or "the end of the file",
                 code=ProblemCode.NOT_JSON,
@@ -242,7 +245,9 @@ class _Text:
         try:
             more = self._decode.decode(block, final=not block)
         except UnicodeDecodeError as error:
-            bad = refuse_file(repr(block[error.start : error.start + 8]), "Save the file as UTF-8.", line=self._line)
+            bytes_before, bad_bytes = error.object[: error.start], error.object[error.start : error.start + 8]
+            line = self.line + self._text.count("\n", self._at) + bytes_before.count(b"\n")
+            bad = refuse_file(repr(bad_bytes), "Save the file as UTF-8.", line=line)
             raise UnreadableFile(bad.problem.model_copy(update={"code": ProblemCode.NOT_UTF8})) from error
         self._text, self._at = self._text[self._at :] + more, 0
         return bool(more)
@@ -276,7 +281,7 @@ def _read_csv(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | Pr
                 raise UnreadableFile(bad)
             yield bad
         elif not names:
-            names = _column_names(row)
+            names = _column_names(line, row)
         elif len(row) not in (0, len(names)):
             yield Problem(
                 line=line,
@@ -299,18 +304,18 @@ def _cell_too_long(line: int, limit: int) -> Problem:
     )
 
 
-def _column_names(row: list[str]) -> list[str]:
+def _column_names(line: int, row: list[str]) -> list[str]:
     names = [name.strip() for name in row]
     if not all(names):
         fix = "Name it in the first line, or leave it out; pandas writes its index so, unless it is told index=False."
         if names[0].lower() == "sep=":
             fix = "Remove the first line: it tells Excel the delimiter, which is found without it."
         fix = f"Column {names.index('') + 1} has no name. {fix}"
-        raise refuse_file(f"the header {shown(', '.join(names))}", fix)
+        raise refuse_file(f"the header {shown(', '.join(names))}", fix, line=line)
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         fix = f"Give each column a name of its own in the first line; two are named {shown(twice)}."
-        raise refuse_file(f"the header {shown(', '.join(names))}", fix)
+        raise refuse_file(f"the header {shown(', '.join(names))}", fix, line=line)
     return names
 
 

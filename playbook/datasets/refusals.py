@@ -27,7 +27,7 @@ def unknown_format(columns: tuple[str, ...], first: list[Record | Problem]) -> P
     else:
         fix = 'Make each row an object with named fields, such as {"prompt": "…", "completion": "…"}.'
     return Problem(
-        line=1,
+        line=0,
         field="file",
         value=shown(f"fields {', '.join(columns) or 'none'}"),
         code=ProblemCode.UNKNOWN_FORMAT,
@@ -37,7 +37,7 @@ def unknown_format(columns: tuple[str, ...], first: list[Record | Problem]) -> P
 
 def no_groups(field: str) -> Problem:
     return Problem(
-        line=1,
+        line=0,
         field=field,
         value="in no row",
         code=ProblemCode.MISSING_FIELD,
@@ -48,7 +48,7 @@ def no_groups(field: str) -> Problem:
 def no_rows(source: Source) -> Problem:
     why = " A job without test rows could prove nothing, so it cannot start." if source.split is Split.TEST else ""
     return Problem(
-        line=1,
+        line=0,
         field="file",
         value="no row",
         code=ProblemCode.NO_EXAMPLES,

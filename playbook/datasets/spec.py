@@ -121,15 +121,26 @@ class Progress(Frozen):
 
 
 class Finding(Frozen):
-    """One problem: in which file, on which line (from 1), in which field, with which value, and how to mend it."""
+    """One problem: in which file, where in it, in which field, with which value, and how to mend it.
+
+    `line`: as an editor counts, from 1, also within quoted cells; 0 in a Parquet file, and where the whole file is
+    meant. `number`: of the row, from 1, in an array or a Parquet file; 0 in others, where the line tells.
+    """
 
     file: str
     line: int
+    number: int = 0
     field: str
     value: str
     code: str
     fix: str
     row: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where in the file it is, in words; "" when the whole file is meant."""
+        row = f"row {self.number:,}" if self.number else ""
+        return ", ".join(filter(None, (row, f"line {self.line:,}" if self.line else "")))
 
 
 class FindingGroup(Frozen):
@@ -141,7 +152,8 @@ class FindingGroup(Frozen):
 
 
 class RowRef(Frozen):
-    """A row by its split and number (from 1), and the line of the file that it came from."""
+    """A row by its split and number (from 1), and where it stood in its file: at which line or as which row, as
+    `ReadSource.counts` says."""
 
     split: Split
     row: int
@@ -181,7 +193,8 @@ class Balance(Frozen):
 
 
 class ReadSource(Frozen):
-    """A file as it was understood. `columns`: its fields; `kept`: those that became metadata."""
+    """A file as it was understood. `columns`: its fields; `kept`: those that became metadata; `counts`: what its rows
+    are found by. Those of an array are counted, for they may all stand on one line."""
 
     name: str
     sha256: str
@@ -191,6 +204,8 @@ class ReadSource(Frozen):
     columns: tuple[str, ...]
     kept: tuple[str, ...]
     rows: int
+    counts: Literal["line", "row"] = "line"
+    split: Split | None = None
 
 
 class SplitResult(Frozen):
@@ -223,6 +238,13 @@ class Report(Frozen):
     @property
     def refused(self) -> bool:
         return not self.splits
+
+    def place_of(self, row: RowRef) -> str:
+        """Return where a row stood in the file that it came from, as `row 7 of rows.parquet`."""
+        source = next((source for source in self.sources if source.split is row.split), self.sources[0])
+        # Of three files that were read before their splits were noted, the first is as good as the others.
+        is_known = source.split is row.split or len(self.sources) == 1
+        return f"{source.counts} {row.line:,} of {source.name if is_known else 'the file'}"
 
 
 def write_atomically(path: Path, text: str) -> None:

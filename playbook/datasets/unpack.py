@@ -34,9 +34,9 @@ _FOREIGN = {
 
 
 def refuse_file(
-    value: str, fix: str, *, code: ProblemCode = ProblemCode.UNREADABLE_FILE, line: int = 1
+    value: str, fix: str, *, code: ProblemCode = ProblemCode.UNREADABLE_FILE, line: int = 0
 ) -> UnreadableFile:
-    """Return the exception that says why a file cannot be read."""
+    """Return the exception that says why a file cannot be read, on from a line, or as a whole: 0."""
     return UnreadableFile(Problem(line=line, field="file", value=value, code=code, fix=fix))
 
 

@@ -109,7 +109,7 @@ def test_values_that_json_lacks_are_named_where_they_cannot_be_kept_as_text(
     report = importing(("rows.parquet", parquet(pa.Table.from_pylist(rows))))
     assert codes(report) == {"data_type": 4}
     finding = report.groups[0].listed[0]
-    assert (finding.line, finding.field) == (1, "tools" if field == "tools" else "messages[1].tool_calls")
+    assert (finding.number, finding.field) == (1, "tools" if field == "tools" else "messages[1].tool_calls")
     assert finding.fix.endswith("a date, a decimal, bytes and NaN cannot be written as JSON.")
 
 
@@ -123,7 +123,7 @@ def test_values_of_parquet_that_cannot_be_read_are_named_one_by_one(importing: I
     days = pa.array([0, 0, 2**62, 0], pa.timestamp("ms"))
     table = pa.table({"prompt": ["a", "b", "c", "d"], "completion": answers, "day": days})
     report = importing(("rows.parquet", parquet(table)))
-    assert [(found.line, found.field, found.code) for group in report.groups for found in group.listed] == [
+    assert [(found.number, found.field, found.code) for group in report.groups for found in group.listed] == [
         (2, "completion", "not_utf8"),
         (3, "day", "data_type"),
     ]

@@ -67,9 +67,10 @@ class SearchPage:
 
 @dataclass(frozen=True)
 class CheckRow:
-    """A row behind a check: where it is, and what it says."""
+    """A row behind a check: where it is, where it stood in its file, and what it says."""
 
     ref: RowRef
+    place: str
     example: Example
 
 
@@ -244,7 +245,10 @@ def check_page(report: Report, code: str, paths: Mapping[Split, Path], page: int
         wanted.setdefault(ref.split, set()).add(ref.row)
     texts = {split: rows_at(paths[split], numbers) for split, numbers in wanted.items()}
     groups = tuple(
-        ShownGroup(rows=tuple(CheckRow(ref, texts[ref.split][ref.row]) for ref in group.rows), note=group.note)
+        ShownGroup(
+            rows=tuple(CheckRow(ref, report.place_of(ref), texts[ref.split][ref.row]) for ref in group.rows),
+            note=group.note,
+        )
         for group in shown
     )
     return CheckPage(check=check, about=CHECKS[code], groups=groups, listed=len(check.groups), page=page, pages=pages)

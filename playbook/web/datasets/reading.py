@@ -40,7 +40,8 @@ class BadDataset(Exception):
 
     def __init__(self, report: Report) -> None:
         first = report.groups[0].listed[0]
-        super().__init__(f"{report.problems:,} problems, the first: {first.file}, line {first.line}: {first.fix}")
+        where = ", ".join(filter(None, (first.file, first.place)))
+        super().__init__(f"{report.problems:,} problems, the first: {where}: {first.fix}")
         self.report = report
 
 

@@ -187,7 +187,7 @@ def test_the_rows_behind_a_check_open_before_they_are_stored(client: Client, use
     assert url in page_of(client, made)
     page = client.get(url).content.decode()
     assert "1 row in all" in page
-    assert ", line 21 of the file" in page
+    assert ", line 21 of rows.jsonl" in page
     assert client.get(f"/datasets/imports/{made.pk}/checks/nothing/").status_code == 404
 
 

@@ -98,8 +98,8 @@ def test_the_page_shows_the_checks_and_each_opens_its_rows(client: Client, use_c
     assert "Length of the prompt: median 1 characters" in page
     rows = client.get(f"/datasets/{dataset.pk}/checks/refusal/").content.decode()
     assert "4 rows in all, the first 4 cases can be opened here." in rows
-    assert "Row 2 of train, line 2 of the file" in rows
-    assert "Row 1 of test, line 1 of the file" in rows
+    assert "Row 2 of train, line 2 of train.jsonl" in rows
+    assert "Row 1 of test, line 1 of test.jsonl" in rows
     assert "I cannot help with &lt;b&gt;" in rows
     assert client.get(f"/datasets/{dataset.pk}/checks/refusal/?page=99").status_code == 200
     assert client.get(f"/datasets/{dataset.pk}/checks/nothing/").status_code == 404
