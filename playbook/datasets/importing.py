@@ -99,7 +99,7 @@ class _Import:
     def _read(self, number: int, source: Source, write: Callable[[bytes], int]) -> None:
         """Read one file: write its rows, gather what the checks need, log what is wrong."""
         log, limits = self._log, self._order.limits
-        rows, last, container, counts, mapping, known = 0, 0, "", "line", self._order.mapping, log.total
+        rows, last, container, counts, mapping, known = 0, 0, "", "line", source.mapping, log.total
         columns = _Columns()
         room = limits.rows - len(self._gathering) - self._left_out
         try:

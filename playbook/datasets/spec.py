@@ -53,13 +53,15 @@ class Mapping(Frozen):
 
 
 class Source(Frozen):
-    """One file: its name as people know it, where its bytes lie, and the split that it is, if it is one."""
+    """One file: its name as people know it, where its bytes lie, the split that it is, if it is one, and what its
+    fields mean, if somebody said so; `mapping` None: detect it."""
 
     name: str
     path: str
     sha256: str
     size_bytes: int
     split: Split | None = None
+    mapping: Mapping | None = None
 
 
 class SplitPlan(Frozen):
@@ -93,13 +95,23 @@ class Limits(Frozen):
 
 
 class Order(Frozen):
-    """One file to split, or three files with their splits. `mapping` None: detect it."""
+    """One file to split, or three files with their splits."""
 
     sources: tuple[Source, ...] = Field(min_length=1, max_length=3)
-    mapping: Mapping | None = None
     plan: SplitPlan = SplitPlan()
     leave_out_bad_rows: bool = False
     limits: Limits = Limits()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_before(cls, data: object) -> object:
+        """Read the order of an import that was begun when one mapping held for all of its files."""
+        if not isinstance(data, dict) or "mapping" not in data:
+            return data
+        order = {name: value for name, value in data.items() if name != "mapping"}
+        if data["mapping"] is not None:
+            order["sources"] = [source | {"mapping": data["mapping"]} for source in data["sources"]]
+        return order
 
 
 class Stage(StrEnum):

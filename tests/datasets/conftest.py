@@ -14,7 +14,7 @@ import pytest
 
 from playbook.contracts.dataset import Split
 from playbook.datasets.importing import run_import, split_file
-from playbook.datasets.spec import ORDER, Order, Report, Source
+from playbook.datasets.spec import ORDER, Mapping, Order, Report, Source
 
 
 def chat(prompt: str, answer: str, **more: object) -> dict[str, object]:
@@ -45,9 +45,14 @@ class Importing:
         self._files = folder
         self.folder.mkdir()
 
-    def __call__(self, *files: tuple[str, bytes] | tuple[str, bytes, Split], **order: Any) -> Report:
-        """Import (name, content) or (name, content, split) and return the report."""
-        sources = [self._source(file[0], file[1], file[2] if len(file) == 3 else None) for file in files]
+    def __call__(
+        self, *files: tuple[str, bytes] | tuple[str, bytes, Split], mapping: Mapping | None = None, **order: Any
+    ) -> Report:
+        """Import (name, content) or (name, content, split) and return the report. `mapping`: of every file."""
+        sources = [
+            self._source(file[0], file[1], file[2] if len(file) == 3 else None).model_copy(update={"mapping": mapping})
+            for file in files
+        ]
         (self.folder / ORDER).write_text(Order(sources=tuple(sources), **order).model_dump_json())
         return run_import(self.folder)
 

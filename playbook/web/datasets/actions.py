@@ -1,9 +1,10 @@
 """Writes on datasets: import a sample, bring files, store what came of them, add a version."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from django.db import transaction
 from django.db.models import Max
@@ -12,7 +13,8 @@ from django.utils.text import slugify
 
 from playbook.contracts.dataset import Split
 from playbook.contracts.metrics import MetricSettings
-from playbook.datasets.spec import Mapping, Order, Report, Source, SplitPlan
+from playbook.datasets.spec import Mapping as FieldMapping
+from playbook.datasets.spec import Order, Report, Source, SplitPlan
 from playbook.web.accounts.models import User
 from playbook.web.common import blobs
 from playbook.web.common.models import record
@@ -123,22 +125,30 @@ def change_import(
     made: DatasetImport,
     *,
     actor: User,
-    mapping: Mapping | None = None,
+    mappings: Mapping[str, FieldMapping] = MappingProxyType({}),
     plan: SplitPlan | None = None,
     leave_out_bad_rows: bool | None = None,
 ) -> None:
-    """Start the import again, with what is given changed. Raises Conflict while it runs, or when it was stored."""
+    """Start the import again, with what is given changed. `mappings`: what the fields mean, by the name of the file.
+
+    Raises Conflict while it runs, or when it was stored.
+    """
     _require_open(made)
     order = Order.model_validate(made.order)
-    changes = {"mapping": mapping, "plan": plan, "leave_out_bad_rows": leave_out_bad_rows}
-    # The path is that of today: the data folder may have moved since the files were brought.
-    sources = [source.model_copy(update={"path": str(blobs.path_of(source.sha256))}) for source in order.sources]
+    changes = {"plan": plan, "leave_out_bad_rows": leave_out_bad_rows}
     given = {name: value for name, value in changes.items() if value is not None}
+    sources = [
+        # The path is that of today: the data folder may have moved since the files were brought.
+        source.model_copy(
+            update={"path": str(blobs.path_of(source.sha256)), "mapping": mappings.get(source.name, source.mapping)}
+        )
+        for source in order.sources
+    ]
     order = order.model_copy(update={**given, "sources": tuple(sources)})
     imports.start(made.pk, order)
     with transaction.atomic():
         DatasetImport.objects.filter(pk=made.pk).update(order=order.model_dump(mode="json"))
-        record("changed import", made, actor=actor, changed=sorted(given))
+        record("changed import", made, actor=actor, changed=sorted([*given, *(["mapping"] if mappings else [])]))
 
 
 def store_import(made: DatasetImport, *, actor: User) -> DatasetVersion:

@@ -1,6 +1,6 @@
 """Forms of datasets: the data card, the three ways to bring rows, and what can be changed about an import."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms
@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 
 from playbook.contracts.dataset import Split
 from playbook.contracts.dataset_problems import shown
-from playbook.datasets.spec import MAX_NAME, Format, Mapping, Report, SplitPlan
+from playbook.datasets.spec import MAX_NAME, Format, Mapping, ReadSource, Report, SplitPlan
 from playbook.web.datasets.actions import Card, Upload
 
 _ACCEPTED = ".jsonl,.ndjson,.json,.csv,.tsv,.parquet,.gz"
@@ -137,7 +137,10 @@ def _choosable(names: Iterable[str]) -> tuple[str, ...]:
 
 
 class MappingForm(forms.Form):
-    """Which field of the file means what, by hand. `names`: the fields of the files, where they have to be typed."""
+    """Which field means what, by hand, in files that are read alike.
+
+    `sources`: these files; `number`: which of the page's forms it is, from 0; `names`: the fields, if they are typed.
+    """
 
     messages = _FieldOfRows(
         label="List of messages", help_text="A field that holds the whole conversation. Or instead:"
@@ -147,12 +150,12 @@ class MappingForm(forms.Form):
     input = _FieldOfRows(label="Input", help_text="Follows the prompt after an empty line.")
     answer = _FieldOfRows(label="Answer", help_text="What the model is to learn.")
 
-    list_id = "mapping_names"
-
-    def __init__(self, report: Report, data: Any = None) -> None:
-        self._known = report.sources[0].mapping
-        super().__init__(data, initial=self._known.model_dump() if self._known else {}, auto_id="mapping_%s")
-        found = _choosable(name for source in report.sources for name in source.columns)
+    def __init__(self, sources: Sequence[ReadSource], *, number: int = 0, data: Any = None) -> None:
+        self.sources, self.number = sources, number
+        self.list_id = f"mapping{number}_names"
+        self._known = sources[0].mapping
+        super().__init__(data, initial=self._known.model_dump() if self._known else {}, auto_id=f"mapping{number}_%s")
+        found = _choosable(name for source in sources for name in source.columns)
         self.names = found if len(found) > _MAX_CHOICES else ()
         for field in self.fields.values():
             assert isinstance(field, _FieldOfRows)  # noqa: S101 - declared above
@@ -165,9 +168,25 @@ class MappingForm(forms.Form):
         chosen = [name for name in cleaned.values() if name]
         if twice := next((name for name in chosen if chosen.count(name) > 1), ""):
             raise forms.ValidationError(f"“{twice}” is chosen twice: give each part a field of its own.")
+        if chosen and not self.errors and not self._fitting(cleaned):
+            raise forms.ValidationError(
+                "No file has all of these fields: "
+                + "; ".join(f"{source.name} has {shown(', '.join(source.columns))}" for source in self.sources)
+                + "."
+            )
         return cleaned
 
-    def mapping(self) -> Mapping:
+    def mappings(self) -> dict[str, Mapping]:
+        """Return what was chosen, for each file that has the fields, by its name."""
+        mapping = self._mapping()
+        return {source.name: mapping for source in self._fitting(self.cleaned_data)}
+
+    def _fitting(self, chosen: dict[str, Any]) -> list[ReadSource]:
+        """Return the files that have the fields that no row may lack."""
+        needed = {chosen.get(name) for name in ("messages", "prompt", "answer")} - {"", None}
+        return [source for source in self.sources if needed <= set(source.columns)]
+
+    def _mapping(self) -> Mapping:
         """Return what was chosen. A format that was recognised stays itself, for it reads more than these fields."""
         chosen = {name: self.cleaned_data[name] for name in self.fields}
         if self._known and chosen == {name: getattr(self._known, name) for name in self.fields}:
@@ -175,6 +194,19 @@ class MappingForm(forms.Form):
         if chosen["messages"]:
             return Mapping(format=Format.CHAT, messages=chosen["messages"], system=chosen["system"])
         return Mapping(format=Format.COLUMNS, **chosen)
+
+
+def mapping_forms(report: Report, data: Any = None) -> list[MappingForm]:
+    """Return a form for each kind of files in the report: those that are read alike share one. `data` is for the form
+    whose number it names."""
+    alike: dict[Mapping | None, list[ReadSource]] = {}
+    for source in report.sources:
+        if source.columns:
+            alike.setdefault(source.mapping, []).append(source)
+    return [
+        MappingForm(sources, number=at, data=data if data and data.get("form", "0") == str(at) else None)
+        for at, sources in enumerate(alike.values())
+    ]
 
 
 class PlanForm(forms.Form):

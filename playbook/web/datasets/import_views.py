@@ -15,7 +15,7 @@ from playbook.datasets.spec import DISK_FULL, Order, Report
 from playbook.web.common.permissions import Conflict
 from playbook.web.common.requests import HtmxRequest, wants_fragment
 from playbook.web.datasets import actions, imports, queries
-from playbook.web.datasets.forms import CardForm, MappingForm, OneFileForm, PasteForm, PlanForm, ThreeFilesForm
+from playbook.web.datasets.forms import CardForm, OneFileForm, PasteForm, PlanForm, ThreeFilesForm, mapping_forms
 from playbook.web.datasets.models import DatasetImport
 from playbook.web.datasets.views import whole_number
 from playbook.web.usecases.permissions import get_use_case, require_role, signed_in
@@ -86,8 +86,9 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     forms: dict[str, Any] = {}
     changes: dict[str, Any] = {}
     if what == "mapping" and report:
-        forms["mapping_form"] = form = MappingForm(report, request.POST)
-        changes["mapping"] = form.mapping() if form.is_valid() else None
+        forms["mapping_forms"] = every = mapping_forms(report, request.POST)
+        form = next((form for form in every if form.is_bound), None)
+        changes["mappings"] = form.mappings() if form and form.is_valid() else None
     elif what == "plan" and report:
         forms["plan_form"] = plan_form = PlanForm(order.plan, report.group_fields, request.POST)
         changes["plan"] = plan_form.plan() if plan_form.is_valid() else None
@@ -181,7 +182,7 @@ def _found(made: DatasetImport, report: Report | None) -> Mapping[str, Any]:
     return {
         "shown": queries.shown_report(report),
         "check_url": "datasets:import_check",
-        "mapping_form": MappingForm(report) if any(source.columns for source in report.sources) else None,
+        "mapping_forms": mapping_forms(report),
         "plan_form": PlanForm(order.plan, report.group_fields) if may_split else None,
         "may_leave_out": leaving_helps and not order.leave_out_bad_rows,
     }

@@ -1,11 +1,18 @@
 """Fields chosen by hand: any of a wide file, as the file names it, and without losing what the format reads beside."""
 
+import io
 import json
+import re
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from playbook.contracts.dataset import Split
+from playbook.datasets.spec import Format, Mapping, Order, Source
 from playbook.web.accounts.models import User
+from playbook.web.datasets.models import DatasetImport
 from playbook.web.usecases.models import UseCase
 from tests.web.datasets.conftest import CARD, bring, one_file
 from tests.web.datasets.test_imports import change, page_of, store
@@ -98,3 +105,66 @@ def test_line_ends_within_pasted_cells_stay_as_they_were(client: Client, use_cas
     page = client.get(dataset.get_absolute_url()).content.decode()
     assert "\ntwo" in page
     assert "\r" not in page
+
+
+def of_three_kinds() -> dict[str, object]:
+    """Return three files that differ in format, and in what their fields are called."""
+    chat = [
+        {"messages": [{"role": "user", "content": f"q{n}"}, {"role": "assistant", "content": f"a{n}"}]}
+        for n in range(4)
+    ]
+    alpaca = pa.Table.from_pylist([{"instruction": f"do {n}", "input": "", "output": f"done {n}"} for n in range(3)])
+    parquet = io.BytesIO()
+    pq.write_table(alpaca, parquet)
+    files = {
+        "train": ("train.jsonl", b"".join(json.dumps(row).encode() + b"\n" for row in chat)),
+        "validation": ("validation.parquet", parquet.getvalue()),
+        "test": ("test.csv", b"frage,antwort\n" + b"".join(b"was %d?,das %d\n" % (n, n) for n in range(2))),
+    }
+    return {**CARD, "how": "three", **{split: SimpleUploadedFile(*file) for split, file in files.items()}}
+
+
+def test_each_of_three_files_is_read_as_what_it_is(client: Client, use_case: UseCase, alice: User) -> None:
+    """What is chosen by hand for one of them says nothing of the others."""
+    client.force_login(alice)
+    made = bring(client, of_three_kinds())
+    page = page_of(client, made)
+    assert "test.csv</strong>" in page
+    assert "No known format has these fields." in page
+    headings = [f"Fields of {name}</h2>" for name in ("train.jsonl", "validation.parquet", "test.csv")]
+    assert all(heading in page for heading in headings)
+    number = re.search(r'name="form" value="(\d)">\s*<h2 id="fields-\d">Fields of test.csv', page)
+    assert number is not None
+    page = change(client, made, what="mapping", form=number[1], prompt="frage", answer="antwort")
+    formats = ("Chat messages (OpenAI)", "Alpaca (instruction, input, output)", "Fields chosen by hand")
+    assert all(found in page for found in formats)
+    files = {file.split: file.rows for file in store(client, made).versions.get().files.all()}
+    assert files == {"train": 4, "validation": 3, "test": 2}
+
+
+def test_files_that_are_read_alike_share_one_form(client: Client, use_case: UseCase, alice: User) -> None:
+    client.force_login(alice)
+    rows = {split.value: wide(["frage", "antwort", split.value]) for split in Split}
+    made = bring(
+        client,
+        {**CARD, "how": "three"}
+        | {split: SimpleUploadedFile(f"{split}.csv", content) for split, content in rows.items()},
+    )
+    page = page_of(client, made)
+    assert page.count("Read again") == 1
+    assert "Fields</h2>" in page
+    wrong = {"what": "mapping", "form": "0", "prompt": "train", "answer": "test"}
+    refused = client.post(f"/datasets/imports/{made.pk}/change/", wrong)
+    assert refused.status_code == 422
+    assert "No file has all of these fields: train.csv has frage, antwort, train; " in refused.content.decode()
+    change(client, made, what="mapping", form="0", prompt="frage", answer="antwort")
+    mapped = [source.mapping for source in Order.model_validate(DatasetImport.objects.get().order).sources]
+    assert mapped == [Mapping(format=Format.COLUMNS, prompt="frage", answer="antwort")] * 3
+
+
+def test_an_import_that_was_begun_with_one_mapping_for_all_files_goes_on() -> None:
+    mapping = Mapping(format=Format.COLUMNS, prompt="frage", answer="antwort")
+    source = Source(name="rows.csv", path="/rows", sha256="0", size_bytes=1)
+    before = Order(sources=(source,)).model_dump(mode="json") | {"mapping": mapping.model_dump(mode="json")}
+    assert Order.model_validate(before).sources == (source.model_copy(update={"mapping": mapping}),)
+    assert Order.model_validate(before | {"mapping": None}).sources == (source,)
