@@ -44,7 +44,8 @@ class Row:
 class PreparedRows:
     """What is left of a split after the over-length rule, and what the rule did to it.
 
-    `unshown_lines`: rows with tools or tool calls that the chat template leaves out.
+    `unshown_lines`: rows with tools or tool calls that the chat template leaves out; `partial_lines`: rows with an
+    answer of which it leaves out a part.
     """
 
     rows: tuple[Row, ...]
@@ -52,6 +53,7 @@ class PreparedRows:
     truncated_lines: tuple[int, ...]
     lost_tokens: int
     unshown_lines: tuple[int, ...] = ()
+    partial_lines: tuple[int, ...] = ()
 
 
 def read_input(path: Path, file: InputFile | DocumentsFile) -> bytes:
@@ -115,11 +117,14 @@ def prepare_rows(
     truncated: list[int] = []
     too_long: list[tuple[int, int]] = []
     unshown: list[int] = []
+    partial: list[int] = []
     lost_tokens = 0
     for numbered in examples:
         encoded = builder.encode(numbered.example, where=f"{name}, line {numbered.line}")
         if leaves_tools_out(numbered.example, encoded, builder):
             unshown.append(numbered.line)
+        if not encoded.whole:
+            partial.append(numbered.line)
         if len(encoded.input_ids) > max_length:
             if over_length is OverLength.REFUSE:
                 too_long.append((numbered.line, len(encoded.input_ids)))
@@ -141,7 +146,7 @@ def prepare_rows(
             f"{name}: every one of its {len(examples)} rows is longer than {max_length} tokens and was dropped; "
             "raise max_length or shorten the rows.",
         )
-    return PreparedRows(tuple(rows), tuple(dropped), tuple(truncated), lost_tokens, tuple(unshown))
+    return PreparedRows(tuple(rows), tuple(dropped), tuple(truncated), lost_tokens, tuple(unshown), tuple(partial))
 
 
 def leaves_tools_out(example: Example, encoded: Encoded, builder: PromptBuilder) -> bool:

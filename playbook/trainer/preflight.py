@@ -78,7 +78,7 @@ def check(run: Run, prepared: Prepared) -> Checked:
             f"Even so {sum(memory.values()) / 1e9:.1f} GB are more than the {free / 1e9:.1f} GB that are free. Halve "
             "per_device_train_batch_size and double gradient_accumulation_steps, or lower max_length."
         )
-    _warn_of_unshown_tools(run, prepared)
+    _warn_of_what_is_left_out(run, prepared)
     run.emitter.preflight(splits=_splits(run, prepared), samples=_samples(run, prepared), memory_bytes=memory)
     return Checked(dtype, checkpointing, prepack, memory, largest, attention, device.type)
 
@@ -100,7 +100,7 @@ def _require_plain_weights(run: Run, prepared: Prepared, device: str) -> None:
         )
 
 
-def _warn_of_unshown_tools(run: Run, prepared: Prepared) -> None:
+def _warn_of_what_is_left_out(run: Run, prepared: Prepared) -> None:
     for split, rows in ((Split.TRAIN, prepared.train), (Split.VALIDATION, prepared.validation)):
         lines = rows.unshown_lines
         if lines:
@@ -108,6 +108,13 @@ def _warn_of_unshown_tools(run: Run, prepared: Prepared) -> None:
                 f"{split}.jsonl: {len(lines)} rows have tools or tool calls that the base model's chat template leaves "
                 f"out, so the model never sees them (the first is line {lines[0]}). Choose a base model whose template "
                 "takes tools, or write them into the messages."
+            )
+        if lines := rows.partial_lines:
+            run.emitter.warn(
+                f"{split}.jsonl: {len(lines)} rows have an answer of which the base model's chat template leaves out a "
+                f"part, so the model never learns it (the first is line {lines[0]}). Many leave out what stands before "
+                "</think>, in earlier turns or in all. To have it learned, end the row with that turn, or choose a "
+                "base model whose template shows it."
             )
 
 

@@ -6,16 +6,24 @@ in evaluation with the very ids it saw in training. Must not import torch.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from playbook.contracts.dataset import Example, Message
 from playbook.contracts.states import EndReason
 from playbook.trainer import bounds
 from playbook.trainer.errors import RunError
+from playbook.trainer.turns import Render, place_of, shared, shows, with_objects
 
 #: An answer that stands for any.
 _PROBE = "the answer to come"
+#: Characters shown of two texts where they part.
+_SHOWN = 40
+#: What to change where roles are refused; `True`: there is a system message, which some templates do not know.
+_MEND = {
+    False: "reorder or remove messages",
+    True: "reorder or remove messages, or write the system message into the first one of the user",
+}
 #: Characters that a chat template may write of its own, and how often it may write each that it is given.
 _MOST_OF_ITS_OWN, _MOST_TIMES = 1_000_000, 10
 #: The functions that a row offers the assistant, as OpenAI writes them.
@@ -26,12 +34,14 @@ Tools = tuple[dict[str, Any], ...] | None
 class Encoded:
     """Token ids of a row. `input_ids[:prompt_length]` is context, the rest is learned and ends the turn.
 
-    `earlier`: (start, end) of what is learned inside the context too, the assistant's earlier turns.
+    `earlier`: (start, end) of what is learned inside the context too, the assistant's earlier turns. `whole`: nothing
+    of the answers is left out by the chat template, as some do with what stands before </think>.
     """
 
     input_ids: tuple[int, ...]
     prompt_length: int
     earlier: tuple[tuple[int, int], ...] = ()
+    whole: bool = True
 
     @property
     def learned(self) -> tuple[tuple[int, int], ...]:
@@ -41,6 +51,25 @@ class Encoded:
     @property
     def supervised_tokens(self) -> int:
         return sum(end - start for start, end in self.learned)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a turn stands in a text: from `begin`, what it says to `said`, its end before `limit`. `alone`: nothing but
+    the turn lies there, for it is written as if no other followed."""
+
+    begin: int
+    said: int
+    limit: int
+    alone: bool
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """(start, end) of the tokens of a turn, and whether all of its answer is shown."""
+
+    tokens: tuple[int, int]
+    whole: bool
 
 
 class PromptBuilder:
@@ -74,7 +103,10 @@ class PromptBuilder:
         `where` names the row in messages, `tools` are those the row offers. Raises RunError(invalid_dataset) when the
         template refuses the roles.
         """
-        ids = self.ids(self._asked(messages, where=where, tools=tools))
+        return self._prompt_ids(self._asked(messages, where=where, tools=tools), where=where)
+
+    def _prompt_ids(self, text: str, *, where: str) -> tuple[int, ...]:
+        ids = self.ids(text)
         bos = self._tokenizer.bos_token_id
         if bos is not None and ids[:2] == (bos, bos):
             raise RunError(
@@ -92,24 +124,22 @@ class PromptBuilder:
         Raises RunError: invalid_dataset (the template refuses the roles), base_model_unreadable (the template shows a
         prompt or an earlier answer differently once more follows), nothing_to_learn (it leaves the answer out).
         """
-        tools = example.tools
-        prompt = self.prompt_ids(example.prompt, where=where, tools=tools)
-        before = self._asked(example.prompt, where=where, tools=tools)
-        full = self._render(example.messages, add_generation_prompt=False, where=where, tools=tools)
-        if not full.startswith(before):
-            raise RunError(
-                EndReason.BASE_MODEL_UNREADABLE,
-                f"{where}: the chat template renders the prompt differently once an answer follows, so training and "
-                "evaluation would not match; choose a base model with a plain template.",
-            )
-        answer = self._up_to_end_of_turn(self.ids(full[len(before) :]))
+        before = self._asked(example.prompt, where=where, tools=example.tools)
+        prompt = self._prompt_ids(before, where=where)
+        said = self._answer(example, before, where=where)
+        answer = self._up_to_end_of_turn(self.ids(said))
         if len(answer) < 2:
             raise RunError(
                 EndReason.NOTHING_TO_LEARN,
                 f"{where}: the chat template leaves no token of the answer {example.answer!r}; write a longer answer.",
             )
-        earlier = self._earlier_turns(example, before, prompt, where=where)
-        return Encoded(input_ids=prompt + answer, prompt_length=len(prompt), earlier=earlier)
+        turns = self._earlier_turns(example, before, prompt, where=where)
+        return Encoded(
+            input_ids=prompt + answer,
+            prompt_length=len(prompt),
+            earlier=tuple(turn.tokens for turn in turns),
+            whole=shows(said, example.answer) and all(turn.whole for turn in turns),
+        )
 
     @cached_property
     def opening(self) -> str:
@@ -148,35 +178,79 @@ class PromptBuilder:
         ids = self.ids(text)
         return str(self._tokenizer.decode(ids[:-tokens])) if tokens < len(ids) else ""
 
-    def _earlier_turns(
-        self, example: Example, before: str, prompt: tuple[int, ...], *, where: str
-    ) -> tuple[tuple[int, int], ...]:
-        """Return where in `prompt` the assistant's earlier turns lie that are to be learned, each with its end.
+    def _answer(self, example: Example, before: str, *, where: str) -> str:
+        """Return what the template writes of the answer after the prompt `before`, to the end of its text."""
+        render = partial(self._render, add_generation_prompt=False, where=where, tools=example.tools)
+        full = render(example.messages)
+        if full.startswith(before):
+            return full[len(before) :]
+        # Some show the system message with the last turn, and only if that is the user's (Mistral 7B v0.3). The answer
+        # is put behind the prompt that evaluation asks with, if the same header leads to it.
+        place = self._place(render, example.messages, len(example.prompt), full)
+        asked = example.prompt[-1].content.strip() if example.prompt else ""
+        if place is not None and asked and asked in before:
+            begin = place[0]
+            if full[:begin].rpartition(asked)[2] == before.rpartition(asked)[2]:
+                return full[begin:]
+        same = shared(before, full)
+        raise RunError(
+            EndReason.BASE_MODEL_UNREADABLE,
+            f"{where}: the chat template renders the prompt differently once an answer follows "
+            f"({before[same : same + _SHOWN]!r} becomes {full[same : same + _SHOWN]!r}), so training and evaluation "
+            "would not match. Correct its chat_template.jinja, or choose a base model with a plain template.",
+        )
+
+    def _earlier_turns(self, example: Example, before: str, prompt: tuple[int, ...], *, where: str) -> list[_Turn]:
+        """Return the assistant's earlier turns that are to be learned, as they stand in `prompt`, each with its end.
 
         The ids are those of the whole prompt, as evaluation asks it; a token that reaches over a border is not learned.
         """
         turns = [at for at, said in enumerate(example.prompt) if said.role == "assistant" and said.weight in (None, 1)]
         if not turns:
-            return ()
+            return []
         offsets = self._offsets(before, where=where)
-        spans = []
+        found = []
         for at in turns:
-            header = self._asked(example.messages[:at], where=where, tools=example.tools)
-            turn = self._render(
-                example.messages[: at + 1], add_generation_prompt=False, where=where, tools=example.tools
-            )
-            if not (before.startswith(turn) and turn.startswith(header)):
-                raise RunError(
-                    EndReason.BASE_MODEL_UNREADABLE,
-                    f"{where}, messages[{at}]: the chat template renders an earlier answer differently once more turns "
-                    "follow, so it cannot be learned where it stands; give that message weight 0.",
-                )
-            inside = [n for n, (first, last) in enumerate(offsets) if len(header) <= first < last <= len(turn)]
-            ends = [n for n in inside if prompt[n] in self._end_ids]
+            place = self._turn(example, at, before, where=where)
+            inside = [n for n, (first, last) in enumerate(offsets) if place.begin <= first < last <= place.limit]
+            ends = [n for n in inside if prompt[n] in self._end_ids and offsets[n][0] >= place.said]
+            if not (ends or place.alone):
+                raise _unlike(where, at)
             if inside:
                 # What the template writes after the end of the turn is nobody's to say.
-                spans.append((inside[0], (ends or inside)[-1] + 1))
-        return tuple(spans)
+                stop = ends[-1 if place.alone else 0] if ends else inside[-1]
+                shown = before[place.begin : offsets[stop][1]]
+                found.append(_Turn((inside[0], stop + 1), whole=shows(shown, example.messages[at].content)))
+        return found
+
+    def _turn(self, example: Example, at: int, before: str, *, where: str) -> _Place:
+        """Return where in the text `before` turn `at` stands.
+
+        Many templates write a turn in another way when more follow: they leave out what was thought, or the empty place
+        for thoughts. It is learned as it stands there, for that is what the model is asked with.
+        """
+        asked = partial(self._asked, where=where, tools=example.tools)
+        # Nothing stands before an assistant that speaks first, and no template renders nothing.
+        header = asked(example.messages[:at]) if at else ""
+        turn = self._render(example.messages[: at + 1], add_generation_prompt=False, where=where, tools=example.tools)
+        if at and before.startswith(turn) and turn.startswith(header):
+            return _Place(len(header), len(header), len(turn), alone=True)
+        place = self._place(asked, example.prompt, at, before)
+        more = at + 1 < len(example.prompt)
+        follows = self._place(asked, example.prompt, at + 1, before) if more else (len(before), len(before))
+        if place is None or follows is None:
+            raise _unlike(where, at)
+        begin, said = place
+        return _Place(len(header) if at and before.startswith(header) else begin, said, follows[0], alone=False)
+
+    def _place(self, render: Render, messages: Sequence[Message], at: int, text: str) -> tuple[int, int] | None:
+        """Return where what message `at` says begins in `text` and where it is over, as `place_of`; what the template
+        writes before every answer is said with it, unless it is a header."""
+        place = place_of(render, messages, at, text)
+        if place is None or messages[at].role != "assistant" or self._header:
+            return place
+        begin, over = place
+        return begin - len(self.opening) * text[:begin].endswith(self.opening), over
 
     def _offsets(self, text: str, *, where: str) -> list[tuple[int, int]]:
         if not self._tokenizer.is_fast:
@@ -191,8 +265,12 @@ class PromptBuilder:
     def _up_to_end_of_turn(self, ids: tuple[int, ...]) -> tuple[int, ...]:
         ends = [at for at, token in enumerate(ids) if token in self._end_ids]
         if ends:
-            # Templates write a line break after the end of the turn; nobody will ever generate it.
-            return ids[: ends[-1] + 1]
+            # Templates write a line break after the end of the turn, and the end of the text after that (Phi-3). Nobody
+            # will ever generate those.
+            stop = ends.pop()
+            while ends and not self._tokenizer.decode(ids[ends[-1] + 1 : stop]).strip():
+                stop = ends.pop()
+            return ids[: stop + 1]
         return (*ids, self._tokenizer.eos_token_id if self._tokenizer.eos_token_id is not None else min(self._end_ids))
 
     def _render(
@@ -204,14 +282,7 @@ class PromptBuilder:
 
         try:
             with bounds.bounded():
-                text = str(
-                    self._tokenizer.apply_chat_template(
-                        [message.model_dump(exclude={"weight"}) for message in messages],
-                        tools=None if tools is None else list(tools),
-                        tokenize=False,
-                        add_generation_prompt=add_generation_prompt,
-                    )
-                )
+                text = self._apply(messages, tools, add_generation_prompt=add_generation_prompt)
         except bounds.EndlessError as error:
             raise RunError(
                 EndReason.BASE_MODEL_UNREADABLE,
@@ -232,13 +303,31 @@ class PromptBuilder:
                     f"{where}: the base model's chat template fails ({type(error).__name__}: {error}). Correct its "
                     "chat_template.jinja, or choose another base model.",
                 ) from error
+            roles = [message.role for message in messages]
             raise RunError(
                 EndReason.INVALID_DATASET,
-                f"{where}: the base model's chat template refuses roles "
-                f"{[message.role for message in messages]} ({error}); reorder or remove messages.",
+                f"{where}: the base model's chat template refuses roles {roles} ({error}); {_MEND['system' in roles]}.",
             ) from error
         self._require_proportion(text, messages, tools, where=where)
         return text
+
+    def _apply(self, messages: Sequence[Message], tools: Tools, *, add_generation_prompt: bool) -> str:
+        """Apply the template as it stands. What functions are called with is text in OpenAI's rows; templates are
+        written for objects, but for some that put texts together."""
+        apply = partial(
+            self._tokenizer.apply_chat_template,
+            tools=None if tools is None else list(tools),
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+        )
+        written = [message.model_dump(exclude={"weight"}) for message in messages]
+        calls = any(message.tool_calls for message in messages)
+        try:
+            return str(apply([with_objects(message) for message in written] if calls else written))
+        except TypeError:
+            if not calls:
+                raise
+        return str(apply(written))
 
     def _require_proportion(self, text: str, messages: Sequence[Message], tools: Tools, *, where: str) -> None:
         """Raise RunError when a template makes far more text than it was given: to tokenise that takes all memory."""
@@ -255,3 +344,11 @@ class PromptBuilder:
     def ids(self, text: str) -> tuple[int, ...]:
         """Return the tokens of plain text, without a chat template or special tokens."""
         return tuple(self._tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def _unlike(where: str, at: int) -> RunError:
+    return RunError(
+        EndReason.BASE_MODEL_UNREADABLE,
+        f"{where}, messages[{at}]: the chat template renders an earlier answer differently once more turns follow, and "
+        "shows no end of it there, so it cannot be learned where it stands; give that message weight 0.",
+    )
