@@ -1,13 +1,8 @@
 """Puts operations written out by hand into a model: the same numbers with half the small steps and less memory.
 
-On a CPU the small steps between two matrix products take nearly as long as the products. peft adds base and adapter
-layer by layer, each a matrix product, a scaling, an addition and casts between float32 and the compute dtype. Written
-out after Hu et al. 2021, 4.1:
-
-    y = x Wᵀ + s (x Aᵀ) Bᵀ,  and back:  h = s dy B,  dA = hᵀ x,  dB = s dyᵀ (x Aᵀ),  dx = dy W + h A
-
-What else a decoder layer does is in `operations`. Each takes the place of the model's own code only where both give the
-same on random numbers; a model that does something of its own keeps it.
+On a CPU the small steps between two matrix products take nearly as long as the products. LoRA layers are those of
+`fused_adapters`, what else a decoder layer does is in `operations`. Each of those takes the place of the model's own
+code only where both give the same on random numbers; a model that does something of its own keeps it.
 """
 
 import sys
@@ -15,45 +10,15 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from peft.tuners.lora import Linear as LoraLinear
 
 from playbook.contracts.run_spec import Method
 from playbook.trainer import operations
 from playbook.trainer.decode import attend_in_groups
-from playbook.trainer.memory import MOST_PREPACKED_BYTES
+from playbook.trainer.fused_adapters import fuse_adapters
 from playbook.trainer.model import LoadedModel
-from playbook.trainer.prepacked import Budget, Plain, Prepacked
 
-_ADAPTER = "default"
 #: The function by which the models of transformers rotate queries and keys, one for each kind of model.
 _ROTATE = "apply_rotary_pos_emb"
-
-
-class _LinearWithAdapter(torch.autograd.Function):
-    """x (..., in) → (..., out). W (out, in): frozen, in the compute dtype. A (r, in), B (out, r): float32, trained."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Any, frozen: Plain | Prepacked, a: Any, b: Any, scaling: float) -> torch.Tensor:
-        flat = x.reshape(-1, x.shape[-1]).to(frozen.dtype)
-        a, b = a.to(frozen.dtype), b.to(frozen.dtype)
-        inner = flat @ a.T
-        out = frozen.forward(flat).addmm_(inner, b.T, alpha=scaling)
-        ctx.save_for_backward(flat, a, b, inner)
-        ctx.frozen, ctx.scaling, ctx.shape, ctx.dtype = frozen, scaling, x.shape, x.dtype
-        return out.reshape(*x.shape[:-1], -1)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        flat, a, b, inner = ctx.saved_tensors
-        dy = gradient.reshape(-1, gradient.shape[-1]).to(ctx.frozen.dtype)
-        back = dy @ b
-        da = operations.scaled_product(back.T, flat, ctx.scaling).float()
-        # A few rows times many columns take half as long as many rows times a few columns.
-        db = operations.scaled_product(inner.T, dy, ctx.scaling).T.float()
-        dx = None
-        if ctx.needs_input_grad[0]:
-            dx = ctx.frozen.back(dy).addmm_(back, a, alpha=ctx.scaling).reshape(ctx.shape).to(ctx.dtype)
-        return dx, None, da, db, None
 
 
 def fuse(loaded: LoadedModel, *, prepack: bool = False) -> dict[str, int]:
@@ -68,53 +33,6 @@ def fuse(loaded: LoadedModel, *, prepack: bool = False) -> dict[str, int]:
         fused |= {"norms": fuse_norms(loaded), "rotation": fuse_rotation(loaded)}
         fused["attention"] = int(loaded.attention == "eager" and attend_in_groups(loaded.model))
     return {name: places for name, places in fused.items() if places}
-
-
-def fuse_adapters(loaded: LoadedModel, *, prepack: bool = False) -> dict[str, int]:
-    """Compute every plain LoRA layer of the model as one operation, with its base weight prepacked if `prepack`.
-
-    DoRA, dropout, 4-bit weights and layers that are no linear module keep peft's own way. Returns how many layers were
-    fused, and how many of them prepacked, which `release_prepacked` ends.
-    """
-    budget = Budget(MOST_PREPACKED_BYTES if prepack else 0)
-    fused = 0
-    for module in loaded.model.modules():
-        if isinstance(module, LoraLinear) and _is_plain(module):
-            module.forward = _FusedLayer(module, budget.prepack(module.base_layer))
-            fused += 1
-    return {"adapters": fused, "prepacked weights": budget.prepacked}
-
-
-def release_prepacked(loaded: LoadedModel) -> None:
-    """Let go of prepacked weights: after training, before anything writes to the weights that they are copies of."""
-    for module in loaded.model.modules():
-        forward = vars(module).get("forward")
-        if isinstance(forward, _FusedLayer):
-            forward.prepacked = None
-
-
-def _is_plain(module: Any) -> bool:
-    return (
-        type(module.base_layer) is torch.nn.Linear
-        and list(module.lora_A) == [_ADAPTER]
-        and not module.lora_variant
-        and type(module.lora_dropout[_ADAPTER]) is torch.nn.Identity
-    )
-
-
-class _FusedLayer:
-    """Stands in for the forward of a LoRA layer. `prepacked`: copies of its base weight, where those are quicker."""
-
-    def __init__(self, module: Any, prepacked: Prepacked | None) -> None:
-        self._module, self._own_forward, self.prepacked = module, module.forward, prepacked
-
-    def __call__(self, x: torch.Tensor) -> Any:
-        module = self._module
-        if module.disable_adapters or module.merged:
-            return self._own_forward(x)
-        frozen = self.prepacked or Plain(module.base_layer.weight, module.base_layer.bias)
-        a, b = module.lora_A[_ADAPTER].weight, module.lora_B[_ADAPTER].weight
-        return _LinearWithAdapter.apply(x, frozen, a, b, module.scaling[_ADAPTER])  # type: ignore[no-untyped-call]
 
 
 def fuse_norms(loaded: LoadedModel) -> int:

@@ -108,19 +108,21 @@ class _CrossEntropy(torch.autograd.Function):
     """Σ -log softmax(logits)[label], in float32. logits (n, vocabulary); labels (n,), all counted.
 
     The gradient, softmax less one at the label, is made on the way forward, a few rows at a time: what they take in
-    float32 stays in the cache, and nothing but the gradient is kept.
+    float32 stays in the cache. It is written over the logits, the largest tensor of a step, which nobody reads again.
     """
 
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
+        gradient = logits.detach() if ctx.needs_input_grad[0] else None
         total = torch.zeros((), dtype=torch.float32, device=logits.device)
         size = max(1, _AT_ONCE[logits.device.type] // logits.shape[1])
+        # One for all: on its own, each would be another place in memory, which no cache holds yet.
+        wide = logits.new_empty(min(size, len(logits)), logits.shape[1], dtype=torch.float32)
         for at in range(0, len(logits), size):
             rows = slice(at, at + size)
             label = labels[rows].unsqueeze(1)
-            less = logits[rows].float()
-            less = less - less.amax(1, keepdim=True)
+            less = wide[: len(label)].copy_(logits[rows])
+            less.sub_(less.amax(1, keepdim=True))
             at_label = less.gather(1, label)
             powers = less.exp_()
             sums = powers.sum(1, keepdim=True)
@@ -156,5 +158,8 @@ def attention(
 
 
 def cross_entropy_sum(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the summed cross-entropy, a float32 scalar, of logits (n, vocabulary) and labels int64 (n,)."""
+    """Return the summed cross-entropy, a float32 scalar, of logits (n, vocabulary) and labels int64 (n,).
+
+    Logits that a gradient is wanted of hold that gradient afterwards.
+    """
     return _CrossEntropy.apply(logits, labels)  # type: ignore[no-any-return, no-untyped-call]

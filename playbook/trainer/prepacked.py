@@ -7,6 +7,7 @@ is held twice more: it is done where it is quicker, within a `Budget`.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -71,14 +72,23 @@ class Budget:
         self._left = most_bytes
         self.prepacked = 0
 
-    def prepack(self, layer: torch.nn.Linear) -> Prepacked | None:
-        """Return prepacked copies of a layer's weight, or nothing when they are beyond the budget."""
-        size = PREPACKED_COPIES * layer.weight.numel() * layer.weight.element_size()
+    def prepack(self, layers: Sequence[torch.nn.Linear]) -> Prepacked | None:
+        """Return prepacked copies of the layers' weights, those of one below those of the other, or nothing when they
+        are beyond the budget."""
+        size = sum(PREPACKED_COPIES * layer.weight.numel() * layer.weight.element_size() for layer in layers)
         if size > self._left:
             return None
         self._left -= size
-        self.prepacked += 1
-        return Prepacked(layer.weight, layer.bias)
+        self.prepacked += len(layers)
+        return Prepacked(torch.cat([layer.weight.detach() for layer in layers]), _joined_bias(layers))
+
+
+def _joined_bias(layers: Sequence[torch.nn.Linear]) -> torch.Tensor | None:
+    if all(layer.bias is None for layer in layers):
+        return None
+    return torch.cat(
+        [layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias for layer in layers]
+    )
 
 
 @cache

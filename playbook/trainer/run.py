@@ -21,7 +21,8 @@ from playbook.scoring.compare import compare_all
 from playbook.trainer.artifacts import Description, describe, device_name, save_tuned, versions, write_atomically
 from playbook.trainer.checkpoint import DamagedCheckpointError, TrainingState, find_checkpoint
 from playbook.trainer.forecast import CPU_GROWTH_BYTES, Foresight
-from playbook.trainer.fused import fuse, release_prepacked
+from playbook.trainer.fused import fuse
+from playbook.trainer.fused_adapters import release_prepacked
 from playbook.trainer.generate import tokens_to_read
 from playbook.trainer.loss import packs_exactly
 from playbook.trainer.measure import Measured, answer_logits, compare_export, evaluation_stage

@@ -11,12 +11,14 @@ from transformers import (
     Gemma3TextConfig,
     LlamaConfig,
     Phi3Config,
+    Qwen2Config,
     Qwen3Config,
 )
 
 from playbook.contracts.run_spec import BaseModelRef, LoraSettings, Method
 from playbook.trainer.adapters import with_lora
-from playbook.trainer.fused import fuse, fuse_adapters, fuse_norms, fuse_rotation, release_prepacked
+from playbook.trainer.fused import fuse, fuse_norms, fuse_rotation
+from playbook.trainer.fused_adapters import fuse_adapters, release_prepacked
 from playbook.trainer.model import LoadedModel, in_float32, load_for_training, resolve
 from tests.trainer.conftest import TINY_ID
 
@@ -99,11 +101,70 @@ def test_layers_that_compute_more_than_a_product_are_left_to_peft(tiny_models_di
     assert found == {"adapters": 0, "prepacked weights": 0}
 
 
+def together(loaded: LoadedModel) -> set[frozenset[str]]:
+    """The names of the layers that are computed as one."""
+    by_layers: dict[int, set[str]] = {}
+    for name, module in loaded.model.named_modules():
+        if (forward := vars(module).get("forward")) is not None and hasattr(forward, "layers"):
+            by_layers.setdefault(id(forward.layers), set()).add(".".join(name.split(".")[-3:]))
+    return {frozenset(names) for names in by_layers.values() if len(names) > 1}
+
+
+def test_prepacked_layers_that_read_the_same_are_one_product(tiny_models_dir: Path) -> None:
+    loaded = load(tiny_models_dir)
+    fuse_adapters(loaded, prepack=True)
+
+    assert together(loaded) == {
+        frozenset(f"{layer}.{name}" for name in names)
+        for layer in range(2)
+        for names in (
+            ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+            ("mlp.gate_proj", "mlp.up_proj"),
+        )
+    }
+
+
+def test_layers_on_their_own_are_computed_one_by_one(tiny_models_dir: Path) -> None:
+    loaded = load(tiny_models_dir, target_modules=["q_proj", "o_proj", "up_proj"])
+    assert fuse_adapters(loaded, prepack=True) == {"adapters": 6, "prepacked weights": 6}
+    assert not together(loaded)
+
+
+def test_a_layer_asked_out_of_turn_answers_about_what_it_was_given(tiny_models_dir: Path) -> None:
+    loaded = load(tiny_models_dir)
+    attention = loaded.model.base_model.model.model.layers[0].self_attn
+    x, other = torch.randn(2, 3, 5, attention.q_proj.in_features)
+    asked = [("k_proj", x), ("q_proj", other), ("k_proj", x), ("k_proj", x), ("v_proj", x), ("q_proj", x)]
+    with torch.no_grad():
+        expected = [getattr(attention, name)(given) for name, given in asked]
+        fuse_adapters(loaded, prepack=True)
+        found = [getattr(attention, name)(given) for name, given in asked]
+
+    assert max(map(relative_difference, found, expected)) < 1e-5
+
+
+def test_where_memory_holds_not_all_of_a_group_its_layers_are_prepacked_as_far_as_it_goes(
+    tiny_models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load(tiny_models_dir)
+    logits, gradients = logits_and_gradients(loaded)
+    queries = loaded.model.base_model.model.model.layers[0].self_attn.q_proj.base_layer.weight
+    monkeypatch.setattr("playbook.trainer.fused_adapters.MOST_PREPACKED_BYTES", 2 * queries.nbytes)
+
+    found = fuse_adapters(loaded, prepack=True)
+    fused_logits, fused_gradients = logits_and_gradients(loaded)
+
+    assert found == {"adapters": LORA_LAYERS, "prepacked weights": 1}
+    assert relative_difference(fused_logits, logits) < 1e-5
+    assert max(relative_difference(fused_gradients[name], gradients[name]) for name in gradients) < 1e-5
+
+
 def test_after_prepacked_weights_were_let_go_a_layer_reads_the_weight_as_it_now_is(tiny_models_dir: Path) -> None:
     loaded = load(tiny_models_dir, dtype="bfloat16")
     fuse_adapters(loaded, prepack=True)
 
     release_prepacked(loaded)
+    assert not together(loaded)
     tuned = in_float32(loaded)
     fused, _ = logits_and_gradients(tuned)
 
@@ -113,13 +174,15 @@ def test_after_prepacked_weights_were_let_go_a_layer_reads_the_weight_as_it_now_
 
 
 #: Small models by kind, and how many of their norms are plain RMS norms. Those of gemma3 multiply by 1 + weight, those
-#: of cohere take the mean off, and qwen3 has two more in each layer; cohere turns neighbours, phi3 half of each head.
+#: of cohere take the mean off, and qwen3 has two more in each layer; cohere turns neighbours, phi3 half of each head;
+#: qwen2 has a bias under some.
 KINDS: dict[str, tuple[Any, dict[str, Any], int]] = {
     "llama": (LlamaConfig, {}, 5),
     "qwen3": (Qwen3Config, {"head_dim": 8}, 9),
     "gemma3_text": (Gemma3TextConfig, {"head_dim": 8, "sliding_window": 4}, 0),
     "cohere": (CohereConfig, {}, 0),
     "phi3": (Phi3Config, {"partial_rotary_factor": 0.5, "pad_token_id": 0}, 5),
+    "qwen2": (Qwen2Config, {}, 5),
 }
 ROTATED_OTHERWISE = {"cohere"}
 PARTS_FUSED = {
@@ -128,6 +191,7 @@ PARTS_FUSED = {
     "gemma3_text": ("rotation", "attention"),
     "cohere": ("attention",),
     "phi3": ("norms", "rotation", "attention"),
+    "qwen2": ("norms", "rotation", "attention"),
 }
 
 
@@ -142,6 +206,8 @@ def random_model(kind: str, *, method: Method = Method.LORA, dtype: str = "float
     for name, parameter in base.named_parameters():
         if "norm" in name:  # all one at first, which would hide a weight that is left out
             torch.nn.init.normal_(parameter, mean=1.0, std=0.3)
+        if name.endswith("bias"):  # all zero at first
+            torch.nn.init.normal_(parameter, std=0.3)
     model = base if method is Method.FULL else with_lora(base, LoraSettings(r=4), seed=1)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
@@ -149,17 +215,18 @@ def random_model(kind: str, *, method: Method = Method.LORA, dtype: str = "float
     return LoadedModel(model, method, torch.device("cpu"), dtype, "eager", False, 0, 0)
 
 
+@pytest.mark.parametrize("prepack", [False, True])
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_fused_model_of_any_kind_gives_its_own_logits_and_gradients(kind: str, padded: bool) -> None:
+def test_a_fused_model_of_any_kind_gives_its_own_logits_and_gradients(kind: str, padded: bool, prepack: bool) -> None:
     mask = torch.ones_like(IDS)
     mask[1, :3] = 0 if padded else 1
     logits, gradients = logits_and_gradients(random_model(kind), mask)
     loaded = random_model(kind)
-    fused = fuse(loaded)
+    fused = fuse(loaded, prepack=prepack)
     fused_logits, fused_gradients = logits_and_gradients(loaded, mask)
 
-    assert set(fused) == {"adapters", *PARTS_FUSED[kind]}
+    assert set(fused) == {"adapters", *PARTS_FUSED[kind], *(["prepacked weights"] if prepack else [])}
 
     seen = mask.bool()  # what padding gives is nobody's business
     assert relative_difference(fused_logits[seen], logits[seen]) < 1e-5

@@ -105,6 +105,14 @@ def test_logits_of_any_size_give_the_same_loss_whether_or_not_it_is_gone_back_th
     assert operations.cross_entropy_sum(logits.requires_grad_(), labels).item() == forward.item()
 
 
+def test_the_gradient_takes_the_place_of_the_logits() -> None:
+    logits = random(3, 4).requires_grad_()
+    operations.cross_entropy_sum(logits, torch.tensor([1, 2, 0])).backward()  # type: ignore[no-untyped-call]
+
+    assert logits.grad is not None
+    assert torch.equal(logits.detach(), logits.grad)
+
+
 def test_a_loss_that_is_no_number_stays_one() -> None:
     logits = torch.tensor([[1.0, float("nan")], [float("inf"), 0.0]])
 

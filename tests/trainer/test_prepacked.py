@@ -34,7 +34,7 @@ def test_a_budget_takes_layers_until_the_next_is_beyond_it() -> None:
     layers = [torch.nn.Linear(16, 16), torch.nn.Linear(16, 64), torch.nn.Linear(16, 16)]
     budget = Budget(most_bytes=2 * 2 * 4 * 16 * 16)
 
-    packed = [budget.prepack(layer) is not None for layer in layers]
+    packed = [budget.prepack([layer]) is not None for layer in layers]
 
     assert packed == [True, False, True]
     assert budget.prepacked == 2
