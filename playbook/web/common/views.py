@@ -1,6 +1,10 @@
 """The theme switch and the error pages."""
 
+from typing import Any
+
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -28,7 +32,16 @@ def set_theme(request: HttpRequest) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return render(request, "400.html", status=400)
+    """Say which bound was passed, if one was: Django then reads no form that could say so beside its field."""
+    if isinstance(exception, RequestDataTooBig):
+        told: dict[str, Any] = {"is_too_long": True, "limit": settings.DATA_UPLOAD_MAX_MEMORY_SIZE}
+    elif isinstance(exception, TooManyFilesSent):
+        told = {"too_many": "files", "limit": settings.DATA_UPLOAD_MAX_NUMBER_FILES}
+    elif isinstance(exception, TooManyFieldsSent):
+        told = {"too_many": "fields", "limit": settings.DATA_UPLOAD_MAX_NUMBER_FIELDS}
+    else:
+        return render(request, "400.html", status=400)
+    return render(request, "413.html", told, status=413)
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

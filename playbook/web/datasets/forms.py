@@ -68,6 +68,14 @@ class OneFileForm(forms.Form):
         return [_upload(self.cleaned_data["file"])]
 
 
+def _not_too_long(pasted: str) -> None:
+    if len(pasted) > _MAX_PASTED:
+        raise forms.ValidationError(
+            f"The text has {len(pasted):,} characters; at most {_MAX_PASTED:,} can be pasted. Save it as a file, and "
+            "choose “One file, to be split”."
+        )
+
+
 class PasteForm(forms.Form):
     """Rows pasted as text; the same as a file with this content."""
 
@@ -75,8 +83,9 @@ class PasteForm(forms.Form):
 
     pasted = forms.CharField(
         label="Rows",
-        max_length=_MAX_PASTED,
         strip=False,
+        # No `max_length`: a browser cuts what is longer, and says nothing.
+        validators=[_not_too_long],
         widget=forms.Textarea(attrs={"rows": 12, "class": "mono", "spellcheck": "false"}),
         help_text="JSON objects, one a line; a JSON array; or CSV with a header line.",
         error_messages={"required": "Paste some rows."},

@@ -12,7 +12,7 @@ from playbook.contracts.roles import Role
 from playbook.web.accounts.models import User
 from playbook.web.common import blobs
 from playbook.web.common.models import AuditEntry
-from playbook.web.datasets import imports
+from playbook.web.datasets import forms, imports
 from playbook.web.datasets.models import Dataset, DatasetImport
 from playbook.web.usecases.actions import add_member
 from playbook.web.usecases.models import UseCase
@@ -296,3 +296,15 @@ def test_strangers_get_404_viewers_403_and_other_methods_405(
     add_member(use_case, user=mallory, role=Role.VIEWER, actor=alice)
     assert [client.get(url).status_code for url in pages] == [403] * 4
     assert [client.post(url).status_code for url in (*pages[:2], *writes)] == [403] * 5
+
+
+def test_text_that_is_too_long_to_paste_is_told_and_not_cut(
+    client: Client, use_case: UseCase, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser cuts a text at `maxlength` without a word, and the last rows would be missing."""
+    client.force_login(alice)
+    assert "maxlength" not in str(client.get(NEW).context["brought"].paste["pasted"])
+    monkeypatch.setattr(forms, "_MAX_PASTED", 100)
+    answer = client.post(NEW, {**CARD, "how": "paste", "pasted": "a,b\n" + "1,2\n" * 50})
+    assert answer.status_code == 422
+    assert "The text has 204 characters; at most 100 can be pasted." in answer.content.decode()
