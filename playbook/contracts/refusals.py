@@ -46,7 +46,9 @@ def refusals(error: ValidationError, model: type[BaseModel]) -> Iterator[Refusal
         told.add(path)
         info = _field_at(model, path)
         why = (info and _number_wanted(info, problem["type"])) or problem["msg"]
-        if not path or problem["type"] == "missing":
+        if problem["type"] == "extra_forbidden":
+            yield Refusal(path, "is no setting of this version; remove it.")
+        elif not path or problem["type"] == "missing":
             yield Refusal(path, f"is missing: {why}." if path else f"{why}.")
         else:
             yield Refusal(path, f"is {setting_text(problem['input'])[:_LONGEST_VALUE]}; {why}.")

@@ -18,7 +18,7 @@ def test_what_is_missing_unknown_or_in_a_list_is_named_by_its_path() -> None:
         RunSettings.model_validate({"lora": {"rank": 8}, "evaluation": {"arms": ["guess"]}, "seed": None})
     found = {refusal.path: refusal.text for refusal in refusals.refusals(caught.value, RunSettings)}
     assert found["base_model",] == "is missing: Field required."
-    assert found["lora", "rank"] == "is 8; Extra inputs are not permitted."
+    assert found["lora", "rank"] == "is no setting of this version; remove it."
     assert found["evaluation", "arms", "0"].startswith("is guess; Input should be 'zero_shot'")
     assert found["seed",] == "is none; it must be a whole number at least 0, below 4,294,967,296."
 

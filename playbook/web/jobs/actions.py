@@ -24,11 +24,12 @@ from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict
 from playbook.web.decisions.actions import lock_criterion
 from playbook.web.decisions.models import Decision
-from playbook.web.jobs import curves, merging, policy, predictions, tokens, uploads
+from playbook.web.jobs import curves, merging, policy, predictions, queries, tokens, uploads
 from playbook.web.jobs.budget import budget_of
 from playbook.web.jobs.endings import job_ended
 from playbook.web.jobs.errors import Refused, StaleAttempt
 from playbook.web.jobs.models import Attempt, AttemptEnd, Job, JobKind, Worker
+from playbook.web.jobs.specs import UnreadableSpec
 from playbook.web.usecases.models import UseCase
 
 #: `last_seen_at` is written at most this often: a worker polls each second.
@@ -156,6 +157,12 @@ def _claim(job_pk: int, worker: Worker) -> Claim | None:
         return None
     Job.objects.filter(pk=job_pk, started_at=None).update(started_at=now)
     job = Job.objects.get(pk=job_pk)
+    try:
+        queries.spec_of(job)
+    except UnreadableSpec as problem:  # no worker could ever run it, and the jobs behind it would wait with it
+        _end_job(job_pk, JobState.FAILED, reason=EndReason.INVALID_SPEC, message=str(problem))
+        record(JobState.FAILED, job, actor=None, reason=EndReason.INVALID_SPEC)
+        return None
     token = tokens.new_token("job")
     attempt = Attempt.objects.create(
         job=job,

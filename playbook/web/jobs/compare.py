@@ -120,12 +120,19 @@ def _plot(
     divisor: float = 1,
     height: int = LINE_HEIGHT,
 ) -> LinePlot | None:
-    ends = {job.pk: 100 if by is Axis.STEP else job.spec["training"]["max_steps"] for job in jobs}
+    ends = {job.pk: 100 if by is Axis.STEP else _steps_of(job.spec) for job in jobs}
     named = {
         f"Job {job.pk}": [(100 * step / ends[job.pk], value / divisor) for step, value in points[job.pk][name]]
         for job in jobs
     }
     return line_plot(title, named, x_label=X_LABELS[by], height=height)
+
+
+def _steps_of(spec: Mapping[str, Any]) -> float:
+    """Return the steps that a job was to take; 1 where its settings are another version's and say nothing of them."""
+    training = spec.get("training")
+    steps = training.get("max_steps") if isinstance(training, Mapping) else None
+    return steps if isinstance(steps, int | float) and steps > 0 else 1
 
 
 def _flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

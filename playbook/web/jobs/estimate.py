@@ -5,6 +5,7 @@ backward pass through frozen weights without their own gradients; "LoRA Without 
 The rate comes from finished jobs with the same base model; without any, from an assumption that the page states.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 
@@ -12,6 +13,7 @@ from playbook.contracts.dataset import Split
 from playbook.contracts.run_spec import Arm, ExampleChoice, RunSpec
 from playbook.contracts.states import JobState
 from playbook.web.jobs.models import Job
+from playbook.web.jobs.specs import UnreadableSpec
 
 #: Bytes of JSONL for one token of English, message syntax included.
 BYTES_PER_TOKEN = 5
@@ -123,5 +125,7 @@ def _measured_ratios(base_model: str, *, parameters: int) -> list[float]:
     for job in jobs.order_by("-pk")[:HISTORY]:
         if job.started_at and job.ended_at:
             measured = (job.ended_at - job.started_at).total_seconds() - FIXED_SECONDS
-            ratios.append(max(measured, 1.0) / _work_seconds(job.run_spec, parameters=parameters))
+            # One job whose settings are another version's must not keep every other from being estimated.
+            with suppress(UnreadableSpec):
+                ratios.append(max(measured, 1.0) / _work_seconds(job.run_spec, parameters=parameters))
     return ratios

@@ -13,12 +13,14 @@ from playbook.web.common.permissions import Conflict
 from playbook.web.common.requests import HtmxRequest, wants_fragment
 from playbook.web.jobs import actions, live, merging, queries
 from playbook.web.jobs.models import Job, JobKind
+from playbook.web.jobs.report_access import says_what_is_damaged
 from playbook.web.jobs.views import fragment, visible_job
 from playbook.web.usecases.models import may_write
 from playbook.web.usecases.permissions import require_role, signed_in
 
 
 @require_POST
+@says_what_is_damaged
 def merge(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for the merged model of a run."""
     source = visible_job(request, pk)

@@ -20,6 +20,7 @@ from playbook.contracts.playground import PlaygroundSpec
 from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import ACTIVE_STATES, ENDED_STATES, EndReason, JobState, Stage
 from playbook.web.accounts.models import User
+from playbook.web.jobs import specs
 from playbook.web.jobs.merge_models import Merge
 from playbook.web.jobs.playground_models import PlaygroundAnswer, PlaygroundSession, PlaygroundTurn
 from playbook.web.jobs.rating_models import Rating
@@ -237,15 +238,15 @@ class Job(models.Model):
 
     @property
     def playground_spec(self) -> PlaygroundSpec:
-        return PlaygroundSpec.model_validate(self.spec)
+        return specs.read(self, PlaygroundSpec)
 
     @property
     def merge_spec(self) -> MergeSpec:
-        return MergeSpec.model_validate(self.spec)
+        return specs.read(self, MergeSpec)
 
     @property
     def run_spec(self) -> RunSpec:
-        return RunSpec.model_validate(self.spec)
+        return specs.read(self, RunSpec)
 
     @property
     def is_ended(self) -> bool:

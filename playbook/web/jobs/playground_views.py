@@ -25,6 +25,7 @@ from playbook.web.jobs.compare import is_number
 from playbook.web.jobs.models import Job, JobKind, PlaygroundAnswer, PlaygroundSession, PlaygroundTurn
 from playbook.web.jobs.playground_forms import QuestionForm, RowForm, SessionForm
 from playbook.web.jobs.playground_rows import save_turn
+from playbook.web.jobs.report_access import says_what_is_damaged
 from playbook.web.usecases.models import UseCase, may_write
 from playbook.web.usecases.permissions import get_use_case, get_visible, require_role, signed_in
 
@@ -40,6 +41,7 @@ class ShownTurn:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@says_what_is_damaged
 def new(request: HtmxRequest) -> HttpResponse:
     """Start a session: `?job=` with an adapter beside its base model, or `?use_case=` with a base model alone."""
     user = signed_in(request)
@@ -80,6 +82,7 @@ def new(request: HtmxRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@says_what_is_damaged
 def session(request: HtmxRequest, pk: int) -> HttpResponse:
     """The conversation; its part that grows is asked for again and again while the session is open."""
     actions.reap_expired_leases()

@@ -35,12 +35,11 @@ from playbook.contracts.protocol import (
     Refusal,
     ReleaseRequest,
 )
-from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import JobState
 from playbook.web.common import blobs
 from playbook.web.jobs import actions, ingest, playground, queries, tokens, uploads
 from playbook.web.jobs.errors import Refused, StaleAttempt, TooLarge, WrongOffset
-from playbook.web.jobs.models import Attempt, Job, JobKind, Worker
+from playbook.web.jobs.models import Attempt, Worker
 
 NEW_TOKEN = "make a new one on the site's machine: python manage.py create_worker NAME"  # noqa: S105 - advice
 
@@ -208,19 +207,9 @@ def _claim_response(claimed: actions.Claim) -> ClaimResponse:
         attempt=attempt.number,
         lease_seconds=int(actions.lease().total_seconds()),
         job_token=claimed.job_token,
-        spec=_spec_of(attempt.job),
+        spec=queries.spec_of(attempt.job),
         inputs=tuple(_inputs(attempt)),
     )
-
-
-def _spec_of(job: Job) -> RunSpec | PlaygroundSpec | MergeSpec:
-    match job.kind:
-        case JobKind.PLAYGROUND:
-            return job.playground_spec
-        case JobKind.MERGE:
-            return job.merge_spec
-        case _:
-            return job.run_spec
 
 
 def _inputs(attempt: Attempt) -> list[InputLocation]:
@@ -235,7 +224,7 @@ def _inputs(attempt: Attempt) -> list[InputLocation]:
         url = reverse("worker-v1:get_input", args=[job.pk, path.rsplit("/", 1)[-1]])
         return InputLocation(name=path, url=url, sha256=sha256, size_bytes=size_bytes)
 
-    asked = _spec_of(job)
+    asked = queries.spec_of(job)
     if isinstance(asked, PlaygroundSpec):
         adapter = asked.adapter
         return [location("inputs/adapter.zip", adapter.sha256, adapter.size_bytes)] if adapter else []

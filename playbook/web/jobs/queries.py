@@ -12,9 +12,11 @@ from operator import or_
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from playbook.contracts.events import EVENT, Configured, Predicted, Preflight
+from playbook.contracts.merging import MergeSpec
+from playbook.contracts.playground import PlaygroundSpec
 from playbook.contracts.run_spec import RunSpec
 from playbook.web.datasets.models import Dataset, DatasetVersion
-from playbook.web.jobs.models import Announcement, Artifact, Attempt, Job, LogEntry, Worker
+from playbook.web.jobs.models import Announcement, Artifact, Attempt, Job, JobKind, LogEntry, Worker
 from playbook.web.jobs.uploads import CHECKPOINT
 from playbook.web.prompts.models import PromptVersion
 
@@ -92,3 +94,14 @@ def dataset_version(job: Job, spec: RunSpec) -> DatasetVersion | None:
 def offers_base_model(base_model: str) -> bool:
     """True when a worker that is online has the base model; a queued job of another one waits for a new worker."""
     return any(base_model in worker.base_models for worker in Worker.objects.online())
+
+
+def spec_of(job: Job) -> RunSpec | PlaygroundSpec | MergeSpec:
+    """Return what the job asks of a worker, by its kind. Raises UnreadableSpec."""
+    match job.kind:
+        case JobKind.PLAYGROUND:
+            return job.playground_spec
+        case JobKind.MERGE:
+            return job.merge_spec
+        case _:
+            return job.run_spec

@@ -1,5 +1,6 @@
-"""Fetching what the pages of a report need: the job if the reader may see it, and its report if it can be read."""
+"""Fetching what the pages of a job and its report need, and saying what of it cannot be read."""
 
+import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
@@ -8,9 +9,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from playbook.scoring.compare import DifferentRows
-from playbook.web.jobs import reports
+from playbook.web.jobs import queries, reports
 from playbook.web.jobs.models import Job
 from playbook.web.jobs.reports import Read, ReportDamaged
+from playbook.web.jobs.specs import UnreadableSpec
+from playbook.web.usecases.models import may_write
 from playbook.web.usecases.permissions import get_visible, signed_in
 
 Given = ParamSpec("Given")
@@ -19,7 +22,8 @@ View = Callable[Concatenate[Asked, Given], HttpResponse]
 
 
 def says_what_is_damaged(view: View[Asked, Given]) -> View[Asked, Given]:
-    """Answer 409 with the reason when the report was altered on disk, or when its arms answered different rows."""
+    """Answer 409 with the reason when the report was altered on disk, when its arms answered different rows, or when
+    the settings of the job are none of this version's."""
 
     @wraps(view)
     def guarded(request: Asked, /, *args: Given.args, **kwargs: Given.kwargs) -> HttpResponse:
@@ -27,6 +31,16 @@ def says_what_is_damaged(view: View[Asked, Given]) -> View[Asked, Given]:
             return view(request, *args, **kwargs)
         except (ReportDamaged, DifferentRows) as problem:
             return render(request, "jobs/report_damaged.html", {"problem": str(problem)}, status=409)
+        except UnreadableSpec as problem:
+            job = problem.job
+            context = {
+                "job": job,
+                "reasons": problem.reasons,
+                "stored": json.dumps(job.spec, indent=2, ensure_ascii=False),
+                "downloads": queries.downloads(job),
+                "may_write": may_write(job.use_case.roles_of(signed_in(request))),
+            }
+            return render(request, "jobs/spec_unreadable.html", context, status=409)
 
     return guarded
 

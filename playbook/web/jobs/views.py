@@ -82,6 +82,7 @@ def choose(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@says_what_is_damaged
 def new(request: HtmxRequest) -> HttpResponse:
     """The launch form, for a decision, a use case, or with `?clone=` a job to repeat with changes."""
     target = _launch_target(request)
@@ -117,6 +118,7 @@ def new(request: HtmxRequest) -> HttpResponse:
 
 
 @require_safe
+@says_what_is_damaged
 def detail(request: HtmxRequest, pk: int) -> HttpResponse:
     actions.reap_expired_leases()
     job = visible_job(request, pk)
