@@ -114,7 +114,7 @@ def largest_pass(rows: Sequence[Row], training: TrainingSettings, *, seed: int) 
     """Return the micro-batch that needs the most among the first steps of the run, in the order they will be made."""
     size = training.per_device_train_batch_size
     per_step = size * training.gradient_accumulation_steps
-    lengths = [len(row.encoded.input_ids) for row in rows]
+    lengths = tuple(len(row.encoded.input_ids) for row in rows)
     steps = min(training.max_steps, _STEPS_LOOKED_AT)
     seen: list[Pass] = []
     for step in range(steps):

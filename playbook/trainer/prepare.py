@@ -5,10 +5,11 @@ Must not import torch, and imports transformers only after the spec, the base mo
 
 import hashlib
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -32,7 +33,10 @@ from playbook.trainer.questions import Held, Question, build_questions
 from playbook.trainer.retrieve import open_documents
 from playbook.trainer.stop import Stop
 
-_SHOWN_LINES = 10
+_SHOWN_LINES, _SHOWN_TOKENS = 10, 5
+#: Between two events of progress.
+_TELL_SECONDS = 1.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,26 @@ class Prepared:
         return max(len(question.prompt_ids) for found in asked for question in found)
 
 
+class _Counted:
+    """Hands on rows that are made into prompts: says how many are done, and ends the run between two if it has to."""
+
+    def __init__(self, run: Run, *, total: int) -> None:
+        self._run, self._total, self._done, self._told = run, total, 0, time.monotonic()
+
+    def __call__(self, items: Iterable[T]) -> Iterator[T]:
+        for item in self._run.stop.watched(items):
+            yield item
+            self._done += 1
+            if time.monotonic() - self._told >= _TELL_SECONDS:
+                self.tell()
+
+    def tell(self) -> None:
+        self._told = time.monotonic()
+        self._run.emitter.progress(
+            Stage.DATA, done=self._done, total=self._total, unit="prompts", remaining_seconds=None
+        )
+
+
 def read_spec(folder: RunFolder) -> RunSpec:
     """Return the validated spec. Raises RunError(invalid_spec) naming each field that is wrong."""
     try:
@@ -114,7 +138,7 @@ def prepare(run: Run) -> Prepared:
     source = resolve(spec.base_model, run.models_dir)
     # Work on a prompt must not even see the locked test rows.
     needed = [split for split in Split if split is not Split.TEST or spec.evaluation.split is Split.TEST]
-    splits = {split: read_split(run.folder, spec.input(split)) for split in needed}
+    splits = {split: read_split(run.folder, spec.input(split), stop=run.stop) for split in needed}
     _check_metric(run, splits[spec.evaluation.split])
     overlap = _measure_overlap(run, splits)
     allow_hub(source)
@@ -128,12 +152,16 @@ def prepare(run: Run) -> Prepared:
     asker = Asker(spec.prompt, spec.retrieval, find)
     asked = {split: _as_trained(run, asker, rows) for split, rows in splits.items()}
     max_length = min(spec.training.max_length, context_length)
-    run.stop.check()
-    train, validation = (
-        _prepare_split(run, split, asked[split], builder, max_length=max_length)
-        for split in (Split.TRAIN, Split.VALIDATION)
-    )
     measured = spec.evaluation.split
+    learned = (Split.TRAIN, Split.VALIDATION)
+    for split, rows in asked.items():
+        _warn_of_special_tokens(run, split, rows, builder)
+    passes = 1 + len(spec.evaluation.arms) + _repetitions(spec)
+    total = sum(len(splits[split]) for split in learned) + passes * len(splits[measured])
+    counted = _Counted(run, total=total)
+    train, validation = (
+        _prepare_split(run, split, counted(asked[split]), builder, max_length=max_length) for split in learned
+    )
     held = Held(
         name=spec.input(measured).name,
         rows=splits[measured],
@@ -142,6 +170,7 @@ def prepare(run: Run) -> Prepared:
         builder=builder,
         spec=spec,
         context_length=context_length,
+        watched=counted,
     )
     questions = {arm: build_questions(arm, held) for arm in spec.evaluation.arms}
     for arm, found in questions.items():
@@ -149,8 +178,12 @@ def prepare(run: Run) -> Prepared:
         if unasked:
             emitter.warn(f"{arm}: {_lines(unasked)} of {held.name} exceed the context and count as wrong.")
     _require_embedded(tokenizer, config, run)
-    total = sum(len(examples) for examples in splits.values())
-    emitter.progress(Stage.DATA, done=total, total=total, unit="rows", remaining_seconds=None)
+    repeated = _repeats(run, held)
+    encoded = tuple(
+        Row(numbered.line, builder.encode(numbered.example, where=f"{held.name}, line {numbered.line}"))
+        for numbered in counted(asked[measured])
+    )
+    counted.tell()
     return Prepared(
         source=source,
         tokenizer=tokenizer,
@@ -160,14 +193,11 @@ def prepare(run: Run) -> Prepared:
         train=train,
         validation=validation,
         questions=questions,
-        repeated=_repeats(run, held),
+        repeated=repeated,
         overlap=overlap,
         config=config,
         builder=builder,
-        held=tuple(
-            Row(numbered.line, builder.encode(numbered.example, where=f"{held.name}, line {numbered.line}"))
-            for numbered in asked[measured]
-        ),
+        held=encoded,
         retrieval=retrieval,
     )
 
@@ -195,22 +225,36 @@ def _check_metric(run: Run, held: Sequence[NumberedExample]) -> None:
 def _as_trained(run: Run, asker: Asker, rows: Sequence[NumberedExample]) -> tuple[NumberedExample, ...]:
     """Return the rows as training shows them: with the prompt, and with passages where the spec asks for that."""
     retrieve = run.spec.retrieval.in_training and asker.find is not None
-    return tuple(replace(row, example=asker.asked(row.example, retrieve=retrieve)) for row in rows)
+    return tuple(replace(row, example=asker.asked(row.example, retrieve=retrieve)) for row in run.stop.watched(rows))
 
 
 def _repeats(run: Run, held: Held) -> tuple[tuple[Question, ...], ...]:
     """Return the questions of the repeated measurements: the few-shot arm with examples of other seeds."""
     evaluation = run.spec.evaluation
-    if evaluation.repeats == 1:
-        return ()
-    drawn = evaluation.few_shot_choice is ExampleChoice.SEED and not run.spec.prompt.examples
-    if Arm.FEW_SHOT not in evaluation.arms or not drawn:
+    if evaluation.repeats > 1 and not _repetitions(run.spec):
         run.emitter.warn(
             f"repeats: {evaluation.repeats} has no effect: answers are greedy, so only a few_shot arm whose examples "
             "are drawn by seed can come out differently. Each arm is measured once."
         )
-        return ()
-    return tuple(build_questions(Arm.FEW_SHOT, held, repeat=number) for number in range(1, evaluation.repeats))
+    return tuple(build_questions(Arm.FEW_SHOT, held, repeat=number) for number in range(1, 1 + _repetitions(run.spec)))
+
+
+def _repetitions(spec: RunSpec) -> int:
+    """Return how often the few-shot arm is measured anew, with other examples."""
+    evaluation = spec.evaluation
+    drawn = evaluation.few_shot_choice is ExampleChoice.SEED and not spec.prompt.examples
+    return evaluation.repeats - 1 if drawn and Arm.FEW_SHOT in evaluation.arms else 0
+
+
+def _warn_of_special_tokens(run: Run, split: Split, rows: Sequence[NumberedExample], builder: PromptBuilder) -> None:
+    found = {row.line: name for row in run.stop.watched(rows) if (name := builder.special_in(row.example)) is not None}
+    if found:
+        names = ", ".join(sorted(set(found.values()))[:_SHOWN_TOKENS])
+        run.emitter.warn(
+            f"{run.spec.input(split).name}: {len(found)} rows hold text that the base model reads as a special token "
+            f"({names}; {_lines(list(found))}): a turn may end or begin there that nobody meant, and an answer "
+            "with it teaches to stop early. Remove it, or write it in another way."
+        )
 
 
 def _measure_overlap(run: Run, splits: dict[Split, tuple[NumberedExample, ...]]) -> Overlap:
@@ -226,7 +270,7 @@ def _measure_overlap(run: Run, splits: dict[Split, tuple[NumberedExample, ...]])
 
 
 def _prepare_split(
-    run: Run, split: Split, examples: Sequence[NumberedExample], builder: PromptBuilder, *, max_length: int
+    run: Run, split: Split, examples: Iterable[NumberedExample], builder: PromptBuilder, *, max_length: int
 ) -> PreparedRows:
     name = run.spec.input(split).name
     prepared = prepare_rows(

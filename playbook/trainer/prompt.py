@@ -4,6 +4,7 @@ The loss mask is ours: the prompt and the answer are tokenised apart, so the bou
 in evaluation with the very ids it saw in training. Must not import torch.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -168,6 +169,21 @@ class PromptBuilder:
     def _asked(self, messages: Sequence[Message], *, where: str, tools: Tools = None) -> str:
         """Return the text of a prompt, up to where the answer begins."""
         return self._render(messages, add_generation_prompt=True, where=where, tools=tools) + self._header
+
+    def special_in(self, example: Example) -> str | None:
+        """Return the first special token that what is said in a row holds as text, which is read as that token."""
+        for message in example.messages:
+            said = message.content if message.tool_calls is None else f"{message.content} {message.tool_calls}"
+            if found := self._special.search(said):
+                return found.group()
+        return None
+
+    @cached_property
+    def _special(self) -> re.Pattern[str]:
+        added = [str(token) for token in self._tokenizer.added_tokens_decoder.values() if token.special]
+        names = {*added, *self._tokenizer.all_special_tokens, *map(self.text_of, self._end_ids)}
+        # The longest first: one may begin with another. Of white space alone rows are full.
+        return re.compile("|".join(map(re.escape, sorted(filter(str.strip, names), key=len, reverse=True))))
 
     def text_of(self, token: int) -> str:
         """Return one token as text, special ones by name."""

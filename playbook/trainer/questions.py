@@ -4,7 +4,7 @@ No torch.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from playbook.contracts.asking import Asker, few_shot_messages, question_of
@@ -41,7 +41,8 @@ class Question:
 
 @dataclass(frozen=True)
 class Held:
-    """The rows that are measured, and what questions are made from. `name`: of their file, for messages."""
+    """The rows that are measured, and what questions are made from. `name`: of their file, for messages. `watched`:
+    hands on what it is given, and ends a run that was stopped."""
 
     name: str
     rows: Sequence[NumberedExample]
@@ -50,6 +51,7 @@ class Held:
     builder: PromptBuilder
     spec: RunSpec
     context_length: int
+    watched: Callable[[Iterable[int]], Iterator[int]]
 
 
 def build_questions(arm: Arm, held: Held, *, repeat: int = 0) -> tuple[Question, ...]:
@@ -61,7 +63,7 @@ def build_questions(arm: Arm, held: Held, *, repeat: int = 0) -> tuple[Question,
     row_too_long) under over_length: refuse.
     """
     shots = shots_for(held, repeat=repeat) if arm is Arm.FEW_SHOT else None
-    return tuple(_question(arm, held, index, shots) for index in range(len(held.rows)))
+    return tuple(_question(arm, held, index, shots) for index in held.watched(range(len(held.rows))))
 
 
 def _question(arm: Arm, held: Held, index: int, shots: ChooseShots | None) -> Question:

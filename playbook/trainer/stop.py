@@ -1,15 +1,19 @@
 """The two ways a run is ended from outside: SIGTERM (somebody cancelled) and a lease that nobody renews any more.
 
-The loops ask `check()` between steps, so a step is never cut in half and the last event is always written.
+The loops ask `check()` between steps and between rows, so none is cut in half and the last event is always written.
 """
 
 import signal
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError
+
+T = TypeVar("T")
 
 
 class Stop:
@@ -42,6 +46,12 @@ class Stop:
                 f"{self._lease.name} was last renewed {age:.0f} s ago, over {self._max_lease_age_seconds:.0f} s. "
                 "The worker is gone, so the run stops and frees the machine.",
             )
+
+    def watched(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield the items; raise RunError before the next one when the run has to end."""
+        for item in items:
+            self.check()
+            yield item
 
     def _lease_age_seconds(self) -> float:
         try:

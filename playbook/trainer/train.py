@@ -10,6 +10,7 @@ import resource
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -57,6 +58,11 @@ class TrainingJob:
     settings_digest: str
     foresight: Foresight
     packing: bool = False
+
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """Tokens in each row."""
+        return tuple(len(row.encoded.input_ids) for row in self.rows)
 
 
 def train(job: TrainingJob, *, resume: tuple[Path, TrainingState] | None) -> TrainingState:
@@ -198,7 +204,7 @@ def _foresee(job: TrainingJob, state: TrainingState, rows: Sequence[Row], *, sec
 def _rows_of_step(job: TrainingJob, step: int) -> list[Row]:
     settings = job.settings
     indices = rows_of_step(
-        [len(row.encoded.input_ids) for row in job.rows],
+        job.lengths,
         step=step,
         rows_per_step=settings.per_device_train_batch_size * settings.gradient_accumulation_steps,
         seed=job.seed,
@@ -300,7 +306,7 @@ def _diverged(what: str, updates: int) -> RunError:
 def _out_of_memory(job: TrainingJob, state: TrainingState, error: BaseException) -> RunError:
     settings = job.settings
     size, pieces = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
-    longest = max(len(row.encoded.input_ids) for row in job.rows)
+    longest = max(job.lengths)
     if size > 1:
         advice = (
             f"Set per_device_train_batch_size {size // 2} (now {size}) and gradient_accumulation_steps {pieces * 2} "

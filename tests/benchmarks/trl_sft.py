@@ -50,7 +50,8 @@ def main() -> None:
     folder, models_dir, flags = RunFolder(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
     spec = RunSpec.model_validate_json(folder.spec.read_bytes())
     source = resolve(spec.base_model, models_dir)
-    splits = {split: read_split(folder, spec.input(split)) for split in Split}
+    stop = Stop(lease=folder.lease, max_lease_age_seconds=None)
+    splits = {split: read_split(folder, spec.input(split), stop=stop) for split in Split}
     dtype = faster_dtype(choose_device())
     products = probe_products()
     # Both by a probe of this machine: what makes TRL quickest, and whether its own default is out of the question.
@@ -86,6 +87,7 @@ def main() -> None:
         builder=PromptBuilder(tokenizer, end_ids=end_ids),
         spec=spec,
         context_length=context_length,
+        watched=stop.watched,
     )
     generator = Generator(
         model=trainer.model.merge_and_unload().to(getattr(torch, dtype)).eval(),
@@ -94,7 +96,7 @@ def main() -> None:
         end_ids=end_ids,
         max_new_tokens=spec.evaluation.max_new_tokens,
         batch_size=spec.evaluation.batch_size,
-        stop=Stop(lease=folder.lease, max_lease_age_seconds=None),
+        stop=stop,
     )
     run = ArmRun(Arm.LORA, spec, build_questions(Arm.LORA, held), Judge(spec.evaluation))
     run.run(generator, on_rows_done=lambda rows: None)
