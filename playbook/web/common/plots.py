@@ -5,7 +5,7 @@ drawn area, positions down in pixels. Colours are classes, so a plot follows lig
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from types import MappingProxyType
@@ -18,6 +18,8 @@ TOP, BOTTOM = 14, 34
 COLOURS = 6
 #: From one label at the end of a line to the next.
 LABEL_GAP = 15.0
+#: Percent of the width from one mark to the next, and pixels above the plot at which a line ends.
+MARK_GAP, BEYOND = 1.5, -1e7
 
 
 #: (x, y) points by the name of their curve.
@@ -55,9 +57,18 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """Where a line leaves the plot at the top; `colour` is the line's."""
+
+    position: float
+    colour: int
+
+
+@dataclass(frozen=True)
 class LinePlot:
     """`under`: faint lines below those of `series`. `scale`: x at the left and right end, y at the bottom and the top,
-    and where these two lie, for the script that reads values off the lines."""
+    and where these two lie, for the script that reads values off the lines. `marks`: where points lie above the axis;
+    `cut`: what is said of them, "" when there are none."""
 
     title: str
     x_label: str
@@ -68,7 +79,18 @@ class LinePlot:
     y_ticks: tuple[Tick, ...]
     series: tuple[Series, ...]
     under: tuple[Series, ...]
+    marks: tuple[Mark, ...]
+    cut: str
     summary: str
+
+    @property
+    def drawn_top(self) -> int:
+        """Where the lines end at the top, in pixels."""
+        return TOP if self.cut else 0
+
+    @property
+    def drawn_height(self) -> int:
+        return self.height - self.drawn_top
 
     @property
     def is_compact(self) -> bool:
@@ -157,6 +179,7 @@ def line_plot(
     x_max: float | None = None,
     height: int = LINE_HEIGHT,
     under: Curves = MappingProxyType({}),
+    top_of: Callable[[Sequence[float]], float] = max,
 ) -> LinePlot | None:
     """Return the plot of the named curves of (x, y) points, y from zero; None when there is no point yet.
 
@@ -166,16 +189,21 @@ def line_plot(
     plot is higher than `height`, so that each has a label at its end.
 
     `under`: what a curve was smoothed from, by the curve's name; drawn faintly below it.
+
+    `top_of`: of all values, where the axis ends. Points above it are marked at the top, and said.
     """
     finite, faint = _finite(curves), _finite(under)
     every = [point for points in (*finite.values(), *faint.values()) for point in points]
     if not every:
         return None
     x_low, x_high = min(x for x, _ in every), max([x for x, _ in every] + ([x_max] if x_max is not None else []))
-    y_low, y_high = min(0.0, min(y for _, y in every)), max(y for _, y in every)
+    values = [y for _, y in every]
+    y_low, y_high = min(0.0, *values), top_of(values)
+    is_cut = y_high < max(values)
     if x_high == x_low:
         x_high = x_low + 1
-    y_high = y_high * 1.05 if y_high > y_low else y_low + 1
+    if not is_cut:
+        y_high = y_high * 1.05 if y_high > y_low else y_low + 1
     height = max(height, TOP + BOTTOM + round(LABEL_GAP * (sum(1 for points in finite.values() if points) - 1)))
     bottom = height - BOTTOM
 
@@ -185,7 +213,7 @@ def line_plot(
         return round((x - x_low) / (x_high - x_low) * 100, digits)
 
     def place_y(y: float) -> float:
-        return round(bottom - (y - y_low) / (y_high - y_low) * (bottom - TOP), 2)
+        return round(max(BEYOND, bottom - (y - y_low) / (y_high - y_low) * (bottom - TOP)), 2)
 
     def draw(name: str, number: int, points: list[tuple[float, float]]) -> Series:
         placed = [(place_x(x), place_y(y)) for x, y in sorted(points)]
@@ -194,14 +222,16 @@ def line_plot(
             number=number,
             path="M" + "L".join(f"{x} {y}" for x, y in placed),
             end_x=placed[-1][0],
-            end_y=placed[-1][1],
-            last_y=placed[-1][1],
-            last=number_text(sorted(points)[-1][1]),
+            end_y=max(TOP, placed[-1][1]),
+            last_y=max(TOP, placed[-1][1]),
+            last=_end_text(sorted(points)[-1][1]),
             points=tuple(sorted(points)),
         )
 
     numbers = {name: number for number, name in enumerate(finite, start=1)}
     series = [draw(name, numbers[name], points) for name, points in finite.items() if points]
+    drawn_under = [draw(f"{name}, each {x_label}", numbers[name], points) for name, points in faint.items() if points]
+    cut = _said_of_the_cut(every, y_high, x_label) if is_cut else ""
     return LinePlot(
         title=title,
         x_label=x_label,
@@ -211,14 +241,37 @@ def line_plot(
         x_ticks=tuple(Tick(place_x(x), number_text(x)) for x in nice_ticks(x_low, x_high) if x.is_integer()),
         y_ticks=tuple(Tick(place_y(y), number_text(y)) for y in nice_ticks(y_low, y_high)),
         series=_spread_labels(series, bottom=bottom),
-        under=tuple(draw(f"{name}, each {x_label}", numbers[name], points) for name, points in faint.items() if points),
+        under=tuple(drawn_under),
+        marks=tuple(_marks([*series, *drawn_under], y_high, place_x)) if is_cut else (),
+        cut=cut,
         summary=f"{title} by {x_label}. "
         + " ".join(
             f"{line.name}: from {number_text(line.points[0][1])} at {number_text(line.points[0][0])} "
             f"to {line.last} at {number_text(line.points[-1][0])}."
             for line in series
-        ),
+        )
+        + (f" {cut}" if cut else ""),
     )
+
+
+def _said_of_the_cut(points: Sequence[tuple[float, float]], top: float, x_label: str) -> str:
+    x, y = max(points, key=lambda point: point[1])
+    return f"The axis ends at {number_text(top)}; ▲ marks higher values, up to {number_text(y)} at {x_label} {x:,.0f}."
+
+
+def _marks(lines: Sequence[Series], top: float, place_x: Callable[[float], float]) -> Iterator[Mark]:
+    """Yield where points lie above the axis; of many beside each other as many as have room."""
+    for colour in dict.fromkeys(line.colour for line in lines):
+        reached = -math.inf
+        for at in sorted(place_x(x) for line in lines if line.colour == colour for x, y in line.points if y > top):
+            if at >= reached + MARK_GAP:
+                reached = at
+                yield Mark(at, colour)
+
+
+def _end_text(value: float) -> str:
+    """Return a value as the label at the end of a line has room for it: of a diverged loss its powers of ten."""
+    return number_text(value) if abs(value) < 1e6 else f"{value:.1e}".replace("e+", "e")
 
 
 def _finite(curves: Curves) -> dict[str, list[tuple[float, float]]]:

@@ -13,8 +13,9 @@ from playbook.scoring.compare import DifferentRows
 from playbook.scoring.table import NotComparable, Table, refuse_incomparable, table_across
 from playbook.scoring.verdict import Verdict, verdict_of
 from playbook.web.common.plots import LINE_HEIGHT, LinePlot, line_plot
+from playbook.web.common.plots_spikes import without_spikes
 from playbook.web.jobs import curves, reports
-from playbook.web.jobs.curves import COMPACT_HEIGHT, LOSSES, MEASURES, Curves
+from playbook.web.jobs.curves import COMPACT_HEIGHT, LOSSES, MEASURES, SPIKING, Curves
 from playbook.web.jobs.models import Job
 from playbook.web.jobs.report_table import TableView, table_view
 from playbook.web.jobs.reports import Read
@@ -125,7 +126,8 @@ def _plot(
         f"Job {job.pk}": [(100 * step / ends[job.pk], value / divisor) for step, value in points[job.pk][name]]
         for job in jobs
     }
-    return line_plot(title, named, x_label=X_LABELS[by], height=height)
+    top_of = without_spikes if name in SPIKING else max
+    return line_plot(title, named, x_label=X_LABELS[by], height=height, top_of=top_of)
 
 
 def _steps_of(spec: Mapping[str, Any]) -> float:

@@ -23,6 +23,8 @@ MEASURES: dict[str, tuple[str, float]] = {
     "tokens_per_second": ("Tokens per second", 1),
     "peak_memory_bytes": ("Peak memory, GB", 1e9),
 }
+#: Of these a few values can be thousands of times the others, and would squeeze them to the foot of the plot.
+SPIKING = (*LOSSES, "grad_norm")
 #: Pixels of a plot of these, small beside that of the loss.
 COMPACT_HEIGHT = 180
 

@@ -1,5 +1,6 @@
 """What the job page shows of one job, live and after its end. Every read is bounded, however long the job ran."""
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +14,9 @@ from playbook.contracts.states import WHAT_TO_DO, EndReason, JobState, Stage
 from playbook.scoring.compare import DifferentRows
 from playbook.web.common.panels import panels_for
 from playbook.web.common.plots import LinePlot, line_plot, number_text, smoothed
+from playbook.web.common.plots_spikes import without_spikes
 from playbook.web.jobs import curves, log_lines, merging, playground, predictions, preflight, queries, reports, signs
-from playbook.web.jobs.curves import COMPACT_HEIGHT, LOSSES, MEASURES, Curves
+from playbook.web.jobs.curves import COMPACT_HEIGHT, LOSSES, MEASURES, SPIKING, Curves
 from playbook.web.jobs.levels import thinned
 from playbook.web.jobs.models import Attempt, Curve, Job, Prediction
 from playbook.web.jobs.report_page import criterion_of
@@ -190,6 +192,7 @@ def _loss_plot(points: Curves, *, x_max: float) -> LinePlot | None:
         x_label="optimizer step",
         x_max=x_max,
         under={LOSSES["train_loss"]: train} if jumps else {},
+        top_of=without_spikes,
     )
 
 
@@ -206,7 +209,14 @@ def _figures(points: Curves) -> list[tuple[str, str]]:
 
 def _measures(points: Curves, *, x_max: float) -> list[LinePlot]:
     plots = [
-        _compact(title, {title: points[name]}, divisor, x_label="optimizer step", x_max=x_max)
+        _compact(
+            title,
+            {title: points[name]},
+            divisor,
+            x_label="optimizer step",
+            x_max=x_max,
+            top_of=without_spikes if name in SPIKING else max,
+        )
         for name, (title, divisor) in MEASURES.items()
     ]
     return [plot for plot in plots if plot is not None]
@@ -232,7 +242,15 @@ def _telemetry(attempt: Attempt | None) -> list[LinePlot]:
     return [plot for plot in plots if plot is not None]
 
 
-def _compact(title: str, named: Curves, divisor: float, *, x_label: str, x_max: float | None = None) -> LinePlot | None:
+def _compact(
+    title: str,
+    named: Curves,
+    divisor: float,
+    *,
+    x_label: str,
+    x_max: float | None = None,
+    top_of: Callable[[Sequence[float]], float] = max,
+) -> LinePlot | None:
     return line_plot(
         title,
         {
@@ -242,4 +260,5 @@ def _compact(title: str, named: Curves, divisor: float, *, x_label: str, x_max: 
         x_label=x_label,
         x_max=x_max,
         height=COMPACT_HEIGHT,
+        top_of=top_of,
     )

@@ -4,6 +4,8 @@
 "use strict";
 
 const NS = "http://www.w3.org/2000/svg";
+// Where lines end that leave the plot at the top: they are higher than can be drawn (playbook.web.common.plots).
+const BEYOND = -1e7;
 // Which plot is read, and where: share of its width. Kept across the polls of a live page, which draw it anew.
 let reading = null;
 // The plot that has the focus while its part of the page is swapped.
@@ -44,7 +46,7 @@ function show(frame, share) {
   const found = [...frame.querySelectorAll("path[data-name]")].map((path) => {
     const [x, y] = nearest(pointsOf(path), share * 100);
     const value = low + ((bottom - y) / (bottom - top)) * (high - low);
-    return { path, x, step: Math.round(left + (x / 100) * (right - left)), value };
+    return { path, x, step: Math.round(left + (x / 100) * (right - left)), value, least: y <= BEYOND ? "over " : "" };
   });
   // The cursor stands on a point of the line that has one nearest to the pointer.
   const anchor = found.reduce((a, b) => (Math.abs(b.x - share * 100) < Math.abs(a.x - share * 100) ? b : a));
@@ -58,13 +60,13 @@ function show(frame, share) {
   const head = document.createElement("strong");
   head.textContent = `${frame.dataset.x} ${anchor.step.toLocaleString("en")}`;
   box.append(head);
-  for (const { path, step, value } of found.sort((a, b) => b.value - a.value)) {
+  for (const { path, step, value, least } of found.sort((a, b) => b.value - a.value)) {
     const row = document.createElement("div");
     const name = document.createElement("span");
     name.textContent = path.dataset.name;
     const said = document.createElement("span");
     // A line with fewer points, such as validation, says which of them is meant.
-    said.textContent = step === anchor.step ? text(value) : `${text(value)} at ${step.toLocaleString("en")}`;
+    said.textContent = step === anchor.step ? least + text(value) : `${least}${text(value)} at ${step.toLocaleString("en")}`;
     if (step !== anchor.step) said.className = "muted";
     row.append(name, said);
     box.append(row);
