@@ -10,6 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 from playbook.web.accounts.models import User
 from tests.browser import open_context
 from tests.conftest import PASSWORD
+from tests.waiting import wait_for
 from tests.web.wiki.shelf import article_text
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -50,6 +51,8 @@ def test_reading_aids_work_and_nothing_moves(page: Page) -> None:
     expect(contents.locator("[aria-current]")).to_have_text("Part 4")
     page.keyboard.press("Home")
     expect(contents.locator("[aria-current]")).to_have_count(0)
+    # What is marked is so before the page has come to rest; the link would be scrolled away from under the pointer.
+    wait_for(lambda: page.evaluate("scrollY") == 0)
     link = page.get_by_role("link", name="on", exact=True)
     link.hover()
     preview = page.locator("#link-preview")
