@@ -1,8 +1,8 @@
 """How much memory training will take, by component, from config.json and the rows alone. Plain arithmetic, no torch.
 
 The shape is that of a Llama-like decoder (attention with grouped keys, a gated MLP), which nearly all small base models
-have. The constants of activations count what autograd keeps of a layer, tensor by tensor; `make bench` holds the sum
-against the measured peak of the sample job.
+have; `_KINDS` says what others do. The constants of activations count what autograd keeps of a layer, tensor by tensor;
+`make bench` holds the sum against the measured peak of the sample job.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,39 @@ PREPACKED_COPIES = 2
 MOST_PREPACKED_BYTES = 2**30
 #: Steps whose rows are looked at for the largest batch; rows of one step are alike in length, so few suffice.
 _STEPS_LOOKED_AT = 200
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a layer of a kind of model keeps. `norms`: those as wide as the hidden states; `query_norms`: queries and
+    keys have some too. `wide_norms`: they count in float32 by code of their own, which `fused` leaves alone. `between`:
+    tensors as wide as the MLP that its activation keeps, and the input of the last product. `own_attention`:
+    transformers lets nobody else compute it, so that it keeps its weights in float32 too, and repeated keys."""
+
+    norms: int = 2
+    query_norms: bool = False
+    wide_norms: bool = False
+    between: int = 4
+    own_attention: bool = False
+
+
+#: By model_type; a kind that is not named is as Llama. A plain MLP keeps what goes into its activation and what goes
+#: into the last product; GELU written out by its formula keeps four steps of it.
+_KINDS = {
+    "gemma": Kind(wide_norms=True),
+    "gemma2": Kind(norms=4, wide_norms=True),
+    "gemma3_text": Kind(norms=4, query_norms=True, wide_norms=True),
+    "qwen3": Kind(query_norms=True),
+    "qwen3_moe": Kind(query_norms=True),
+    "olmo2": Kind(query_norms=True),
+    "stablelm": Kind(own_attention=True),
+    "bloom": Kind(own_attention=True),
+    "gpt2": Kind(between=5),
+    "phi": Kind(between=5),
+    "gpt_neox": Kind(between=2),
+    "starcoder2": Kind(between=2),
+    "opt": Kind(between=2),
+}
 
 
 @dataclass(frozen=True)
@@ -162,13 +195,16 @@ def estimate_memory(
         base_weights = int(shape.layer_parameters * _NF4_BYTES) + shape.embedding_parameters * half
     else:
         base_weights = shape.parameters * half
+    kind = _KINDS.get(getattr(config, "model_type", ""), Kind())
     eager = attention == "eager"
-    fused = eager and not full
-    layers = _fused_layer_bytes(shape, one, half=half) if fused else _layer_bytes(shape, one, half=half, eager=eager)
+    # On a CPU adapters are trained by `operations`; a GPU has kernels of its own, and full tuning its own way.
+    fused = device == "cpu" and not full
+    layers = one.positions * (
+        _fused_layer_bytes(shape, kind, half=half) if fused else _layer_bytes(shape, kind, half=half)
+    )
+    layers += one.positions * _attention_bytes(shape, kind, config, one.width if eager else 0, half=half, fused=fused)
     if not full:
         layers += one.positions * _adapter_bytes(shape, spec.lora, half=half)
-    if fused and getattr(config, "attn_logit_softcapping", None) is not None:
-        layers += one.positions * shape.heads * one.width * (_FLOAT32 + 2 * half)
     if checkpointing:
         activations = shape.layers * one.positions * shape.hidden * half + layers
     else:
@@ -197,28 +233,51 @@ def _prepacked_bytes(shape: Shape, spec: RunSpec, *, half: int) -> int:
     return MOST_PREPACKED_BYTES - left
 
 
-def _fused_layer_bytes(shape: Shape, one: Pass, *, half: int) -> int:
-    """Return what `operations` keep of one layer: what goes into each norm and product, and the attention weights."""
-    kept = 4 * shape.hidden + 2 * shape.attention + 2 * shape.keys + 4 * shape.intermediate
-    return one.positions * half * (kept + shape.heads * one.width)
+def _fused_layer_bytes(shape: Shape, kind: Kind, *, half: int) -> int:
+    """Return what `operations` keep of one layer and position: what goes into each norm and product."""
+    norms = (_FLOAT32 if kind.wide_norms else half) * _normed(shape, kind)
+    return norms + half * (2 * shape.hidden + 2 * shape.attention + 2 * shape.keys + kind.between * shape.intermediate)
+
+
+def _normed(shape: Shape, kind: Kind) -> int:
+    """Return how many numbers of a position the norms of a layer read."""
+    return kind.norms * shape.hidden + (shape.attention + shape.keys if kind.query_norms else 0)
+
+
+def _attention_bytes(shape: Shape, kind: Kind, config: Any, width: int, *, half: int, fused: bool) -> int:
+    """Return what is kept of attention for a position beyond queries, keys and values. `width`: of the longest row
+    where weights are kept, else 0.
+
+    `operations` keep the weights, a model's own code what they are made of and repeated keys too. Nobody else computes
+    capped scores. With dropout PyTorch's plain way is taken, all of it in float32.
+    """
+    each = shape.heads * width
+    if getattr(config, "attn_pdrop", 0) or getattr(config, "attention_dropout", 0):
+        return _FLOAT32 * (3 * each + 3 * shape.attention)
+    capped = getattr(config, "attn_logit_softcapping", None) is not None
+    if fused and not (kind.own_attention or capped):
+        return half * each
+    repeated = 2 * half * (shape.attention - shape.keys) if width else 0
+    weights = _FLOAT32 + (half if half < _FLOAT32 else 0)  # as softmax gives them and as they are multiplied
+    return each * (weights + (2 * half if capped else 0)) + repeated
 
 
 def _adapter_bytes(shape: Shape, lora: LoraSettings, *, half: int) -> int:
-    """Return what peft's own way keeps of a layer and position beyond the input of each product: with dropout what was
-    dropped and by which mask, with DoRA what base and adapter gave. Nothing for plain adapters."""
+    """Return what adapters keep of a layer and position beyond the input of each product: what lies between their two
+    matrices, with dropout what was dropped and by which mask, with DoRA what base and adapter gave."""
     adapted = shape.adapted_in_a_layer(lora)
+    inner = lora.r * len(adapted)
     kept = 0
     if lora.lora_dropout:
         kept += sum(2 * wide for wide, _ in adapted) - 2 * shape.hidden - shape.attention - shape.intermediate
     if lora.use_dora:
         kept += sum(2 * out + out // 2 for _, out in adapted)
-    return max(0, kept) * half
+    return (inner + max(0, kept)) * half
 
 
-def _layer_bytes(shape: Shape, one: Pass, *, half: int, eager: bool) -> int:
-    """Return what autograd keeps of one layer: norms in float32, projections, rotation, attention, gated MLP."""
-    norms = 2 * (2 * _FLOAT32 + 2 * half) * shape.hidden
+def _layer_bytes(shape: Shape, kind: Kind, *, half: int) -> int:
+    """Return what autograd keeps of one layer and position: norms in float32, projections, rotation, gated MLP."""
+    norms = (2 * _FLOAT32 + 2 * half) * _normed(shape, kind)
     attention = half * (4 * shape.attention + 4 * shape.keys) + half * 2 * shape.attention
-    mlp = half * (shape.hidden + 4 * shape.intermediate)
-    weights = shape.heads * one.width * (_FLOAT32 + 2 * half) if eager else 0
-    return one.positions * (norms + attention + mlp + weights)
+    mlp = half * (shape.hidden + kind.between * shape.intermediate)
+    return norms + attention + mlp
