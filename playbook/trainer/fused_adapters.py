@@ -102,13 +102,18 @@ class _Layers:
 
     def output(self, x: torch.Tensor, at: int) -> torch.Tensor | None:
         """Return what layer `at` makes of x. Whoever comes first computes it for all, who then find it here."""
+        if len(self._modules) == 1:
+            return self._product(x)
         if x is not self._read or self._outputs[at] is None:
-            product = _Product.apply(x, self, *self._a, *self._b)  # type: ignore[no-untyped-call]
-            self._read, self._outputs = x, list(product.split(self.outs, dim=-1))
+            self._read, self._outputs = x, list(torch.split(self._product(x), self.outs, dim=-1))
         found, self._outputs[at] = self._outputs[at], None
         if not any(output is not None for output in self._outputs):
             self._read = None
         return found
+
+    def _product(self, x: torch.Tensor) -> torch.Tensor:
+        product: torch.Tensor = _Product.apply(x, self, *self._a, *self._b)  # type: ignore[no-untyped-call]
+        return product
 
 
 def _ranges(sizes: Sequence[int]) -> list[slice]:

@@ -19,7 +19,7 @@ from playbook.contracts.run_spec import BaseModelRef, LoraSettings, Method
 from playbook.trainer.adapters import with_lora
 from playbook.trainer.fused import fuse, fuse_norms, fuse_rotation
 from playbook.trainer.fused_adapters import fuse_adapters, release_prepacked
-from playbook.trainer.model import LoadedModel, in_float32, load_for_training, resolve
+from playbook.trainer.model import LoadedModel, compile_layers, in_float32, load_for_training, resolve
 from tests.trainer.conftest import TINY_ID
 
 LORA_LAYERS = 2 * 7  # all-linear, in a model of two layers
@@ -64,7 +64,8 @@ def test_fused_layers_give_the_logits_and_gradients_of_peft(tiny_models_dir: Pat
     assert relative_difference(fused_logits, logits) < 1e-5
     assert fused_gradients.keys() == gradients.keys()
     assert len(gradients) == 2 * LORA_LAYERS
-    assert max(relative_difference(fused_gradients[name], gradients[name]) for name in gradients) < 1e-5
+    # Another number of threads adds in another order: up to 3e-5 was seen.
+    assert max(relative_difference(fused_gradients[name], gradients[name]) for name in gradients) < 1e-4
 
 
 @pytest.mark.parametrize("prepack", [False, True])
@@ -156,7 +157,7 @@ def test_where_memory_holds_not_all_of_a_group_its_layers_are_prepacked_as_far_a
 
     assert found == {"adapters": LORA_LAYERS, "prepacked weights": 1}
     assert relative_difference(fused_logits, logits) < 1e-5
-    assert max(relative_difference(fused_gradients[name], gradients[name]) for name in gradients) < 1e-5
+    assert max(relative_difference(fused_gradients[name], gradients[name]) for name in gradients) < 1e-4
 
 
 def test_after_prepacked_weights_were_let_go_a_layer_reads_the_weight_as_it_now_is(tiny_models_dir: Path) -> None:
@@ -232,6 +233,27 @@ def test_a_fused_model_of_any_kind_gives_its_own_logits_and_gradients(kind: str,
     assert relative_difference(fused_logits[seen], logits[seen]) < 1e-5
     assert fused_gradients.keys() == gradients.keys()
     assert max(relative_difference(fused_gradients[name], gradients[name]) for name in gradients) < 1e-4
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's own, as it traces
+def test_a_fused_model_whose_layers_are_compiled_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a long run on a GPU does it; here what goes into the graph is of interest, not the kernels made of it."""
+    monkeypatch.setattr(
+        torch.nn.Module,
+        "compile",
+        lambda module, **given: monkeypatch.setattr(
+            module, "forward", torch.compile(module.forward, backend="aot_eager", fullgraph=True, **given)
+        ),
+    )
+    loaded = random_model("llama")
+    loaded.model.set_attn_implementation("sdpa")
+    fuse_adapters(loaded)
+    logits, gradients = logits_and_gradients(loaded)
+    compile_layers(loaded.model)
+    compiled_logits, compiled_gradients = logits_and_gradients(loaded)
+
+    assert relative_difference(compiled_logits, logits) < 1e-5
+    assert max(relative_difference(compiled_gradients[name], gradients[name]) for name in gradients) < 1e-5
 
 
 @pytest.mark.parametrize("kind", KINDS)
