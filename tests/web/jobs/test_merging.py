@@ -17,7 +17,7 @@ from playbook.web.common import blobs
 from playbook.web.common.models import AuditEntry
 from playbook.web.common.permissions import Conflict
 from playbook.web.jobs import actions, merging
-from playbook.web.jobs.models import Artifact, Job, Merge
+from playbook.web.jobs.models import Artifact, Attempt, Job, Merge
 from playbook.web.usecases.actions import add_member
 from playbook.web.usecases.models import UseCase
 from tests.web.jobs.conftest import Caller
@@ -187,7 +187,16 @@ def test_a_running_merge_shows_progress_and_stops_polling_at_its_end(
     assert Job.objects.get(pk=merge.job_id).state == JobState.RUNNING
     log = alice_client.get(f"/jobs/{merge.job_id}/merged/", headers={**headers, "HX-Target": "log-lines"})
     assert "every 3s" in log.content.decode()
-    assert "log-search" not in log.content.decode()  # this page has no form to search the log
+    assert 'hx-include="#log-search"' in log.content.decode()
+    caller.events(
+        claim,
+        event_lines({"kind": "log", "message": "Merging 30 modules"}, {"kind": "log", "message": "Measuring"}),
+        offset=Attempt.objects.get(job=merge.job_id).event_bytes,
+    )
+    page = alice_client.get(f"/jobs/{merge.job_id}/merged/", {"q": "modules"}).content.decode()
+    assert 'id="log-search"' in page
+    assert "Merging 30 <mark>modules</mark>" in page
+    assert "Measuring" not in page
     caller.finish(claim, "failed", "trainer_crashed", "")
     assert alice_client.get(f"/jobs/{merge.job_id}/merged/", headers=headers).status_code == 286
     log = alice_client.get(f"/jobs/{merge.job_id}/merged/", headers={**headers, "HX-Target": "log-lines"})
