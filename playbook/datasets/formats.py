@@ -53,12 +53,15 @@ _TITLES = {
     Format.TEXT: "Plain text",
     Format.ALPACA: "Alpaca (instruction, input, output)",
     Format.SHAREGPT: "ShareGPT conversations",
-    Format.COLUMNS: "Fields chosen by hand",
 }
 
 
-def title_of(format: Format) -> str:
-    return _TITLES[format]
+def title_of(mapping: Mapping) -> str:
+    """Return the name of the format, or where it has none, which fields are read."""
+    if mapping.format is Format.COLUMNS:
+        read = (mapping.system, mapping.prompt, mapping.input)
+        return f"{' + '.join(filter(None, read)) or 'no prompt'} → {mapping.answer}"
+    return _TITLES[mapping.format]
 
 
 def detect(rows: Iterable[object]) -> Mapping | None:

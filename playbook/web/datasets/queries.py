@@ -133,6 +133,14 @@ class ShownReport:
     formats: tuple[tuple[ReadSource, str], ...]
 
     @property
+    def found(self) -> tuple[ShownCheck, ...]:
+        return tuple(shown for shown in self.checks if shown.check.rows)
+
+    @property
+    def clean(self) -> tuple[ShownCheck, ...]:
+        return tuple(shown for shown in self.checks if not shown.check.rows)
+
+    @property
     def warnings(self) -> int:
         return sum(shown.tone == "warn" for shown in self.checks)
 
@@ -200,7 +208,7 @@ def shown_report(report: Report) -> ShownReport:
         lengths=tuple((histogram, histogram_plot(histogram)) for histogram in report.histograms),
         balances=tuple(ShownBalance(balance, balance_plot(balance)) for balance in report.balances),
         openable=frozenset(check.code for check in report.checks if check.groups),
-        formats=tuple((source, title_of(source.mapping.format) if source.mapping else "") for source in report.sources),
+        formats=tuple((source, title_of(source.mapping) if source.mapping else "") for source in report.sources),
     )
 
 

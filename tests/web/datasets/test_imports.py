@@ -94,7 +94,7 @@ def test_pasted_rows_are_the_same_as_a_file(client: Client, use_case: UseCase, a
     made = bring(client, {**CARD, "how": "paste", "pasted": "question,answer\r\n" + "a,b\r\nc,d\r\ne,f\r\n"})
     page = page_of(client, made)
     assert "pasted rows" in page
-    assert "Fields chosen by hand" in page
+    assert "question → answer" in page
     assert [file.rows for file in store(client, made).versions.get().files.all()] == [1, 1, 1]
 
 

@@ -94,6 +94,9 @@ def test_the_page_shows_the_checks_and_each_opens_its_rows(client: Client, use_c
     client.force_login(alice)
     page = client.get(f"/datasets/{dataset.pk}/").content.decode()
     assert f'href="/datasets/{dataset.pk}/checks/refusal/?version=1"' in page
+    found, clean = page.split("more checks found nothing</summary>")
+    assert "<li>Secrets</li>" in clean
+    assert "Secrets" not in found
     assert "100 %" in page
     assert "Length of the prompt: median 1 characters" in page
     rows = client.get(f"/datasets/{dataset.pk}/checks/refusal/").content.decode()
