@@ -100,7 +100,7 @@ class _Import:
         """Read one file: write its rows, gather what the checks need, log what is wrong."""
         log, limits = self._log, self._order.limits
         rows, last, container, counts, mapping, known = 0, 0, "", "line", source.mapping, log.total
-        columns = _Columns()
+        columns, example = _Columns(), None
         room = limits.rows - len(self._gathering) - self._left_out
         try:
             with RowFile(Path(source.path), source.name, limits, scratch=self._work) as file:
@@ -112,6 +112,7 @@ class _Import:
                 if mapping is None and any(isinstance(found, Record) for found in first):
                     if broken:
                         log.add(source.name, broken.problem)
+                    example = next(found.value for found in first if isinstance(found, Record))
                     raise UnreadableFile(refusals.unknown_format(columns.names, first))
                 # No row of the first hundred could be read at all: name what is wrong with the others as chat rows.
                 mapping = mapping or Mapping(format=Format.CHAT, messages="messages")
@@ -132,7 +133,7 @@ class _Import:
                         self._tell_reading(number, file)
         except UnreadableFile as error:
             self._is_broken = True
-            log.add_end(source.name, error.problem, last=f"{counts} {last:,}" if last else "")
+            log.add_end(source.name, error.problem, last=f"{counts} {last:,}" if last else "", row=example)
         if rows == 0:
             self._is_broken = True
             if log.total == known:

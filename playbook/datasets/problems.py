@@ -41,17 +41,18 @@ class ProblemLog:
         if len(self._listed) < MAX_LISTED or self._totals[problem.code.value] == 1:
             self._listed.append(_finding(file, problem, row, number))
 
-    def add_end(self, file: str, problem: Problem, *, last: str) -> None:
+    def add_end(self, file: str, problem: Problem, *, last: str, row: object = None) -> None:
         """Count and keep what ended the file, however many are kept: nothing else says that rows were not read.
 
-        `last`: where the last row that was read begins; "" when none was.
+        `last`: where the last row that was read begins; "" when none was. `row`: the first, where nobody knows what the
+        rows mean.
         """
         self._totals[problem.code.value] += 1
         self._ending.add(problem.code.value)
         if last:
             told = f"{problem.fix} Rows after {last} were not read, so no total counts them."
             problem = problem.model_copy(update={"fix": told})
-        self._listed.append(_finding(file, problem, None, 0))
+        self._listed.append(_finding(file, problem, row, 0))
 
     def groups(self) -> tuple[FindingGroup, ...]:
         """Return the problems by code: first what ended a file, then in the order in which the codes first appeared."""

@@ -185,6 +185,10 @@ class MappingForm(forms.Form):
             )
         return cleaned
 
+    @property
+    def is_known(self) -> bool:
+        return self._known is not None
+
     def mappings(self) -> dict[str, Mapping]:
         """Return what was chosen, for each file that has the fields, by its name."""
         mapping = self._mapping()
@@ -206,15 +210,15 @@ class MappingForm(forms.Form):
 
 
 def mapping_forms(report: Report, data: Any = None) -> list[MappingForm]:
-    """Return a form for each kind of files in the report: those that are read alike share one. `data` is for the form
-    whose number it names."""
+    """Return a form for each kind of files in the report, first for those that nothing is known of: those that are read
+    alike share one. `data` is for the form whose number it names."""
     alike: dict[Mapping | None, list[ReadSource]] = {}
     for source in report.sources:
         if source.columns:
             alike.setdefault(source.mapping, []).append(source)
     return [
         MappingForm(sources, number=at, data=data if data and data.get("form", "0") == str(at) else None)
-        for at, sources in enumerate(alike.values())
+        for at, sources in enumerate(sorted(alike.values(), key=lambda sources: sources[0].mapping is not None))
     ]
 
 

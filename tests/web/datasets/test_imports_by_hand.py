@@ -131,12 +131,17 @@ def test_each_of_three_files_is_read_as_what_it_is(client: Client, use_case: Use
     page = page_of(client, made)
     assert "test.csv</strong>" in page
     assert "No known format has these fields." in page
-    headings = [f"Fields of {name}</h2>" for name in ("train.jsonl", "validation.parquet", "test.csv")]
-    assert all(heading in page for heading in headings)
-    number = re.search(r'name="form" value="(\d)">\s*<h2 id="fields-\d">Fields of test.csv', page)
+    assert "The first row</summary>" in page
+    assert "was 0?" in page
+    # Open for the file that nothing is known of, which comes first.
+    forms = re.findall(r'<details( open)?>\s*<summary><h2 id="fields-\d">Fields of (\S+)</h2>', page)
+    assert forms == [(" open", "test.csv"), ("", "train.jsonl"), ("", "validation.parquet")]
+    number = re.search(
+        r'name="form" value="(\d)">\s*<details open>\s*<summary><h2 id="fields-\d">Fields of test.csv', page
+    )
     assert number is not None
     page = change(client, made, what="mapping", form=number[1], prompt="frage", answer="antwort")
-    formats = ("Chat messages (OpenAI)", "Alpaca (instruction, input, output)", "Fields chosen by hand")
+    formats = ("Chat messages (OpenAI)", "Alpaca (instruction, input, output)", "frage → antwort")
     assert all(found in page for found in formats)
     files = {file.split: file.rows for file in store(client, made).versions.get().files.all()}
     assert files == {"train": 4, "validation": 3, "test": 2}
