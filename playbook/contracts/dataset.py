@@ -104,6 +104,9 @@ def read_examples(lines: Iterable[bytes]) -> ReadResult:
 _ONLY_JSON = (
     "Use text, numbers, true, false and null alone: a date, a decimal, bytes and NaN cannot be written as JSON."
 )
+_TOO_DEEP = "Flatten it: it is nested in more than 100 levels."
+#: Levels of lists and objects in each other; the reader of types goes no deeper than 255.
+_MOST_LEVELS = 100
 _MakeProblem = Callable[[str, object, ProblemCode, str], Problem]
 
 
@@ -181,6 +184,8 @@ def row_problems(number: int, row: object) -> list[Problem]:
         problems.append(problem("tools", tools, ProblemCode.DATA_TYPE, "Make tools a list of objects, or remove it."))
     elif not _is_json(tools):
         problems.append(problem("tools", tools, ProblemCode.DATA_TYPE, _ONLY_JSON))
+    elif _is_deep(tools):
+        problems.append(problem("tools", tools, ProblemCode.DATA_TYPE, _TOO_DEEP))
     if not isinstance(messages, list) or not messages:
         return problems
     unsound = [index for index, message in enumerate(messages) if not _is_sound(message)]
@@ -276,6 +281,8 @@ def _message_problems(problem: _MakeProblem, index: int, message: object) -> lis
         found.append(problem(f"{field}.tool_calls", calls, ProblemCode.DATA_TYPE, "Make it a list of objects."))
     elif not _is_json(calls):
         found.append(problem(f"{field}.tool_calls", calls, ProblemCode.DATA_TYPE, _ONLY_JSON))
+    elif _is_deep(calls):
+        found.append(problem(f"{field}.tool_calls", calls, ProblemCode.DATA_TYPE, _TOO_DEEP))
     if not isinstance(content, str) and not (content is None and calls):
         found.append(
             problem(
@@ -324,6 +331,19 @@ def _is_json(value: object) -> bool:
         return not value or bool(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
     except (TypeError, ValueError, RecursionError):
         return False
+
+
+def _is_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(_MOST_LEVELS):
+        level = [part for one in level if isinstance(one, list | dict) for part in _parts(one)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: list[object] | dict[str, object]) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _is_unicode(text: str) -> bool:

@@ -63,7 +63,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     folder = RunFolder(options.run_dir)
     bar = ProgressBar(sys.stderr) if sys.stderr.isatty() else None
-    with contextlib.closing(Emitter(folder.events, on_event=bar)) as emitter:
+    try:
+        emitter = Emitter(folder.events, on_event=bar)
+    except OSError as error:
+        # No event can tell of it: the command line and the exit code do.
+        print(f"{ending_of(error).message}", file=sys.stderr)
+        return 1
+    with contextlib.closing(emitter):
         return _run_to_its_end(folder, emitter, options)
 
 

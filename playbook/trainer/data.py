@@ -61,6 +61,9 @@ class PreparedRows:
 def read_input(path: Path, file: InputFile | DocumentsFile) -> bytes:
     """Return the bytes at `path`, which are those that the spec names. Raises RunError: input_mismatch."""
     try:
+        if path.exists() and not path.is_file():
+            # A folder cannot be read, a device has no end.
+            raise OSError("it is no file")
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise RunError(

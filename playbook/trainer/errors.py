@@ -21,6 +21,8 @@ _NO_MEMORY = (
 )
 #: A file may also grow over what the system lets one process write.
 _NO_SPACE = ("no space left on device", "file too large", "disk quota exceeded")
+#: What the system says where a file cannot be made, or something else lies in its place.
+_NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY)
 #: What to change when memory runs out, by what was going on.
 IN_TRAINING = (
     "Halve per_device_train_batch_size and double gradient_accumulation_steps, set gradient_checkpointing, or lower "
@@ -54,6 +56,8 @@ def ending_of(error: BaseException, *, less_memory: str = IN_TRAINING) -> RunErr
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     if full or any(phrase in text.lower() for phrase in _NO_SPACE):
         return RunError(EndReason.DISK_FULL, f"The disk is full ({text}). Free space on the worker and launch again.")
+    if isinstance(error, OSError) and error.errno in _NO_PLACE:
+        text = f"{text}. Give the run a folder of its own in which the trainer may write, and launch again"
     return RunError(EndReason.TRAINER_CRASHED, f"{type(error).__name__}: {text}. The traceback is in the log.")
 
 

@@ -150,6 +150,25 @@ def test_tools_must_be_objects() -> None:
     assert problems(line(USER, {"role": "assistant", "content": "x"}, tools="search")) == [("tools", "data_type")]
 
 
+def nested(levels: int) -> object:
+    value: object = {}
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_what_is_nested_too_deeply_for_a_row_is_named() -> None:
+    calling = {"role": "assistant", "content": None, "tool_calls": [{"a": nested(300)}]}
+
+    assert problems(line(USER, {"role": "assistant", "content": "x"}, tools=[{"a": nested(300)}])) == [
+        ("tools", "data_type")
+    ]
+    assert problems(line(USER, calling)) == [("messages[1].tool_calls", "data_type")]
+    assert (
+        len(read_examples([line(USER, {"role": "assistant", "content": "x"}, tools=[{"a": nested(90)}])]).examples) == 1
+    )
+
+
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"[" + b"9" * 5_000 + b"]", b"{", b"nope"])
 def test_no_line_stops_the_reader(content: bytes) -> None:
     result = read_examples([content])

@@ -272,6 +272,30 @@ def test_a_row_of_a_hundred_thousand_tokens_is_refused_with_its_length(make_run:
     assert "line 4 (100" in ended(folder).message
 
 
+def test_a_device_in_place_of_rows_is_not_read(make_run: MakeRun, train: Train) -> None:
+    """One that has no end, /dev/zero for one, would take all memory."""
+    folder = make_run()
+    rows = folder / "inputs" / "train.jsonl"
+    rows.unlink()
+    rows.symlink_to("/dev/null")
+
+    assert train(folder) == 1
+
+    assert ended(folder).reason is EndReason.INPUT_MISMATCH
+    assert "inputs/train.jsonl cannot be read (it is no file)" in ended(folder).message
+
+
+def test_a_run_folder_that_takes_no_events_says_so(
+    make_run: MakeRun, train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_run()
+    (folder / "events.jsonl").mkdir()
+
+    assert train(folder) == 1
+
+    assert "events.jsonl'. Give the run a folder of its own in which the trainer may write" in capsys.readouterr().err
+
+
 def _limit_files_to_100_kb() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 

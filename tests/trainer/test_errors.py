@@ -53,6 +53,17 @@ def test_a_run_error_keeps_its_reason_and_message() -> None:
     assert ending_of(error) is error
 
 
+def test_something_else_in_the_place_of_a_folder_says_what_to_change(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").write_text("")
+    with pytest.raises(OSError, match="Not a directory") as caught:
+        (tmp_path / "checkpoints" / "step-000002").mkdir()
+
+    ending = ending_of(caught.value)
+
+    assert ending.reason is EndReason.TRAINER_CRASHED
+    assert "checkpoints/step-000002'. Give the run a folder of its own in which the trainer may write" in ending.message
+
+
 def test_anything_else_is_a_crash_that_names_the_error() -> None:
     ending = ending_of(KeyError("messages"))
 
