@@ -72,4 +72,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error).lower()
+    if isinstance(error, ImportError):
+        # What the loader says when a library of torch or scipy finds no room; where a mount forbids it, it says so.
+        return "failed to map segment" in text and "not permitted" not in text
     return isinstance(error, RuntimeError | OSError) and any(phrase in text for phrase in _NO_MEMORY)

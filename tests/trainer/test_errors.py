@@ -40,6 +40,18 @@ def test_memory_errors_are_out_of_memory(error: BaseException) -> None:
     assert ending_of(error).reason is EndReason.OUT_OF_MEMORY
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("libtorch_cpu.so: failed to map segment from shared object", EndReason.OUT_OF_MEMORY),
+        ("x.so: failed to map segment from shared object: Operation not permitted", EndReason.TRAINER_CRASHED),
+        ("No module named 'torch'", EndReason.TRAINER_CRASHED),
+    ],
+)
+def test_a_library_that_finds_no_room_is_out_of_memory(text: str, reason: EndReason) -> None:
+    assert ending_of(ImportError(text)).reason is reason
+
+
 def test_a_full_device_is_disk_full() -> None:
     with pytest.raises(OSError, match="No space") as caught, Path("/dev/full").open("wb", buffering=0) as device:
         device.write(b"x")
