@@ -14,6 +14,8 @@ from playbook.contracts.protocol import Capabilities, Gpu, GpuTelemetry, Telemet
 
 #: nvidia-smi answers in a fraction of a second; one that hangs must not hold up the heartbeat for long.
 TELEMETRY_TIMEOUT_SECONDS = 3
+#: How long the processors are looked at for the first reading; each later one looks back to the one before.
+FIRST_LOOK_SECONDS = 0.2
 #: One slow answer says little: without its persistence mode the driver is started by the question.
 _TRIES = 3
 _TELEMETRY_FIELDS = "index,memory.used,utilization.gpu,temperature.gpu"
@@ -68,13 +70,16 @@ class Sensors:
     def __init__(self) -> None:
         self._command = shutil.which("nvidia-smi")
         self._failures = 0
-        psutil.cpu_percent()  # the first call only begins to count
+        self._look_seconds: float | None = FIRST_LOOK_SECONDS
 
     def read(self) -> Telemetry:
-        memory = psutil.virtual_memory()
-        return Telemetry(
-            memory_used_bytes=memory.total - memory.available, cpu_percent=psutil.cpu_percent(), gpus=self._gpus()
-        )
+        """Return how the machine does; its processors since the last call, in the first one for a moment.
+
+        Call it in one thread alone: psutil counts from the last call of the same thread.
+        """
+        memory, cpu_percent = psutil.virtual_memory(), psutil.cpu_percent(self._look_seconds)
+        self._look_seconds = None
+        return Telemetry(memory_used_bytes=memory.total - memory.available, cpu_percent=cpu_percent, gpus=self._gpus())
 
     def _gpus(self) -> tuple[GpuTelemetry, ...]:
         if self._command is None:

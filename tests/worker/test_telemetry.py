@@ -1,8 +1,11 @@
 """How the machine does: read from a stand-in for nvidia-smi, and carried by the heartbeat to the site."""
 
+import itertools
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import psutil
 import pytest
@@ -71,6 +74,19 @@ def test_a_driver_that_fails_three_times_is_not_asked_again(nvidia_smi: Path, tm
     sensors = Sensors()
     assert [sensors.read().gpus for _ in range(5)] == [()] * 5
     assert (tmp_path / "asked").read_text() == "x\n" * 3
+
+
+def test_the_first_reading_in_a_thread_says_how_busy_the_processors_are() -> None:
+    sensors = Sensors()
+    with ThreadPoolExecutor(2) as threads:
+        done = Event()
+        spinning = threads.submit(lambda: all(not done.is_set() for _ in itertools.count()))
+        read = threads.submit(sensors.read)
+        try:
+            assert read.result().cpu_percent > 0
+        finally:
+            done.set()
+            spinning.result()
 
 
 def test_values_are_named_by_device() -> None:
