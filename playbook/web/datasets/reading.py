@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from playbook.contracts.dataset import Split
+from playbook.contracts.dataset_problems import shown
 from playbook.datasets.importing import run_import, split_file
 from playbook.datasets.spec import ORDER, Order, Report, Source
 
@@ -28,11 +29,15 @@ class Splits:
         if self.note:
             return self.note
         report = self.report
-        left_out = f" {report.left_out:,} rows with problems left out." if report.left_out else ""
+        rows = "row" if report.left_out == 1 else "rows"
+        left_out = f" {report.left_out:,} {rows} with problems left out." if report.left_out else ""
         if report.plan is None:
             return f"{_number(len(report.sources))}, as they were split.{left_out}"
-        together = f", rows of one {report.plan.group_field} kept together" if report.plan.group_field else ""
-        return f"One file of {report.rows:,} rows, split by seed {report.plan.seed}{together}.{left_out}"
+        plan = report.plan
+        shares = f"{plan.validation_share:.0%} for validation and {plan.test_share:.0%} for test".replace("%", " %")
+        # A question may be the name of a field, and this sentence is kept in a column of 300 characters.
+        together = f", rows with the same “{shown(plan.group_field)}” kept together" if plan.group_field else ""
+        return f"One file of {report.rows:,} rows, {shares}, split by seed {plan.seed}{together}.{left_out}"
 
 
 class BadDataset(Exception):

@@ -74,7 +74,7 @@ def test_one_file_is_split_and_the_split_can_be_changed(client: Client, use_case
     assert "locked by" in change(client, made, **plan)
     version = store(client, made).versions.get()
     assert [file.rows for file in version.files.all()] == [10, 4, 6]
-    assert version.made_from == "One file of 20 rows, split by seed 5."
+    assert version.made_from == "One file of 20 rows, 20 % for validation and 30 % for test, split by seed 5."
 
 
 def test_a_group_field_that_allows_no_split_can_be_changed_back(client: Client, use_case: UseCase, alice: User) -> None:
@@ -119,7 +119,10 @@ def test_unknown_fields_are_mapped_by_hand(client: Client, use_case: UseCase, al
     page = change(client, made, what="plan", validation_percent="10", test_percent="10", group_field="kunde", seed="0")
     assert "Store the dataset" in page
     version = store(client, made).versions.get()
-    assert version.made_from == "One file of 40 rows, split by seed 0, rows of one kunde kept together."
+    assert version.made_from == (
+        "One file of 40 rows, 10 % for validation and 10 % for test, split by seed 0, "
+        "rows with the same “kunde” kept together."
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,7 +158,9 @@ def test_bad_rows_are_listed_escaped_and_can_be_left_out(client: Client, use_cas
     page = change(client, made, what="leave_out")
     assert "1 problem: 1 row left out" in page
     version = store(client, made).versions.get()
-    assert version.made_from == "One file of 20 rows, split by seed 0. 1 rows with problems left out."
+    assert version.made_from == (
+        "One file of 20 rows, 10 % for validation and 10 % for test, split by seed 0. 1 row with problems left out."
+    )
 
 
 def test_a_file_that_could_not_be_read_to_its_end_is_not_stored_without_its_bad_rows(

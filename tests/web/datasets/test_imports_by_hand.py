@@ -12,7 +12,7 @@ from django.test import Client
 from playbook.contracts.dataset import Split
 from playbook.datasets.spec import Format, Mapping, Order, Source
 from playbook.web.accounts.models import User
-from playbook.web.datasets.models import DatasetImport
+from playbook.web.datasets.models import DatasetImport, DatasetVersion
 from playbook.web.usecases.models import UseCase
 from tests.web.datasets.conftest import CARD, bring, one_file
 from tests.web.datasets.test_imports import change, page_of, store
@@ -41,7 +41,21 @@ def test_any_field_of_a_wide_file_can_be_chosen(client: Client, use_case: UseCas
     assert "Store the dataset" in page
     page = change(client, made, what="plan", validation_percent="10", test_percent="10", group_field="q250", seed="0")
     version = store(client, made).versions.get()
-    assert version.made_from == "One file of 30 rows, split by seed 0, rows of one q250 kept together."
+    assert "rows with the same “q250” kept together." in version.made_from
+
+
+def test_a_question_of_many_words_can_be_the_field_that_rows_are_kept_together_by(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    """The sentence on the split stands in a column that PostgreSQL does not let grow."""
+    client.force_login(alice)
+    question = "Which of our shops did you visit last? " * 20
+    rows = "".join(json.dumps({"prompt": f"p{n}", "completion": f"c{n}", question: n % 9}) + "\n" for n in range(30))
+    made = bring(client, one_file(rows.encode()))
+    change(client, made, what="plan", validation_percent="10", test_percent="10", group_field=question, seed="0")
+    version = store(client, made).versions.get()
+    assert version.made_from.startswith("One file of 30 rows, 10 % for validation and 10 % for test, split by seed 0")
+    DatasetVersion._meta.get_field("made_from").run_validators(version.made_from)
 
 
 def test_a_new_version_that_lacks_the_field_can_be_split_otherwise(
