@@ -219,10 +219,13 @@ class LaunchForm(forms.Form):
             self.add_error("warmup_steps", problem)
         if problem := launch_checks.unknown_base_model(spec):
             self.add_error("base_model", problem)
-        if found := launch_checks.gpu_problem(spec, list(Worker.objects.filter(disabled_at=None))):
-            self.warning, refuses = found
-            if refuses:
-                self.add_error(None, self.warning)
+        workers = list(Worker.objects.filter(disabled_at=None))
+        self.warning, refuses = launch_checks.gpu_problem(spec, workers) or (
+            launch_checks.absent_base_model(spec, workers),
+            False,
+        )
+        if refuses:
+            self.add_error(None, self.warning)
         if not self.errors:
             cleaned["spec"] = spec
         return cleaned

@@ -26,6 +26,21 @@ def unknown_base_model(spec: RunSpec) -> str | None:
     )
 
 
+def absent_base_model(spec: RunSpec, workers: Collection[Worker]) -> str:
+    """Return that the job will wait, when no worker that is online has its base model; "" otherwise.
+
+    While no worker is online at all, there is nothing to say of this model alone.
+    """
+    offered = {model for worker in workers if worker.is_online for model in worker.base_models}
+    wanted = spec.base_model.id
+    if not offered or wanted in offered:
+        return ""
+    return (
+        f"No online worker has the base model “{wanted}”: the job waits until one does. "
+        f"At hand: {', '.join(sorted(offered)[:NAMED])}."
+    )
+
+
 def needs_a_gpu(spec: RunSpec) -> bool:
     """True for methods that run on CUDA alone."""
     return "qlora" in (_method(part) for part in (spec, spec.lora, spec.training))

@@ -101,6 +101,7 @@ def new(request: HtmxRequest) -> HttpResponse:
             form.add_error(None, str(conflict))
     context = {
         "form": form,
+        "launching": launching,
         "looks": _looks(request, form),
         "target": target,
         "use_case": target.use_case,

@@ -1,6 +1,7 @@
 """The launch form: every setting of the contract, clones with changes, refusals in sentences, priority."""
 
 import doctest
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -244,6 +245,42 @@ def test_a_base_model_of_a_worker_is_known(client: Client, use_case: UseCase, al
     client.force_login(alice)
     client.post(f"/jobs/new/?use_case={use_case.slug}", {**LAUNCH, "dataset": sample.pk, "base_model": "our-own"})
     assert Job.objects.get().base_model == "our-own"
+
+
+def test_a_base_model_that_no_online_worker_has_is_said_before_the_launch(
+    client: Client, use_case: UseCase, alice: User, sample: Dataset
+) -> None:
+    """Also while the form is filled in, when the estimate alone is fetched anew."""
+    query = {"use_case": use_case.slug, **LAUNCH, "dataset": str(sample.pk), "base_model": "Qwen/Qwen3-1.7B"}
+    headers = {"HX-Request": "true", "HX-Target": "estimate"}
+    client.force_login(alice)
+    assert "the job waits until one does" not in client.get("/jobs/new/", query, headers=headers).content.decode()
+    worker, _ = actions.create_worker(name="gpu-1", created_by=None)
+    actions.see_worker(worker, make_capabilities("smollm2-135m-instruct"))
+    said = (
+        "No online worker has the base model “Qwen/Qwen3-1.7B”: the job waits until one does. "
+        "At hand: smollm2-135m-instruct."
+    )
+    assert said in client.get("/jobs/new/", query, headers=headers).content.decode()
+    query["base_model"] = ""
+    assert "the job waits until one does" not in client.get("/jobs/new/", query, headers=headers).content.decode()
+
+
+def test_a_refused_launch_names_each_wrong_field_at_the_top_and_leads_to_it(
+    client: Client, use_case: UseCase, alice: User, sample: Dataset
+) -> None:
+    client.force_login(alice)
+    wrong = {**LAUNCH, "title": "", "dataset": sample.pk, "r": "0", "learning_rate": "1000", "priority": "99"}
+    page = client.post(f"/jobs/new/?use_case={use_case.slug}", wrong).content.decode()
+    listed = page.partition("The job was not launched")[2].partition("</ul>")[0]
+    assert re.findall(r'<a href="#(.*?)">', listed) == ["id_title", "id_priority"]
+    right = {**wrong, "title": "Now with a name", "priority": ""}
+    page = client.post(f"/jobs/new/?use_case={use_case.slug}", right).content.decode()
+    listed = page.partition("The job was not launched")[2].partition("</ul>")[0]
+    links = re.findall(r'<a href="#(.*?)">', listed)
+    assert links == ["id_r", "id_learning_rate"]
+    assert [f'id="{link}"' in page for link in links] == [True, True]
+    assert "The job was not launched" not in client.get(f"/jobs/new/?use_case={use_case.slug}&r=0").content.decode()
 
 
 def worker_with(name: str, *, gpus: int, online: bool) -> Worker:
