@@ -158,7 +158,7 @@ def nested(levels: int) -> object:
 
 
 def test_what_is_nested_too_deeply_for_a_row_is_named() -> None:
-    calling = {"role": "assistant", "content": None, "tool_calls": [{"a": nested(300)}]}
+    calling: dict[str, object] = {"role": "assistant", "content": None, "tool_calls": [{"a": nested(300)}]}
 
     assert problems(line(USER, {"role": "assistant", "content": "x"}, tools=[{"a": nested(300)}])) == [
         ("tools", "data_type")
