@@ -216,8 +216,8 @@ def estimate_memory(
         "gradients": trained * _FLOAT32,
         "optimizer": 2 * trained * _FLOAT32,
         "activations": activations,
-        # As computed, and their gradient, which is made from them.
-        "logits": one.learned * shape.vocabulary * 2 * half,
+        # Their gradient takes their place.
+        "logits": one.learned * shape.vocabulary * half,
         "runtime": _RUNTIME_BYTES[device],
     }
 
