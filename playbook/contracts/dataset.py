@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Literal
+from unicodedata import category
 
 from pydantic import Field, JsonValue
 
@@ -18,6 +19,8 @@ from playbook.contracts.model import Frozen
 
 MAX_LINE_BYTES = 1_000_000
 _JSON_SPACE = " \t\r\n"
+#: Unicode categories: marks of format, such as the space without width, and control characters.
+_INVISIBLE = ("Cf", "Cc")
 ROLES = ("system", "user", "assistant", "tool")
 MESSAGE_KEYS = ("role", "content", "weight", "name", "tool_calls", "tool_call_id")
 ROW_KEYS = ("messages", "metadata", "tools")
@@ -218,7 +221,7 @@ def _is_sound(message: object) -> bool:
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str) or role not in ROLES or not isinstance(content, str):
         return False
-    return bool(content) and not content.isspace() and _is_unicode(content)
+    return not says_nothing(content) and _is_unicode(content)
 
 
 def _learned_problems(problem: _MakeProblem, messages: list[object], unsound: list[int]) -> list[Problem]:
@@ -248,8 +251,18 @@ def _is_learned(message: dict[str, object]) -> bool:
 
 
 def _says_nothing(message: dict[str, object]) -> bool:
-    content = message.get("content")
-    return (not content or str(content).isspace()) and not message.get("tool_calls")
+    return says_nothing(str(message.get("content") or "")) and not message.get("tool_calls")
+
+
+def says_nothing(text: str) -> bool:
+    """Tell whether a text shows nothing: blanks, line breaks, marks without width, as text copied from pages has them.
+
+    >>> says_nothing("\\u200b\\n"), says_nothing("\\u200bno")
+    (True, False)
+    """
+    if text and text[0].isprintable() and text[0] != " ":
+        return False  # nearly every text
+    return all(character.isspace() or category(character) in _INVISIBLE for character in text)
 
 
 def _message_problems(problem: _MakeProblem, index: int, message: object) -> list[Problem]:

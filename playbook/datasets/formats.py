@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Fields
 from typing import Any
 
-from playbook.contracts.dataset import ROW_KEYS, row_problems
+from playbook.contracts.dataset import ROW_KEYS, row_problems, says_nothing
 from playbook.contracts.dataset_problems import Problem, ProblemCode, as_text, shown
 from playbook.contracts.json_text import decode_strictly
 from playbook.datasets.embedded import are_turns, as_list, as_messages, list_in, may_hold_list
@@ -323,7 +323,7 @@ def _text_of(value: object) -> str:
 
 def _is_blank(value: object) -> bool:
     if isinstance(value, str):
-        return not value or value.isspace()
+        return says_nothing(value)
     return value is None or value == []
 
 

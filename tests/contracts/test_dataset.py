@@ -45,6 +45,11 @@ def test_weight_tools_and_calls_are_carried() -> None:
     assert found.tools == ({"type": "function", "function": {"name": "look_up"}},)
 
 
+@pytest.mark.parametrize("said", ["\u200bno", " 0", "\u200d\U0001f926", "\u3000。", "\ue000"])
+def test_an_answer_that_shows_anything_is_one(said: str) -> None:
+    assert isinstance(read_line(1, line(USER, {"role": "assistant", "content": said})), Example)
+
+
 def test_a_call_of_a_tool_is_an_answer() -> None:
     assert isinstance(read_line(1, line(USER, {"role": "assistant", "content": "", "tool_calls": [CALL]})), Example)
 
@@ -53,6 +58,7 @@ def test_a_call_of_a_tool_is_an_answer() -> None:
     ("last", "expected"),
     [
         ({"role": "assistant", "content": " "}, [("messages[1].content", "empty_answer")]),
+        ({"role": "assistant", "content": "\u200b\u2060 \ufeff"}, [("messages[1].content", "empty_answer")]),
         ({"role": "assistant", "content": "x", "weight": 0}, [("messages[1].weight", "answer_not_learned")]),
         ({"role": "assistant", "content": "x", "weight": 0.5}, [("messages[1].weight", "data_type")]),
         ({"role": "assistant", "content": "x", "weight": True}, [("messages[1].weight", "data_type")]),
