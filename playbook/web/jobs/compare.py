@@ -68,6 +68,11 @@ class Comparison:
     lacking: tuple[str, ...]
     problems: tuple[str, ...]
 
+    @property
+    def measured(self) -> str:
+        """What `measures` draws, in words: `Learning rate, peak memory`."""
+        return ", ".join(plot.title.partition(",")[0] for plot in self.measures).capitalize()
+
 
 def is_number(text: str) -> bool:
     """True for what a primary key may be: digits that every database column holds."""

@@ -88,7 +88,7 @@ def context(job: Job, request: HttpRequest) -> dict[str, Any]:
         "settings": preflight.settings_of(announced.configured, spec) if announced.configured else [],
         "configured": announced.configured,
         "prediction": prediction,
-        "what_to_do": WHAT_TO_DO[EndReason(job.end_reason)] if job.end_reason else "",
+        "what_to_do": _what_to_do(job, attempt),
         "may_write": writes,
         "over_length_choices": _over_length_choices(job, spec, announced.preflight) if writes else [],
         "longer_max_length": 2 * spec.training.max_length,
@@ -136,6 +136,15 @@ def _over_length_choices(job: Job, spec: RunSpec, found: Preflight | None) -> li
     if job.end_reason != EndReason.ROW_TOO_LONG and signs.truncation(found) is None:
         return []
     return [(choice.value, words) for choice, words in OVER_LENGTH.items() if choice is not spec.training.over_length]
+
+
+def _what_to_do(job: Job, attempt: Attempt | None) -> str:
+    if not job.end_reason:
+        return ""
+    reason = EndReason(job.end_reason)
+    if attempt is None and reason is EndReason.CANCELLED_BY_USER:
+        return "It had not begun, so there is nothing to keep. Clone the job to run it after all."
+    return WHAT_TO_DO[reason]
 
 
 def _stages(job: Job, attempt: Attempt | None) -> list[dict[str, str]]:

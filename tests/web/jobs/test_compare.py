@@ -177,3 +177,12 @@ def test_older_jobs_are_named_by_number_beside_those_that_are_ticked(
     page = client.get("/jobs/compare/", {"jobs": [str(first.pk), f"{second.pk}, {third.pk}"]}).content.decode()
     assert page.count(" checked>") == 3
     assert '<input id="more-jobs" name="jobs"' in page
+
+
+def test_what_the_folded_plots_show_is_named_as_a_sentence(client: Client, use_case: UseCase, alice: User) -> None:
+    attempt = claimed_job(use_case, alice)
+    measured = {"grad_norm": 1.0, "peak_memory_bytes": 2e9}
+    send_events(attempt, *(metric(step, train_loss=2.0, **measured) for step in (1, 2)))
+    client.force_login(alice)
+    page = client.get(f"/jobs/compare/?jobs={attempt.job_id}").content.decode()
+    assert "<summary>Gradient norm, peak memory</summary>" in page

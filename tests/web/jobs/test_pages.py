@@ -239,6 +239,7 @@ def test_cancelling_a_queued_job_ends_it_at_once(client: Client, job: Job, alice
     client.force_login(alice)
     answer = client.post(f"/jobs/{job.pk}/cancel/", follow=True)
     assert "Cancelled by user" in answer.content.decode()
+    assert "It had not begun, so there is nothing to keep. " in answer.content.decode()
     assert "Cancelled by Alice Moreau." in answer.content.decode()
     job.refresh_from_db()
     assert (job.state, job.end_reason) == ("cancelled", "cancelled_by_user")
