@@ -10,6 +10,7 @@ from typing import Any
 
 from playbook.contracts.refusals import setting_text
 from playbook.scoring.compare import DifferentRows
+from playbook.scoring.runs import run_against_run
 from playbook.scoring.table import NotComparable, Table, refuse_incomparable, table_across
 from playbook.scoring.verdict import Verdict, verdict_of
 from playbook.web.common.plots import LINE_HEIGHT, LinePlot, line_plot
@@ -54,8 +55,8 @@ class SettingRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`view`: the arms of the jobs that measured the same locked rows; None without any. `refused`: why others that
-    have a report are not in it. `lacking`: which have none."""
+    """`view`: the arms of the jobs that measured the same locked rows; None without any. `between`: how their tuned
+    arms differ from each other. `refused`: why others that have a report are not in it. `lacking`: which have none."""
 
     jobs: tuple[Job, ...]
     plots: tuple[LinePlot, ...]
@@ -64,6 +65,7 @@ class Comparison:
     same: tuple[SettingRow, ...]
     view: TableView | None
     verdict: Verdict | None
+    between: tuple[str, ...]
     refused: tuple[str, ...]
     lacking: tuple[str, ...]
     problems: tuple[str, ...]
@@ -100,7 +102,8 @@ def compare(jobs: Sequence[Job], *, by: Axis = Axis.STEP) -> Comparison:
     )
     rows = list(_setting_rows([dict(_flat(job.spec)) for job in jobs]))
     found, problems = reports.reads_of(jobs)
-    table, refused = _table([(f"Job {job.pk}", found[job.pk]) for job in jobs if job.pk in found])
+    fitting, refused = _fitting([(f"Job {job.pk}", found[job.pk]) for job in jobs if job.pk in found])
+    table = _table_of(fitting) if fitting else None
     lacking = [job for job in jobs if job.pk not in found and not any(f"Job {job.pk}:" in text for text in problems)]
     return Comparison(
         jobs=tuple(jobs),
@@ -110,6 +113,7 @@ def compare(jobs: Sequence[Job], *, by: Axis = Axis.STEP) -> Comparison:
         same=tuple(row for row in rows if not row.differs),
         view=table_view(table) if table else None,
         verdict=verdict_of(table) if table else None,
+        between=_between(fitting) if fitting else (),
         refused=refused,
         lacking=tuple(_lacking(lacking, jobs[0])),
         problems=tuple(problems),
@@ -163,10 +167,10 @@ def _setting_rows(settings: Sequence[Mapping[str, str]]) -> Iterator[SettingRow]
         yield SettingRow(name, tuple((value or "–", value != values[0]) for value in values))
 
 
-def _table(named: Sequence[tuple[str, Read]]) -> tuple[Table | None, tuple[str, ...]]:
-    """Return the table of the first report and of those that may stand beside it, and why the others may not."""
+def _fitting(named: Sequence[tuple[str, Read]]) -> tuple[tuple[tuple[str, Read], ...], tuple[str, ...]]:
+    """Return the first report and those that may stand beside it in one table, and why the others may not."""
     if not named:
-        return None, ()
+        return (), ()
     (first_name, first), *others = named[:SCORED]
     fitting, refused = [(first_name, first)], []
     for name, other in others:
@@ -180,9 +184,10 @@ def _table(named: Sequence[tuple[str, Read]]) -> tuple[Table | None, tuple[str, 
     if beyond := [name for name, _ in named[SCORED:]]:
         refused.append(f"Scores of {SCORED} jobs stand in one table. {', '.join(beyond)}: compare fewer jobs.")
     try:
-        return _table_of(tuple(fitting)), tuple(refused)
+        _table_of(tuple(fitting))
     except DifferentRows as reason:
-        return None, (*refused, f"{first_name}: {reason}.")
+        return (), (*refused, f"{first_name}: {reason}.")
+    return tuple(fitting), tuple(refused)
 
 
 def _lacking(jobs: Sequence[Job], first: Job) -> Iterator[str]:
@@ -208,3 +213,9 @@ def _lacking(jobs: Sequence[Job], first: Job) -> Iterator[str]:
 def _table_of(named: tuple[tuple[str, Read], ...]) -> Table:
     """Kept, as its intervals take seconds for thousands of rows."""
     return table_across({name: read.report for name, read in named})
+
+
+@lru_cache(maxsize=16)
+def _between(named: tuple[tuple[str, Read], ...]) -> tuple[str, ...]:
+    """Kept, as the table is."""
+    return run_against_run(_table_of(named))

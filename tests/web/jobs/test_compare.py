@@ -69,6 +69,7 @@ def test_arms_of_several_jobs_share_one_table_and_one_verdict(client: Client, us
     assert f"On 60 held-out rows Job {jobs[0].pk} · LoRA is right on 93 % (84–97)" in page
     assert page.count("data-arm=") == 10
     assert page.count("best prompt</span>") == 1
+    assert f"<li>Job {jobs[1].pk} · LoRA against Job {jobs[0].pk} · LoRA: 0 points" in page
 
 
 def test_costs_of_jobs_with_other_prices_are_left_out_and_the_reason_is_said(
