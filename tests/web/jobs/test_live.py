@@ -199,6 +199,22 @@ def test_a_trainer_that_hangs_before_its_first_step_or_between_answers_is_said_t
     assert signs_in(page_of(client, attempt)) == []
 
 
+def test_what_is_left_after_the_last_answer_is_not_said_to_take_no_time(client: Client, attempt: Attempt) -> None:
+    """The artifact is read back then, and uploaded."""
+    told = {
+        "kind": "progress",
+        "stage": "evaluation",
+        "done": 30,
+        "total": 30,
+        "unit": "rows",
+        "remaining_seconds": 0.0,
+    }
+    send_events(attempt, {"kind": "stage_started", "stage": "evaluation"}, told)
+    page = page_of(client, attempt)
+    assert "30 of 30 rows · finishing · " in page
+    assert "about 0 s left" not in page
+
+
 def test_log_lines_are_found_without_javascript(client: Client, attempt: Attempt) -> None:
     send_events(
         attempt,
