@@ -20,7 +20,15 @@ from playbook.contracts.run_spec import BaseModelRef, LoraSettings, Method
 from playbook.trainer.adapters import with_lora
 from playbook.trainer.fused import fuse, fuse_norms, fuse_rotation
 from playbook.trainer.fused_adapters import fuse_adapters, release_prepacked
-from playbook.trainer.model import LoadedModel, compile_layers, in_float32, load_for_training, resolve
+from playbook.trainer.model import (
+    LoadedModel,
+    compile_layers,
+    compute_activations_twice,
+    in_float32,
+    inputs_as_they_are,
+    load_for_training,
+    resolve,
+)
 from tests.trainer.conftest import TINY_ID
 
 LORA_LAYERS = 2 * 7  # all-linear, in a model of two layers
@@ -258,6 +266,23 @@ def test_a_fused_model_whose_layers_are_compiled_gives_the_same(monkeypatch: pyt
 
     assert relative_difference(compiled_logits, logits) < 1e-5
     assert max(relative_difference(compiled_gradients[name], gradients[name]) for name in gradients) < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")  # peft asks for it by its old name
+def test_prepacked_layers_that_compute_their_activations_twice_give_the_same() -> None:
+    loaded = random_model("llama")
+    loaded.model.train()
+    logits, gradients = logits_and_gradients(loaded)
+    loaded = random_model("llama")
+    fuse(loaded, prepack=True)
+    compute_activations_twice(loaded)
+    loaded.model.train()
+    with inputs_as_they_are(loaded):
+        fused_logits, fused_gradients = logits_and_gradients(loaded)
+
+    assert together(loaded)
+    assert relative_difference(fused_logits, logits) < 1e-5
+    assert max(relative_difference(fused_gradients[name], gradients[name]) for name in gradients) < 1e-4
 
 
 @pytest.mark.parametrize("kind", KINDS)
