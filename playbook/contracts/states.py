@@ -59,7 +59,7 @@ class EndReason(StrEnum):
 WHAT_TO_DO: dict[EndReason, str] = {
     EndReason.COMPLETED: "Read the report, then record the outcome against the criterion.",
     EndReason.CANCELLED_BY_USER: "What was recorded until then is kept. Clone the job to run it again.",
-    EndReason.INVALID_SPEC: "Correct the named setting in the recipe and launch again.",
+    EndReason.INVALID_SPEC: "Clone the job with the named setting corrected, and correct the recipe if it sets that.",
     EndReason.INVALID_DATASET: "Correct the named line in the dataset, upload it as a new version and launch again.",
     EndReason.ROW_TOO_LONG: "Shorten the named row, raise max_length, or choose over_length: drop or truncate.",
     EndReason.NOTHING_TO_LEARN: "No token of the named rows is supervised: every example needs a non-empty answer.",

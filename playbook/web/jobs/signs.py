@@ -16,6 +16,7 @@ from playbook.web.jobs.levels import Point
 #: Losses in nats per supervised token.
 OVERFITTING_RISE = 0.02  # validation stands so much of its lowest value above it, twice in a row
 DIVERGENCE_FACTOR, DIVERGENCE_NATS = 1.5, 0.5  # above the best stretch by both
+BEGIN_FACTOR, BEGIN_NATS = 2.0, 1.0  # above the first point by both: it is one batch, and may have been an easy one
 STRETCH = 10  # points whose median stands for "now"
 STALL_STEPS, STALL_SECONDS = 10, 60.0  # no metric for so many steps' time, and never sooner than this
 SILENCE_SECONDS = 600.0  # no progress for so long in whatever stage, also where no step has been timed yet
@@ -64,7 +65,12 @@ def overfitting(train: Sequence[Point], validation: Sequence[Point]) -> Sign | N
 
 
 def divergence(train: Sequence[Point], *, not_finite_step: int | None, ended: EndReason | None = None) -> Sign | None:
-    """Training loss is no number any more, or stands far above its best stretch. None for a job that ended for that."""
+    """Training loss is no number any more, or stands far above its best stretch or above where it began. None for a job
+    that ended for that.
+
+    A learning rate far too high throws the loss up within a few steps: no stretch of ten is good then, and the last may
+    be the best of them.
+    """
     if ended is EndReason.DIVERGED:
         return None
     begin, title = ("Cancel and clone", "Diverging") if ended is None else ("Clone", "Diverged")
@@ -80,10 +86,14 @@ def divergence(train: Sequence[Point], *, not_finite_step: int | None, ended: En
         return None
     now = median(values[-STRETCH:])
     best = min(median(values[start : start + STRETCH]) for start in range(len(values) - STRETCH + 1))
-    if now < best * DIVERGENCE_FACTOR or now < best + DIVERGENCE_NATS:
+    if now >= max(best * DIVERGENCE_FACTOR, best + DIVERGENCE_NATS):
+        before = f"after {best:.3g} in its best stretch of {STRETCH} points"
+    elif now >= max(values[0] * BEGIN_FACTOR, values[0] + BEGIN_NATS):
+        before = f"and began at {values[0]:.3g}"
+    else:
         return None
     is_or_was = "is" if ended is None else "ended"
-    text = f"Training loss {is_or_was} at {now:.3g}, after {best:.3g} in its best stretch of {STRETCH} points."
+    text = f"Training loss {is_or_was} at {now:.3g}, {before}."
     return Sign("divergence", "bad", title, text, advice)
 
 

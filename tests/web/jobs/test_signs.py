@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from playbook.contracts.events import EVENT, Preflight
+from playbook.contracts.states import EndReason
 from playbook.web.jobs import signs
 from playbook.web.jobs.levels import Point
 from playbook.web.jobs.signs import Pulse
@@ -69,6 +70,15 @@ def test_divergence_is_a_value_that_is_no_number_or_a_loss_far_above_its_best() 
     risen = signs.divergence([*falling(20), *((step, 4.0) for step in range(21, 31))], not_finite_step=None)
     assert risen is not None
     assert risen.text == "Training loss is at 4, after 0.129 in its best stretch of 10 points."
+
+
+def test_a_loss_thrown_up_at_once_is_divergence_though_its_last_stretch_is_its_best() -> None:
+    thrown = [(1, 1.9), (2, 12.0), (3, 80.0), *((step, 40.0 / step + 4.0) for step in range(4, 31))]
+    sign = signs.divergence(thrown, not_finite_step=None, ended=EndReason.COMPLETED)
+    assert sign is not None
+    assert (sign.title, sign.text) == ("Diverged", "Training loss ended at 5.57, and began at 1.9.")
+    back = [(step, min(value, 2.8)) for step, value in thrown]
+    assert signs.divergence(back, not_finite_step=None) is None
 
 
 @pytest.mark.parametrize(
