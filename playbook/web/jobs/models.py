@@ -267,13 +267,20 @@ class Job(models.Model):
 
     @property
     def seconds_to_first_step(self) -> float | None:
-        """Seconds from launch to the first training step; None before it."""
-        return (self.first_step_at - self.created_at).total_seconds() if self.first_step_at else None
+        """Seconds from the first claim to the first training step; None before it."""
+        return (
+            (self.first_step_at - self.started_at).total_seconds() if self.first_step_at and self.started_at else None
+        )
+
+    @property
+    def waited_seconds(self) -> float:
+        """Seconds from launch to the first claim; without one until the end, or until now."""
+        return ((self.started_at or self.ended_at or timezone.now()) - self.created_at).total_seconds()
 
     @property
     def duration_seconds(self) -> float:
-        """Seconds from launch to the end, or until now; queue time included."""
-        return ((self.ended_at or timezone.now()) - self.created_at).total_seconds()
+        """Seconds from the first claim to the end, or until now: the queue does not count. 0 without a claim."""
+        return ((self.ended_at or timezone.now()) - self.started_at).total_seconds() if self.started_at else 0.0
 
 
 class AttemptEnd(models.TextChoices):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -109,6 +110,19 @@ def test_a_wrong_setting_is_refused_with_the_reason(
     assert answer.status_code == 422
     assert message in answer.content.decode()
     assert Job.objects.count() == 0
+
+
+def test_the_time_that_a_job_took_is_told_apart_from_its_time_in_the_queue(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    job = succeeded_job(use_case, alice)
+    start = job.created_at + timedelta(minutes=12)
+    times = {"started_at": start, "first_step_at": start + timedelta(seconds=9), "estimated_seconds": 70}
+    Job.objects.filter(pk=job.pk).update(**times, ended_at=start + timedelta(seconds=65))
+    client.force_login(alice)
+    told = "Took 1 min 05 s (estimated 1 min 10 s), after 12 min 00 s in the queue; first training step 9.0 s after its"
+    assert told in client.get(f"/jobs/{job.pk}/").content.decode()
+    assert '<td class="num" data-label="took">1 min 05 s</td>' in client.get("/jobs/").content.decode()
 
 
 def test_new_without_a_target_is_404(client: Client, alice: User) -> None:
