@@ -74,7 +74,7 @@ class PreflightView:
 
 def view_of(preflight: Preflight, *, rows: int = SHOWN_ROWS) -> PreflightView:
     """Prepare a preflight for the page, with the first `rows` sample rows."""
-    parts = tuple((name.replace("_", " "), size) for name, size in preflight.memory_bytes.items())
+    parts = tuple((name.replace("_", " "), size) for name, size in preflight.memory_bytes.items() if size)
     total = sum(size for _, size in parts)
     return PreflightView(
         splits=tuple(

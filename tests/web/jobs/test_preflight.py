@@ -58,6 +58,11 @@ def test_view_counts_endings_lost_lines_and_memory() -> None:
     assert view.memory_plot.summary.startswith("Estimate: 3.5 GB, of which base weights 2.0 GB")
 
 
+def test_a_part_that_takes_no_memory_is_left_out() -> None:
+    found = event().model_copy(update={"memory_bytes": {"base_weights": GB, "prepacked_weights": 0, "adapter": 0}})
+    assert view_of(found).memory == (("base weights", GB),)
+
+
 def test_without_an_estimate_there_is_no_bar() -> None:
     assert view_of(event().model_copy(update={"memory_bytes": {}})).memory_plot is None
 
