@@ -16,7 +16,7 @@ from playbook.scoring.costs import break_even_requests, machine_cost
 from playbook.scoring.noise import Noise, noise_of
 from playbook.scoring.power import INDICATIVE_BELOW_ROWS, detectable_difference
 from playbook.scoring.statistics import holm
-from playbook.scoring.words import ARM_LABELS
+from playbook.scoring.words import arm_label
 
 #: A finding counts when chance alone would bring it less often, over all arms compared.
 SIGNIFICANT = 0.05
@@ -144,7 +144,9 @@ class _Entry:
 
 def table_of(report: Report) -> Table:
     """Return the table of one report. Raises DifferentRows when its arms did not answer the same rows."""
-    entries = [_Entry(ARM_LABELS[arm.arm], arm, _training_of(arm.arm, report)) for arm in report.arms]
+    entries = [
+        _Entry(arm_label(arm.arm, report.spec.method), arm, _training_of(arm.arm, report)) for arm in report.arms
+    ]
     return _table(entries, report, cost=report.spec.cost)
 
 
@@ -161,7 +163,7 @@ def table_across(reports: Mapping[str, Report]) -> Table:
     for name, other in named[1:]:
         refuse_incomparable(first_name, first, name, other)
     entries = [
-        _Entry(f"{name} · {ARM_LABELS[arm.arm]}", arm, _training_of(arm.arm, report))
+        _Entry(f"{name} · {arm_label(arm.arm, report.spec.method)}", arm, _training_of(arm.arm, report))
         for name, report in named
         for arm in report.arms
     ]

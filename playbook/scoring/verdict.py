@@ -278,7 +278,8 @@ def _on(table: Table, noun: str) -> str:
 
 def _name(line: ArmLine) -> str:
     """A label inside a sentence: Few-shot → few-shot, but LoRA and RAG stay."""
-    return line.label[0].lower() + line.label[1:] if line.arm.is_prompt_alone and "·" not in line.label else line.label
+    stays = "·" in line.label or line.label.startswith(("LoRA", "QLoRA", "RAG"))
+    return line.label if stays else _lower(line.label)
 
 
 def _said(line: ArmLine) -> str:

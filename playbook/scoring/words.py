@@ -1,7 +1,7 @@
 """What arms and metrics are called on pages and in exports, and how a metric is explained."""
 
 from playbook.contracts.metrics import Metric
-from playbook.contracts.run_spec import Arm
+from playbook.contracts.run_spec import Arm, Method
 
 ARM_LABELS = {
     Arm.ZERO_SHOT: "Zero-shot",
@@ -10,6 +10,8 @@ ARM_LABELS = {
     Arm.LORA: "LoRA",
     Arm.RAG_LORA: "RAG+LoRA",
 }
+#: What LoRA is called where another method tuned the model.
+_METHODS = {Method.QLORA: "QLoRA", Method.FULL: "Full tuning"}
 #: Inside a sentence.
 METRIC_NAMES = {
     Metric.EXACT_MATCH: "exact match",
@@ -50,3 +52,12 @@ PHRASES = {
     Metric.RUBRIC: "keeps {} of the rubric",
     Metric.PERPLEXITY: "has a perplexity of {}",
 }
+
+
+def arm_label(arm: Arm, method: Method) -> str:
+    """Return what an arm is called; a tuned model by the method that tuned it.
+
+    >>> arm_label(Arm.LORA, Method.FULL), arm_label(Arm.RAG_LORA, Method.QLORA), arm_label(Arm.RAG, Method.FULL)
+    ('Full tuning', 'RAG+QLoRA', 'RAG')
+    """
+    return ARM_LABELS[arm].replace("LoRA", _METHODS.get(method, "LoRA"))

@@ -5,10 +5,11 @@ import pytest
 
 from playbook.contracts.metrics import Metric, MetricSettings
 from playbook.contracts.report import Repeat
-from playbook.contracts.run_spec import Arm
+from playbook.contracts.run_spec import Arm, Method
 from playbook.scoring.compare import DifferentRows
 from playbook.scoring.statistics import holm, mcnemar_exact
 from playbook.scoring.table import NotComparable, percentile, table_across, table_of
+from playbook.scoring.verdict import verdict_of
 from tests.scoring.factories import answered_by, arm_of, item, report_of
 
 ZERO, FEW = arm_of(Arm.ZERO_SHOT, [0] * 60), arm_of(Arm.FEW_SHOT, [1] * 20 + [0] * 40)
@@ -193,3 +194,12 @@ def test_an_arm_that_failed_on_every_row_changes_no_p_value_and_is_no_baseline()
     assert table.lines[0].against == alone.lines[0].against
     assert (table.lines[2].against, table.lines[2].break_even_requests, table.lines[2].failed) == (None, None, 60)
     assert table_of(report_of(answered_by(Arm.ZERO_SHOT, lost.items), arm_of(Arm.LORA, [1] * 60))).baseline is None
+
+
+def test_a_tuned_model_is_called_by_what_tuned_it_in_every_line_and_sentence() -> None:
+    report = report_of(ZERO, LORA)
+    full = report.model_copy(update={"spec": report.spec.model_copy(update={"method": Method.FULL})})
+    assert [line.label for line in table_of(full).lines] == ["Zero-shot", "Full tuning"]
+    across = table_across({"Job 1": report, "Job 2": full})
+    assert [line.label for line in across.lines][1::2] == ["Job 1 · LoRA", "Job 2 · Full tuning"]
+    assert verdict_of(table_of(full)).sentence.startswith("On 60 held-out rows full tuning is right on 83 %")

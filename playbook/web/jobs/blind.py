@@ -13,11 +13,11 @@ from django.db import IntegrityError, transaction
 from django.utils.crypto import salted_hmac
 
 from playbook.contracts.report import ArmReport, Report
-from playbook.contracts.run_spec import Arm
+from playbook.contracts.run_spec import Arm, Method
 from playbook.scoring.preference import Preference, preference_of
 from playbook.scoring.preference import Rating as RowRating
 from playbook.scoring.rows import question_of
-from playbook.scoring.words import ARM_LABELS
+from playbook.scoring.words import arm_label
 from playbook.web.accounts.models import User
 from playbook.web.common.models import record
 from playbook.web.common.permissions import Conflict
@@ -31,11 +31,12 @@ CHOICES: tuple[Choice, ...] = ("left", "right", "equal")
 @dataclass(frozen=True)
 class Pair:
     """Two arms that answered the same rows, in the order of the report. `rows`: those that they answered differently,
-    by their place in the report."""
+    by their place in the report. `method`: what tuned the model of a tuned arm."""
 
     first: ArmReport
     second: ArmReport
     rows: tuple[int, ...]
+    method: Method
 
     @property
     def key(self) -> str:
@@ -44,7 +45,7 @@ class Pair:
 
     @property
     def labels(self) -> tuple[str, str]:
-        return ARM_LABELS[self.first.arm], ARM_LABELS[self.second.arm]
+        return arm_label(self.first.arm, self.method), arm_label(self.second.arm, self.method)
 
     @property
     def same(self) -> int:
@@ -71,7 +72,7 @@ def pairs_of(report: Report) -> list[Pair]:
             if [item.index for item in first.items] == [item.index for item in second.items]:
                 answers = enumerate(zip(first.items, second.items, strict=True))
                 differing = tuple(place for place, (one, other) in answers if one.output != other.output)
-                found.append(Pair(first, second, differing))
+                found.append(Pair(first, second, differing, report.spec.method))
     return found
 
 

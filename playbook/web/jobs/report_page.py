@@ -10,14 +10,14 @@ from django.urls import reverse
 from playbook.contracts.dataset import Split
 from playbook.contracts.metrics import Metric
 from playbook.contracts.report import Report, RetentionSummary
-from playbook.contracts.run_spec import Arm
+from playbook.contracts.run_spec import Arm, Method
 from playbook.scoring import verdict
 from playbook.scoring.figures import counted, number, p_text, percent, points, points_between, share_text
 from playbook.scoring.labels import Confusion, FieldLine, LabelLine, confusion_of, fields_of
 from playbook.scoring.preference import Preference
 from playbook.scoring.rows import changes_between, worst_rows
 from playbook.scoring.table import ArmLine, Table, best_of
-from playbook.scoring.words import ARM_LABELS, METRIC_EXPLANATIONS
+from playbook.scoring.words import METRIC_EXPLANATIONS, arm_label
 from playbook.web.accounts.models import User
 from playbook.web.common.plots import IntervalPlot, interval_plot
 from playbook.web.decisions.criterion import Criterion
@@ -124,7 +124,8 @@ def page_of(job: Job, read: Read, user: User) -> ReportPage:
     table, report = read.table, read.report
     headline = headline_of(read)
     preferences = tuple(
-        _preference(found, people) for found, people in blind.preferences(job, report_sha256=read.sha256)
+        _preference(found, people, read.report.spec.method)
+        for found, people in blind.preferences(job, report_sha256=read.sha256)
     )
     return ReportPage(
         read=read,
@@ -173,7 +174,7 @@ def _samples(read: Read, headline: ArmLine | None) -> tuple[Sample, ...]:
         shown.pop()
 
     def sample(kind: str, title: str, indices: Sequence[int], total: int, between: str = "") -> Sample:
-        rows = report_rows.views(shown, indices[:SAMPLES], limit=SAMPLE_CHARACTERS)
+        rows = report_rows.views(shown, indices[:SAMPLES], method=read.report.spec.method, limit=SAMPLE_CHARACTERS)
         return Sample(kind, title, between, line.arm, rows, total)
 
     samples = []
@@ -270,8 +271,8 @@ def _signed(value: float) -> str:
     return f"{'+' if value > 0 else '−' if value < 0 else ''}{number(abs(value))}"
 
 
-def _preference(found: Preference, people: int) -> PreferenceView:
-    baseline, arm = ARM_LABELS[found.baseline], ARM_LABELS[found.arm]
+def _preference(found: Preference, people: int, method: Method) -> PreferenceView:
+    baseline, arm = (arm_label(one, method) for one in (found.baseline, found.arm))
     decided = found.wins + found.losses
     if found.share is None:
         said = f"{counted(found.rows, 'row')} rated, and nobody saw a difference"

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from playbook.contracts.report import ArmReport, ItemResult, Report
+from playbook.contracts.run_spec import Method
 from playbook.scoring.rows import changes_between, question_of, worst_rows
-from playbook.scoring.words import ARM_LABELS
+from playbook.scoring.words import arm_label
 from playbook.web.jobs.report_table import seconds_text
 
 PER_PAGE = 10
@@ -56,15 +57,18 @@ class RowView:
 
 
 def views(
-    arms: Sequence[ArmReport], indices: Sequence[int], *, limit: int | None = CUT_CHARACTERS
+    arms: Sequence[ArmReport], indices: Sequence[int], *, method: Method, limit: int | None = CUT_CHARACTERS
 ) -> tuple[RowView, ...]:
-    """Return the rows of these indices with every arm's answer; an arm that never got to a row is left out of it."""
+    """Return the rows of these indices with every arm's answer; an arm that never got to a row is left out of it.
+
+    `method`: what tuned the model of the tuned arms.
+    """
     wanted = set(indices)
     found = {arm.arm: {item.index: item for item in arm.items if item.index in wanted} for arm in arms if arm.items}
     boolean = all(arm.scores[0].metric.is_boolean for arm in arms if arm.items)
     rows = []
     for index in indices:
-        answers = [(ARM_LABELS[arm], items[index]) for arm, items in found.items() if index in items]
+        answers = [(arm_label(arm, method), items[index]) for arm, items in found.items() if index in items]
         rows.append(
             RowView(
                 index=index,

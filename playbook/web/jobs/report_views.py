@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from playbook.contracts.report import ArmReport
 from playbook.scoring import export
-from playbook.scoring.words import ARM_LABELS
+from playbook.scoring.words import arm_label
 from playbook.web.jobs import report_rows
 from playbook.web.jobs.report_access import reported_job, says_what_is_damaged
 from playbook.web.jobs.report_page import headline_of, page_of
@@ -65,17 +65,18 @@ def rows(request: HttpRequest, pk: int) -> HttpResponse:
     arm, baseline = _chosen(request, read)
     chosen = report_rows.indices_of(read.report, kind, arm=arm, baseline=baseline) if arm else []
     page = Paginator(chosen, report_rows.PER_PAGE).get_page(request.GET.get("page"))
+    method = read.report.spec.method
     context: dict[str, Any] = {
         "job": job,
         "split": read.table.split,
         "page": page,
-        "rows": report_rows.views(read.report.arms, list(page)),
+        "rows": report_rows.views(read.report.arms, list(page), method=method),
         "wanted": kind,
         "kinds": report_rows.KINDS,
         "arm": arm.arm if arm else "",
-        "arm_label": ARM_LABELS[arm.arm] if arm else "",
-        "baseline_label": ARM_LABELS[baseline.arm] if baseline else "",
-        "arms": [(found.arm, ARM_LABELS[found.arm]) for found in read.report.arms if found.items],
+        "arm_label": arm_label(arm.arm, method) if arm else "",
+        "baseline_label": arm_label(baseline.arm, method) if baseline else "",
+        "arms": [(found.arm, arm_label(found.arm, method)) for found in read.report.arms if found.items],
         "query": f"show={kind}&arm={arm.arm if arm else ''}&",
     }
     return render(request, "jobs/job_rows.html", context)
@@ -86,7 +87,7 @@ def rows(request: HttpRequest, pk: int) -> HttpResponse:
 def row(request: HttpRequest, pk: int, index: int) -> HttpResponse:
     """One row with every text in full, and what each arm was asked."""
     job, read = reported_job(request, pk)
-    found = report_rows.views(read.report.arms, [index], limit=None)[0]
+    found = report_rows.views(read.report.arms, [index], method=read.report.spec.method, limit=None)[0]
     if not found.answers:
         raise Http404(f"no arm answered row {index + 1}")
     return render(request, "jobs/job_row.html", {"job": job, "split": read.table.split, "row": found})
