@@ -77,6 +77,20 @@ def test_one_file_is_split_and_the_split_can_be_changed(client: Client, use_case
     assert version.made_from == "One file of 20 rows, 20 % for validation and 30 % for test, split by seed 5."
 
 
+def test_rows_without_the_field_that_others_are_kept_together_by_are_counted_with_its_name(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    client.force_login(alice)
+    rows = [{"prompt": f"p{n}", "completion": f"c{n}", **({"shop": n % 9} if n % 10 else {})} for n in range(40)]
+    made = bring(client, one_file("".join(f"{json.dumps(row)}\n" for row in rows).encode()))
+    said = "The field is <code>shop</code>."
+    assert said not in page_of(client, made)
+    page = change(client, made, what="plan", validation_percent="10", test_percent="10", group_field="shop", seed="0")
+    assert said in page
+    assert '<td class="num"><span class="badge plain warn">4</span></td>' in page
+    assert said in client.get(store(client, made).get_absolute_url()).content.decode()
+
+
 def test_a_group_field_that_allows_no_split_can_be_changed_back(client: Client, use_case: UseCase, alice: User) -> None:
     client.force_login(alice)
     rows = [{"prompt": f"question {n}", "completion": "yes", "team": "ab"[n % 2]} for n in range(20)]
