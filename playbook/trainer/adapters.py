@@ -89,10 +89,10 @@ def _targets(base: Any, lora: LoraSettings) -> str | list[str]:
     linear = [name for name, module in base.named_modules() if isinstance(module, nn.Linear)]
     unknown = [name for name in wanted if not any(path == name or path.endswith(f".{name}") for path in linear)]
     if unknown or not wanted:
-        known = sorted({path.rsplit(".", 1)[-1] for path in linear})
+        known, named = sorted({path.rsplit(".", 1)[-1] for path in linear}), ", ".join(map(repr, unknown)) or "nothing"
         raise RunError(
             EndReason.INVALID_SPEC,
-            f"lora.target_modules names {unknown or 'nothing'}, which this base model does not have. "
+            f"lora.target_modules names {named}, which this base model does not have. "
             f"Use all-linear, or names from: {', '.join(known)}.",
         )
     _refuse_tied_head(base, wanted)

@@ -29,9 +29,9 @@ KEPT = 1
 class TrainingState(Frozen):
     """Everything about a run's progress that is not a tensor. Sums cover all attempts.
 
-    `train_losses`: those since the last validation. `train_means`: their mean at each validation. `recent_losses` and
-    `lowest_recent_mean` belong to `watch`, as do the names in `warned`. `best_step` is that of the lowest validation
-    loss, whose weights lie in `best.safetensors` when they are to be kept.
+    `train_losses`: those since the last validation. `train_means`: their mean at each validation. `recent_losses`,
+    `lowest_recent_mean` and `first_loss` belong to `watch`, as do the names in `warned`. `best_step` is that of the
+    lowest validation loss, whose weights lie in `best.safetensors` when they are to be kept.
     """
 
     settings_digest: str
@@ -49,6 +49,7 @@ class TrainingState(Frozen):
     peak_memory_bytes: int = 0
     recent_losses: tuple[float, ...] = ()
     lowest_recent_mean: float | None = None
+    first_loss: float | None = None
     warned: tuple[str, ...] = ()
     best_loss: float | None = None
     best_step: int = 0

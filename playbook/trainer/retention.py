@@ -15,6 +15,7 @@ from playbook.contracts.dataset import Message
 from playbook.contracts.report import Estimate, RetentionItem, RetentionSummary
 from playbook.contracts.run_spec import EvaluationSettings
 from playbook.scoring.bootstrap import bca_interval, clusters_of, mean_interval
+from playbook.scoring.figures import percent, points, points_between
 from playbook.trainer.data import Row
 from playbook.trainer.likelihood import likelihoods
 from playbook.trainer.model import LoadedModel
@@ -125,8 +126,9 @@ def _warning(found: RetentionSummary) -> str | None:
     parts = []
     if -lost.value > found.accuracy_limit:
         parts.append(
-            f"right on {found.accuracy_before:.0%} before and {found.accuracy_after:.0%} after ({lost.value:+.0%}, "
-            f"95 % interval {lost.low:+.0%} to {lost.high:+.0%}; the limit is -{found.accuracy_limit:.0%})"
+            f"right on {percent(found.accuracy_before)} % before and {percent(found.accuracy_after)} % after "
+            f"({points(lost.value, signed=True)}, 95 % interval {points_between(lost.low, lost.high)}; the limit is "
+            f"{points(-found.accuracy_limit, signed=True)})"
         )
     if risen.value > found.loss_limit:
         parts.append(

@@ -79,7 +79,7 @@ def recalled(right: int, nats: float = 2.0) -> list[Recalled]:
     [
         (recalled(30), None),
         (recalled(27), None),
-        (recalled(25), "right on 75% before and 62% after (-12%, 95 % interval -"),
+        (recalled(25), "right on 75 % before and 63 % after (−13 points, 95 % interval −"),
         (recalled(30, nats=2.3), None),
         (recalled(30, nats=3.0), "loss 1.00 before and 1.50 after (+0.50, +0.50 to +0.50 nats per token"),
         (recalled(40, nats=1.0), None),

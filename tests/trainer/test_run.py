@@ -226,7 +226,7 @@ def test_an_unknown_target_module_is_named_with_those_that_exist(make_run: MakeR
     assert train(folder) == 1
 
     assert ended(folder).reason is EndReason.INVALID_SPEC
-    assert "['query']" in ended(folder).message
+    assert "names 'query', which" in ended(folder).message
     assert "down_proj, gate_proj, k_proj, lm_head, o_proj, q_proj, up_proj, v_proj" in ended(folder).message
 
 

@@ -25,8 +25,22 @@ def test_a_loss_far_above_its_lowest_is_divergence_in_sight() -> None:
     assert "try a tenth" in said
 
 
+def test_a_loss_that_is_thrown_up_at_once_is_divergence_in_sight() -> None:
+    said = divergence(after(1.9, 20.0, 80.0, 60.0, 40.0))
+
+    assert said is not None
+    assert "train loss rose to 40.3800 (mean of 5 steps) from 1.9000 at the first step" in said
+
+
 @pytest.mark.parametrize(
-    "losses", [[2.5, 2.0, 1.5, 1.2, 1.0, 0.9, 0.8], [1.0] * 5 + [4.0], [0.01] * 5 + [0.2] * 5, [5.0, 6.0]]
+    "losses",
+    [
+        [2.5, 2.0, 1.5, 1.2, 1.0, 0.9, 0.8],
+        [1.0] * 5 + [4.0],
+        [0.01] * 5 + [0.2] * 5,
+        [5.0, 6.0],
+        [0.8, 1.7, 1.6, 1.9, 1.5],
+    ],
 )
 def test_falling_losses_one_jump_and_small_numbers_are_no_divergence(losses: list[float]) -> None:
     assert divergence(after(*losses)) is None
