@@ -36,7 +36,7 @@ from playbook.trainer.model import (
 )
 from playbook.trainer.preflight import Checked, total_bytes
 from playbook.trainer.prepare import Prepared, Run, settings_digest
-from playbook.trainer.schedule import Workload
+from playbook.trainer.schedule import Workload, step_cost
 from playbook.trainer.train import TrainingJob, train
 
 #: Tokens of the general set, about; it is recalled before and after.
@@ -217,6 +217,7 @@ def _workload(run: Run, prepared: Prepared) -> Workload:
             len(prompts) * (taught if arm.is_tuned else evaluation.max_new_tokens) for arm, prompts in asked
         ),
         prompt_tokens=sum(tokens_to_read(config, prompts) for _, prompts in asked) + 2 * _GENERAL_TOKENS,
+        step_cost=step_cost(run.spec),
     )
 
 

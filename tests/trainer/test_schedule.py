@@ -1,7 +1,11 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from playbook.contracts.run_spec import TrainingSettings
-from playbook.trainer.schedule import Workload, learning_rate_at
+from playbook.contracts.run_spec import RunSpec, TrainingSettings
+from playbook.trainer.schedule import Workload, learning_rate_at, step_cost
+from tests.trainer.conftest import MakeRun
 
 
 def rates(kind: str, *, max_steps: int = 6, warmup_steps: int = 2) -> list[float]:
@@ -34,3 +38,30 @@ def test_remaining_time_covers_steps_validations_and_answers() -> None:
 
     # 2 s a step is 2.5 ms a position: a validation takes 3.5 s, the answers 7.5 s.
     assert remaining == [pytest.approx(99.5), pytest.approx(54.5), pytest.approx(7.5)]
+
+
+def test_answers_take_as_long_whatever_a_step_of_training_costs() -> None:
+    work = Workload(training_step=800, validation=0, validations=0, generated_tokens=1000, prompt_tokens=800)
+    dear = replace(work, step_cost=1.7)
+
+    plain, slower = (
+        one.remaining_after(10, max_steps=12, seconds_per_step=seconds, eval_steps=100)
+        for one, seconds in ((work, 2.0), (dear, 3.4))
+    )
+
+    assert slower - plain == pytest.approx(2 * (3.4 - 2.0))
+
+
+@pytest.mark.parametrize(
+    ("changed", "dearer"),
+    [
+        ({}, False),
+        ({"method": "full"}, True),
+        ({"lora": {"use_dora": True}}, True),
+        ({"lora": {"lora_dropout": 0.1}}, True),
+    ],
+)
+def test_a_step_that_does_more_than_plain_lora_costs_more(make_run: MakeRun, changed: Any, dearer: bool) -> None:
+    spec = RunSpec.model_validate_json((make_run(**changed) / "spec.json").read_bytes())
+
+    assert (step_cost(spec) > 1) is dearer
