@@ -182,8 +182,8 @@ class PromptBuilder:
     def _special(self) -> re.Pattern[str]:
         added = [str(token) for token in self._tokenizer.added_tokens_decoder.values() if token.special]
         names = {*added, *self._tokenizer.all_special_tokens, *map(self.text_of, self._end_ids)}
-        # The longest first: one may begin with another. Of white space alone rows are full.
-        return re.compile("|".join(map(re.escape, sorted(filter(str.strip, names), key=len, reverse=True))))
+        # The longest first: one may begin with another. Of white space alone rows are full. None at all match nothing.
+        return re.compile("|".join(map(re.escape, sorted(filter(str.strip, names), key=len, reverse=True))) or r"(?!)")
 
     def text_of(self, token: int) -> str:
         """Return one token as text, special ones by name."""

@@ -5,16 +5,18 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from playbook.contracts.dataset import Split
+from playbook.contracts.dataset import Example, Split
 from playbook.contracts.events import Progress
 from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import EndReason, Stage
 from playbook.trainer.data import read_split
 from playbook.trainer.errors import RunError
 from playbook.trainer.folder import RunFolder
+from playbook.trainer.prompt import PromptBuilder
 from playbook.trainer.stop import Stop
 from tests.trainer.conftest import (
     TEST_ROWS,
@@ -124,3 +126,12 @@ def test_text_that_is_only_like_a_special_token_is_not_named(make_run: MakeRun, 
     assert train(folder) == 0
 
     assert not [text for text in warnings_of(folder) if "special token" in text]
+
+
+def test_a_tokenizer_whose_only_special_token_is_a_line_break_finds_none_in_a_row() -> None:
+    tokenizer = SimpleNamespace(
+        chat_template="{}", added_tokens_decoder={}, all_special_tokens=["\n"], decode=lambda *_, **__: "\n"
+    )
+    builder = PromptBuilder(tokenizer, end_ids=frozenset({0}))
+
+    assert builder.special_in(Example.model_validate(row("one\nline", "an answer"))) is None
