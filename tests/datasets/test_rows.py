@@ -1,4 +1,4 @@
-"""Rows read back: pages, searches, single rows, and what two files differ in."""
+"""Rows read back: pages, searches, single rows."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from playbook.datasets import rows
-from playbook.datasets.rows import Query, diff, rows_at, rows_from, search
+from playbook.datasets.rows import Query, rows_at, rows_from, search
 from tests.datasets.conftest import chat, jsonl
 
 
@@ -60,21 +60,3 @@ def test_a_search_reads_a_bounded_part_at_once(file: Path, monkeypatch: pytest.M
     found = search(file, Query(text="prompt 30"), after=0, count=5)
     assert (numbers(found), found.is_end) == ([], False)
     assert 0 < found.reached < 30
-
-
-def test_a_diff_names_added_removed_changed_and_kept_rows(tmp_path: Path) -> None:
-    before, after = tmp_path / "before", tmp_path / "after"
-    before.write_bytes(jsonl([chat("a", "1"), chat("b", "1"), chat("c", "1"), chat("c", "1")]))
-    after.write_bytes(jsonl([chat("c", "1"), chat("b", "2"), chat("d", "1"), chat("a", "1")]))
-    found = diff(before, after)
-    assert (found.total_added, found.total_removed, found.total_changed, found.total_kept) == (1, 1, 1, 2)
-    assert [(row.number, row.example.prompt[0].content) for row in found.added] == [(3, "d")]
-    assert [(row.number, row.example.prompt[0].content) for row in found.removed] == [(4, "c")]
-    assert [(change.before.number, change.after.number, change.after.example.answer) for change in found.changed] == [
-        (2, 2, "2")
-    ]
-
-
-def test_equal_files_differ_in_nothing(file: Path) -> None:
-    found = diff(file, file)
-    assert (found.total_added, found.total_removed, found.total_changed, found.total_kept) == (0, 0, 0, 30)

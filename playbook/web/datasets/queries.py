@@ -10,10 +10,11 @@ from django.shortcuts import get_object_or_404
 from pydantic import ValidationError
 
 from playbook.contracts.dataset import Example, Split
+from playbook.datasets.changes import RowDiff, diff
 from playbook.datasets.checks import CHECKS, About
 from playbook.datasets.formats import title_of
 from playbook.datasets.importing import split_file
-from playbook.datasets.rows import NumberedRow, Query, RowDiff, diff, rows_at, rows_from, search
+from playbook.datasets.rows import NumberedRow, Query, rows_at, rows_from, search
 from playbook.datasets.spec import Balance, Check, Histogram, ReadSource, Report, RowRef, SplitPlan
 from playbook.web.accounts.models import User
 from playbook.web.common import blobs
@@ -264,12 +265,9 @@ def check_page(report: Report, code: str, paths: Mapping[Split, Path], page: int
 
 def version_diff(before: DatasetVersion, after: DatasetVersion) -> dict[Split, RowDiff]:
     """Return what differs in each split. A split that both name by the same digest is the same."""
-    old = {file.split: file for file in before.files.all()}
-    found = {}
-    for file in after.files.all():
-        other = old[file.split]
-        if other.sha256 == file.sha256:
-            found[Split(file.split)] = RowDiff(0, 0, 0, file.rows)
-        else:
-            found[Split(file.split)] = diff(blobs.path_of(other.sha256), blobs.path_of(file.sha256))
-    return found
+    files = {Split(file.split): file for file in after.files.all()}
+    held = {Split(file.split): file.sha256 for file in before.files.all()}
+    old, new = paths_of(before), paths_of(after)
+    differing = [split for split, file in files.items() if held[split] != file.sha256]
+    found = diff({split: old[split] for split in differing}, {split: new[split] for split in differing})
+    return {split: found.get(split, RowDiff(total_kept=file.rows)) for split, file in files.items()}

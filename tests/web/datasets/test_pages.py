@@ -7,7 +7,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from playbook.contracts.dataset import Split
 from playbook.contracts.roles import Role
-from playbook.datasets.rows import RowDiff
+from playbook.datasets.changes import RowDiff
 from playbook.web.accounts.models import User
 from playbook.web.datasets.actions import Card, add_version, create_dataset, import_sample_dataset
 from playbook.web.datasets.models import Dataset, DatasetVersion, SplitFile
@@ -174,7 +174,7 @@ def test_changes_between_versions_are_listed_by_split(client: Client, dataset: D
     page = client.get(f"/datasets/{dataset.pk}/changes/")
     assert page.context["splits"] == {
         Split.TRAIN: page.context["splits"][Split.TRAIN],
-        Split.VALIDATION: RowDiff(0, 0, 0, 1),
+        Split.VALIDATION: RowDiff(total_kept=1),
         Split.TEST: page.context["splits"][Split.TEST],
     }
     counts = {
@@ -189,3 +189,16 @@ def test_changes_between_versions_are_listed_by_split(client: Client, dataset: D
     assert "Version 2 to 1" in back
     assert client.get(f"/datasets/{dataset.pk}/changes/?before=7").status_code == 404
     assert f"/datasets/{dataset.pk}/changes/?after=2" in client.get(f"/datasets/{dataset.pk}/").content.decode()
+
+
+def test_rows_that_only_moved_are_listed_with_the_split_that_had_them(
+    client: Client, dataset: Dataset, alice: User
+) -> None:
+    contents = {Split.TRAIN: jsonl("d", "a"), Split.VALIDATION: jsonl("c"), Split.TEST: jsonl("b")}
+    add_version(dataset, splits=read_three_files(contents), created_by=alice)
+    client.force_login(alice)
+    text = client.get(f"/datasets/{dataset.pk}/changes/").content.decode()
+    assert "Row 1, before row 1 of test" in text
+    assert "Row 1, before row 2 of train" in text
+    assert "Added to" not in text
+    assert "Removed from" not in text
