@@ -108,6 +108,8 @@ class _Import:
                 records = iter(file)
                 first, broken = _first_rows(records)
                 columns.note(first)
+                here = set(columns.names)
+                mapping = mapping or next((chosen for chosen in source.earlier if chosen.needed <= here), None)
                 mapping = mapping or detect(found.value for found in first if isinstance(found, Record))
                 if mapping is None and any(isinstance(found, Record) for found in first):
                     if broken:
@@ -151,6 +153,7 @@ class _Import:
                 rows=rows,
                 counts=counts,
                 split=source.split,
+                is_earlier=source.mapping is None and mapping in source.earlier,
             )
         )
 

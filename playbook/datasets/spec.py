@@ -51,10 +51,19 @@ class Mapping(Frozen):
             raise ValueError("name the field of the messages, or that of the answer")
         return self
 
+    @property
+    def needed(self) -> frozenset[str]:
+        """The fields that no row may lack."""
+        return frozenset({self.messages, self.prompt, self.answer} - {""})
+
 
 class Source(Frozen):
     """One file: its name as people know it, where its bytes lie, the split that it is, if it is one, and what its
-    fields mean, if somebody said so; `mapping` None: detect it."""
+    fields mean, if somebody said so.
+
+    `mapping` None: take the first of the `earlier` ones, which people chose for versions before, whose fields the rows
+    have; without any, detect it.
+    """
 
     name: str
     path: str
@@ -62,6 +71,7 @@ class Source(Frozen):
     size_bytes: int
     split: Split | None = None
     mapping: Mapping | None = None
+    earlier: tuple[Mapping, ...] = ()
 
 
 class SplitPlan(Frozen):
@@ -206,7 +216,8 @@ class Balance(Frozen):
 
 class ReadSource(Frozen):
     """A file as it was understood. `columns`: its fields; `kept`: those that became metadata; `counts`: what its rows
-    are found by. Those of an array are counted, for they may all stand on one line."""
+    are found by. Those of an array are counted, for they may all stand on one line. `is_earlier`: its mapping was
+    chosen by somebody for a version before."""
 
     name: str
     sha256: str
@@ -218,6 +229,7 @@ class ReadSource(Frozen):
     rows: int
     counts: Literal["line", "row"] = "line"
     split: Split | None = None
+    is_earlier: bool = False
 
 
 class SplitResult(Frozen):

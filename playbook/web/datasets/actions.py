@@ -88,10 +88,10 @@ def start_import(
     created_by: User,
     card: Card | None = None,
     dataset: Dataset | None = None,
-    plan: SplitPlan | None = None,
+    before: Order | None = None,
 ) -> DatasetImport:
     """Store the files and start reading them. `card`: of the new dataset; `dataset`: the one that gets a version;
-    `plan`: how it was split before.
+    `before`: how the files of its last one were read and split.
 
     Raises OSError when the disk is full.
     """
@@ -104,9 +104,16 @@ def start_import(
         # Three files may be called the same; a problem has to say which one it is in.
         name = upload.name if names.count(upload.name) == 1 else f"{upload.split}: {upload.name}"
         sources.append(
-            Source(name=name[:200], path=path, sha256=blob.sha256, size_bytes=blob.size_bytes, split=upload.split)
+            Source(
+                name=name[:200],
+                path=path,
+                sha256=blob.sha256,
+                size_bytes=blob.size_bytes,
+                split=upload.split,
+                earlier=_chosen_mappings(before, upload.split) if before else (),
+            )
         )
-    order = Order(sources=tuple(sources), plan=plan or SplitPlan())
+    order = Order(sources=tuple(sources), plan=before.plan if before else SplitPlan())
     with transaction.atomic():
         made = DatasetImport.objects.create(
             use_case=use_case,
@@ -119,6 +126,13 @@ def start_import(
         record("brought files", made, actor=created_by, files=files)
     imports.start(made.pk, order)
     return made
+
+
+def _chosen_mappings(before: Order, split: Split | None) -> tuple[FieldMapping, ...]:
+    """Return what people chose fields to mean, first in the file of this split, then in others; the newest first."""
+    sources = sorted(before.sources, key=lambda source: source.split != split)
+    chosen = (mapping for source in sources for mapping in (source.mapping, *source.earlier))
+    return tuple(dict.fromkeys(mapping for mapping in chosen if mapping is not None))
 
 
 def change_import(

@@ -54,7 +54,7 @@ def new_version(request: HttpRequest, pk: int) -> HttpResponse:
                     uploads=uploads,
                     created_by=user,
                     dataset=dataset,
-                    plan=queries.last_plan(dataset),
+                    before=queries.last_order(dataset),
                 )
             )
     context = {"dataset": dataset, "use_case": dataset.use_case, "brought": brought}

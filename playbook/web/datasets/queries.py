@@ -15,7 +15,7 @@ from playbook.datasets.checks import CHECKS, About
 from playbook.datasets.formats import title_of
 from playbook.datasets.importing import split_file
 from playbook.datasets.rows import NumberedRow, Query, rows_at, rows_from, search
-from playbook.datasets.spec import Balance, Check, Histogram, ReadSource, Report, RowRef, SplitPlan
+from playbook.datasets.spec import Balance, Check, Histogram, Order, ReadSource, Report, RowRef
 from playbook.web.accounts.models import User
 from playbook.web.common import blobs
 from playbook.web.common.plots import StackedPlot
@@ -190,10 +190,11 @@ def report_of(version: DatasetVersion) -> Report | None:
         return None
 
 
-def last_plan(dataset: Dataset) -> SplitPlan | None:
-    """Return how the site split the newest version: the next one is split alike, so that rows keep their split."""
-    report = report_of(dataset.latest) if dataset.latest else None
-    return report.plan if report else None
+def last_order(dataset: Dataset) -> Order | None:
+    """Return how the newest files were read and split: the next are read and split alike, so that nobody has to choose
+    again and rows keep their split. A version that was made without files, by the playground, changes neither."""
+    stored = dataset.imports.filter(version__isnull=False).order_by("-version__number").first()
+    return Order.model_validate(stored.order) if stored else None
 
 
 def shown_report(report: Report) -> ShownReport:
