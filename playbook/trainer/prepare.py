@@ -31,9 +31,9 @@ from playbook.trainer.model_folder import require_weights_for
 from playbook.trainer.prompt import PromptBuilder
 from playbook.trainer.questions import Held, Question, build_questions
 from playbook.trainer.retrieve import open_documents
+from playbook.trainer.special import shown, warn_of_examples, warn_of_rows
 from playbook.trainer.stop import Stop
 
-_SHOWN_LINES, _SHOWN_TOKENS = 10, 5
 #: Between two events of progress.
 _TELL_SECONDS = 1.0
 T = TypeVar("T")
@@ -148,14 +148,17 @@ def prepare(run: Run) -> Prepared:
     tokenizer = load_tokenizer(source)
     context_length, end_ids = read_limits(source, tokenizer)
     builder = PromptBuilder(tokenizer, end_ids=end_ids)
-    find, retrieval = open_documents(run.folder, spec, run.emitter, run.stop, models_dir=run.models_dir)
+    find, retrieval = open_documents(
+        run.folder, spec, run.emitter, run.stop, models_dir=run.models_dir, builder=builder
+    )
     asker = Asker(spec.prompt, spec.retrieval, find)
     asked = {split: _as_trained(run, asker, rows) for split, rows in splits.items()}
     max_length = min(spec.training.max_length, context_length)
     measured = spec.evaluation.split
     learned = (Split.TRAIN, Split.VALIDATION)
     for split, rows in asked.items():
-        _warn_of_special_tokens(run, split, rows, builder)
+        warn_of_rows(run.spec.input(split).name, run.stop.watched(rows), builder, emitter)
+    warn_of_examples(asker, builder, emitter)
     passes = 1 + len(spec.evaluation.arms) + _repetitions(spec)
     total = sum(len(splits[split]) for split in learned) + passes * len(splits[measured])
     counted = _Counted(run, total=total)
@@ -246,17 +249,6 @@ def _repetitions(spec: RunSpec) -> int:
     return evaluation.repeats - 1 if drawn and Arm.FEW_SHOT in evaluation.arms else 0
 
 
-def _warn_of_special_tokens(run: Run, split: Split, rows: Sequence[NumberedExample], builder: PromptBuilder) -> None:
-    found = {row.line: name for row in run.stop.watched(rows) if (name := builder.special_in(row.example)) is not None}
-    if found:
-        names = ", ".join(sorted(set(found.values()))[:_SHOWN_TOKENS])
-        run.emitter.warn(
-            f"{run.spec.input(split).name}: {len(found)} rows hold text that the base model reads as a special token "
-            f"({names}; {_lines(list(found))}): a turn may end or begin there that nobody meant, and an answer "
-            "with it teaches to stop early. Remove it, or write it in another way."
-        )
-
-
 def _measure_overlap(run: Run, splits: dict[Split, tuple[NumberedExample, ...]]) -> Overlap:
     held = run.spec.evaluation.split
     train, measured = ([numbered.example for numbered in splits[split]] for split in (Split.TRAIN, held))
@@ -292,6 +284,4 @@ def _prepare_split(
 
 
 def _lines(numbers: Sequence[int]) -> str:
-    shown = ", ".join(str(number) for number in numbers[:_SHOWN_LINES])
-    more = len(numbers) - _SHOWN_LINES
-    return f"lines {shown}" + (f" and {more} more" if more > 0 else "")
+    return f"lines {shown(numbers)}"

@@ -5,7 +5,7 @@ in evaluation with the very ids it saw in training. Must not import torch.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -14,7 +14,7 @@ from playbook.contracts.dataset import Example, Message
 from playbook.contracts.states import EndReason
 from playbook.trainer import bounds
 from playbook.trainer.errors import RunError
-from playbook.trainer.turns import Render, place_of, shared, shows, with_objects
+from playbook.trainer.turns import Render, place_of, shared, shows, texts_in, with_objects
 
 #: An answer that stands for any.
 _PROBE = "the answer to come"
@@ -171,12 +171,19 @@ class PromptBuilder:
         return self._render(messages, add_generation_prompt=True, where=where, tools=tools) + self._header
 
     def special_in(self, example: Example) -> str | None:
-        """Return the first special token that what is said in a row holds as text, which is read as that token."""
+        """Return the first special token that a row holds as text, which is read as that token: in what is said, called
+        and answered, and in the tools that it offers."""
         for message in example.messages:
-            said = message.content if message.tool_calls is None else f"{message.content} {message.tool_calls}"
-            if found := self._special.search(said):
-                return found.group()
-        return None
+            has_more = message.tool_calls or message.name or message.tool_call_id
+            said = texts_in(with_objects(message.model_dump())) if has_more else (message.content,)
+            if (found := self.special_among(said)) is not None:
+                return found
+        return self.special_among(texts_in(example.tools))
+
+    def special_among(self, texts: Iterable[str]) -> str | None:
+        """Return the first special token that one of these texts holds."""
+        found = map(self._special.search, texts)
+        return next((match.group() for match in found if match), None)
 
     @cached_property
     def _special(self) -> re.Pattern[str]:

@@ -20,6 +20,8 @@ from playbook.trainer.data import read_input
 from playbook.trainer.emit import Emitter
 from playbook.trainer.errors import RunError
 from playbook.trainer.folder import RunFolder
+from playbook.trainer.prompt import PromptBuilder
+from playbook.trainer.special import warn_of_documents
 from playbook.trainer.stop import Stop
 
 _WORD = re.compile(r"\w+")
@@ -55,9 +57,11 @@ class Passage:
 
 
 def open_documents(
-    folder: RunFolder, spec: RunSpec, emitter: Emitter, stop: Stop, *, models_dir: Path
+    folder: RunFolder, spec: RunSpec, emitter: Emitter, stop: Stop, *, models_dir: Path, builder: PromptBuilder
 ) -> tuple[Find | None, Retrieval | None]:
     """Return what finds passages for a question, and what the report says of it; nothing when no arm retrieves.
+
+    Warns of documents that write out a special token of the base model, which `builder` looks for.
 
     Raises RunError: input_mismatch, invalid_dataset, base_model_missing (of the embedding model), and between two
     batches of it cancelled_by_user or lease_lost.
@@ -66,6 +70,7 @@ def open_documents(
     if not spec.retrieves or spec.documents is None:
         return None, None
     documents = load_documents(folder, spec.documents)
+    warn_of_documents(spec.documents.name, stop.watched(documents), builder, emitter)
     passages = cut(documents, words=settings.passage_words)
     emitter.log(
         f"{spec.documents.name}: {len(documents):,} documents in {len(passages):,} passages of at most "

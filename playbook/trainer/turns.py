@@ -5,7 +5,7 @@ For the prompt builder; must not import torch.
 
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from playbook.contracts.dataset import Message
@@ -55,3 +55,19 @@ def with_objects(message: dict[str, Any]) -> dict[str, Any]:
                 arguments = json.loads(text)
         calls.append(call | {"function": function | {"arguments": arguments}} if isinstance(arguments, dict) else call)
     return message | {"tool_calls": calls} if calls else message
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Yield the texts of a JSON value, names of fields too, for templates write both.
+
+    >>> list(texts_in({"city": ["Rome", 3]}))
+    ['city', 'Rome']
+    """
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from (name, *texts_in(inner))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from texts_in(inner)
