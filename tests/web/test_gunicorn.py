@@ -4,6 +4,7 @@ import contextlib
 import html
 import http.client
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -69,3 +70,25 @@ def test_a_query_of_20_000_characters_gets_a_page(reader: httpx.Client, letter: 
 
 def test_an_address_without_end_is_refused(reader: httpx.Client) -> None:
     assert _search(reader, "x" * 300_000)[0] in (400, 414)
+
+
+@pytest.mark.parametrize(
+    ("length", "status"), [("Content-Length: 1000000000000", 413), ("Transfer-Encoding: chunked", 403)]
+)
+def test_a_form_of_any_length_is_answered_before_it_is_read(reader: httpx.Client, length: str, status: int) -> None:
+    """What has no length is not read either: without its CSRF token it is refused."""
+    cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in reader.cookies.jar)
+    head = (
+        "POST /datasets/new/x/ HTTP/1.1",
+        f"Host: {reader.base_url.netloc.decode()}",
+        f"Cookie: {cookie}",
+        "Content-Type: multipart/form-data; boundary=part",
+        length,
+        "",
+        "",
+    )
+    with socket.create_connection((reader.base_url.host, reader.base_url.port), DEADLINE_SECONDS) as connection:
+        connection.sendall("\r\n".join(head).encode())
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == status

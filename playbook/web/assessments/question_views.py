@@ -23,6 +23,7 @@ from playbook.web.common.content import library
 from playbook.web.common.measurements import measurements_of
 from playbook.web.common.permissions import Conflict
 from playbook.web.common.requests import HtmxRequest, wants_fragment
+from playbook.web.common.uploads import takes_files
 from playbook.web.usecases.models import may_write
 from playbook.web.usecases.permissions import get_visible, require_role, signed_in
 
@@ -56,6 +57,7 @@ def measure(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
     return _done(request, assessment, question, "card", "measurement", "evidence", "assignment", "history")
 
 
+@takes_files(1)
 @require_POST
 def add_evidence(request: HtmxRequest, pk: int, question_id: str) -> HttpResponse:
     assessment, question, user = _writable(request, pk, question_id)

@@ -13,6 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from playbook.web.common.context import THEMES, site
+from playbook.web.common.uploads import UploadTooBig
 
 
 @login_not_required
@@ -33,8 +34,10 @@ def set_theme(request: HttpRequest) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Say which bound was passed, if one was: Django then reads no form that could say so beside its field."""
-    if isinstance(exception, RequestDataTooBig):
-        told: dict[str, Any] = {"is_too_long": True, "limit": settings.DATA_UPLOAD_MAX_MEMORY_SIZE}
+    if isinstance(exception, UploadTooBig):
+        told: dict[str, Any] = {"upload": exception, "limit_mb": settings.PLAYBOOK_MAX_UPLOAD_MB}
+    elif isinstance(exception, RequestDataTooBig):
+        told = {"is_too_long": True, "limit": settings.DATA_UPLOAD_MAX_MEMORY_SIZE}
     elif isinstance(exception, TooManyFilesSent):
         told = {"too_many": "files", "limit": settings.DATA_UPLOAD_MAX_NUMBER_FILES}
     elif isinstance(exception, TooManyFieldsSent):

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from playbook.contracts.documents import BadDocuments
+from playbook.web.common.uploads import takes_files
 from playbook.web.datasets import document_sets
 from playbook.web.datasets.document_sets import BroughtFile
 from playbook.web.datasets.models import DocumentSet
@@ -64,6 +65,7 @@ class DocumentsForm(forms.Form):
         return cleaned
 
 
+@takes_files(1)  # or many, of that size together
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest, use_case: str) -> HttpResponse:
     user = signed_in(request)

@@ -14,6 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 from playbook.datasets.spec import DISK_FULL, Order, Report
 from playbook.web.common.permissions import Conflict
 from playbook.web.common.requests import HtmxRequest, wants_fragment
+from playbook.web.common.uploads import takes_files
 from playbook.web.datasets import actions, imports, queries
 from playbook.web.datasets.forms import CardForm, OneFileForm, PasteForm, PlanForm, ThreeFilesForm, mapping_forms
 from playbook.web.datasets.models import DatasetImport
@@ -21,6 +22,7 @@ from playbook.web.datasets.views import whole_number
 from playbook.web.usecases.permissions import get_use_case, require_role, signed_in
 
 
+@takes_files(3)
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest, use_case: str) -> HttpResponse:
     user = signed_in(request)
@@ -37,6 +39,7 @@ def new(request: HttpRequest, use_case: str) -> HttpResponse:
     return render(request, "datasets/dataset_form.html", context, status=422 if request.method == "POST" else 200)
 
 
+@takes_files(3)
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_version(request: HttpRequest, pk: int) -> HttpResponse:
     user = signed_in(request)

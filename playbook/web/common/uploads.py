@@ -1,0 +1,59 @@
+"""How much a form may send along with files: told by its header, before any of it is read.
+
+Django writes files to disk as they come, while it looks for the CSRF token: before a view is called, and whoever sent
+them. A body of a length that nobody told is never read at all: Django reads as much as its header tells.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.core.files.uploadhandler import FileUploadHandler
+from django.utils.datastructures import MultiValueDict
+
+_FILES = "files_taken"
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class UploadTooBig(RequestDataTooBig):
+    """The form is larger than all that its page takes. `files`: how many that are, each of the largest size."""
+
+    def __init__(self, *, size_bytes: int, files: int) -> None:
+        super().__init__(f"{size_bytes:,} bytes for a page that takes {files} files")
+        self.size_bytes, self.files = size_bytes, files
+
+
+def takes_files(files: int) -> Callable[[View], View]:
+    """Let a view be sent as much as so many files of `PLAYBOOK_MAX_UPLOAD_MB`; others are sent texts alone. Its form
+    says what is wrong with each file."""
+
+    def note(view: View) -> View:
+        setattr(view, _FILES, files)
+        return view
+
+    return note
+
+
+class BoundedUpload(FileUploadHandler):
+    """Refuses a form that is far larger than its page takes. Raises UploadTooBig; keeps nothing itself."""
+
+    def handle_raw_input(
+        self,
+        input_data: Any,
+        META: dict[str, Any],
+        content_length: int,
+        boundary: str,
+        encoding: str | None = None,
+    ) -> tuple[Any, MultiValueDict[str, Any]] | None:
+        found = getattr(self.request, "resolver_match", None)
+        files: int = getattr(found.func, _FILES, 0) if found else 0
+        if content_length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE + files * settings.PLAYBOOK_MAX_UPLOAD_MB * 1_000_000:
+            raise UploadTooBig(size_bytes=content_length, files=files)
+        return None
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
+        return raw_data
+
+    def file_complete(self, file_size: int) -> None:
+        return None
