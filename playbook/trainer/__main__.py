@@ -14,7 +14,7 @@ from pathlib import Path  # noqa: E402
 from playbook.contracts.events import LogLevel  # noqa: E402
 from playbook.contracts.states import EndReason, Stage  # noqa: E402
 from playbook.trainer.allocator import keep_freed_memory  # noqa: E402
-from playbook.trainer.emit import Emitter  # noqa: E402
+from playbook.trainer.emit import Emitter, FolderInUseError  # noqa: E402
 from playbook.trainer.errors import (  # noqa: E402
     IN_ANSWERING,
     IN_DATA,
@@ -65,6 +65,10 @@ def main(arguments: list[str] | None = None) -> int:
     bar = ProgressBar(sys.stderr) if sys.stderr.isatty() else None
     try:
         emitter = Emitter(folder.events, on_event=bar)
+    except FolderInUseError as error:
+        # The events belong to the other one.
+        print(error, file=sys.stderr)
+        return 1
     except OSError as error:
         # No event can tell of it: the command line and the exit code do.
         print(f"{ending_of(error).message}", file=sys.stderr)

@@ -1,5 +1,9 @@
 """Appends events to `RUN_DIR/events.jsonl`, one line each, on disk before the next one is made. Imports no torch."""
 
+import contextlib
+import errno
+import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +32,12 @@ from playbook.contracts.events import (
 from playbook.contracts.states import EndReason, Stage
 
 OnEvent = Callable[[Event], None]
+#: What a lock answers where another process has it; anything else means that this file system knows no locks.
+_HELD = (errno.EAGAIN, errno.EACCES)
+
+
+class FolderInUseError(Exception):
+    """Another trainer writes into the run folder."""
 
 
 class Emitter:
@@ -42,13 +52,30 @@ class Emitter:
         `on_event` is told each event after it is written, to show progress on a terminal.
 
         The worker forwards whole lines alone, so nothing that left this machine is taken back.
+
+        Raises FolderInUseError: two trainers would mix their events and remove each other's checkpoints.
         """
         # Unbuffered: a line is with the operating system when the call returns, whatever happens to this process.
         self._file = path.open("ab", buffering=0)
+        if path.is_file():  # a device is everybody's
+            self._hold(path)
         self._on_event = on_event
         self.seconds_writing = 0.0
         self.begun: Stage | None = None
         _cut_half_line(path)
+
+    def _hold(self, path: Path) -> None:
+        try:
+            # The system lets go of it when this process ends, however it does.
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _HELD:
+                return
+            self._file.close()
+            raise FolderInUseError(
+                f"Another trainer works in {path.parent}. Wait until it has ended, or give this run a folder of its "
+                "own."
+            ) from error
 
     def close(self) -> None:
         self._file.close()
@@ -109,10 +136,22 @@ class Emitter:
 
     def _append(self, event: Event) -> None:
         start = time.perf_counter()
-        self._file.write(event.model_dump_json().encode() + b"\n")
+        self._write(event.model_dump_json().encode() + b"\n")
         self.seconds_writing += time.perf_counter() - start
         if self._on_event is not None:
             self._on_event(event)
+
+    def _write(self, line: bytes) -> None:
+        """Append a line whole or not at all. A disk that fills up takes a part of it, and says so only to the rest."""
+        left, whole = memoryview(line), os.fstat(self._file.fileno()).st_size
+        try:
+            while left:
+                left = left[self._file.write(left) or 0 :]
+        except OSError:
+            # What comes next, the reason of the end for one, must not be appended to half a line.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file.fileno(), whole)
+            raise
 
 
 def _now() -> datetime:
