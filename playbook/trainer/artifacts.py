@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from playbook.contracts.dataset import Split
 from playbook.contracts.report import ArmReport, TrainingSummary
 from playbook.contracts.run_spec import Method, RunSpec
-from playbook.trainer.folder import RunFolder
+from playbook.trainer.folder import RunFolder, sha256_of
 from playbook.trainer.model import LoadedModel, ModelSource
 
 ADAPTER_FILE = "adapter_model.safetensors"
@@ -136,11 +136,6 @@ def _base_hashes(source: ModelSource) -> dict[str, str]:
         return {}
     folder = Path(source.location)
     return {file.name: sha256_of(file) for file in (folder / "config.json", *sorted(folder.glob("*.safetensors")))}
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -2,8 +2,11 @@
 
 A checkpoint is written beside its final name and renamed, so a folder called `step-000010` is always complete. Data
 order is a function of the step (`data.rows_of_step`), so the step is also the data position and the scheduler's.
+What happens to the files after that, on a failing disk or under somebody's hands, shows by their digests: a run goes on
+from the very numbers that it saved, or not at all.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -12,29 +15,35 @@ from threading import Thread
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from playbook.contracts.model import Frozen
+from playbook.contracts.states import EndReason
+from playbook.trainer.errors import RunError, first_line
+from playbook.trainer.folder import sha256_of
 
 WEIGHTS_FILE = "weights.safetensors"
 BEST_FILE = "best.safetensors"
 OPTIMIZER_FILE = "optimizer.safetensors"
 RNG_FILE = "rng.safetensors"
 STATE_FILE = "state.json"
-KEPT = 1
+#: SHA-256 of each of the others, by name.
+DIGESTS_FILE = "digests.json"
+#: Differences named when a checkpoint is of another run, and characters shown of a value.
+_SHOWN, _SHOWN_WIDTH = 3, 60
 
 
 class TrainingState(Frozen):
     """Everything about a run's progress that is not a tensor. Sums cover all attempts.
 
-    `train_losses`: those since the last validation. `train_means`: their mean at each validation. `recent_losses`,
-    `lowest_recent_mean` and `first_loss` belong to `watch`, as do the names in `warned`. `best_step` is that of the
-    lowest validation loss, whose weights lie in `best.safetensors` when they are to be kept.
+    `made_with`: what training depends on, by name, as JSON (`prepare.trained_with`). `train_losses`: those since the
+    last validation. `train_means`: their mean at each validation. `recent_losses`, `lowest_recent_mean` and
+    `first_loss` belong to `watch`, as do the names in `warned`. `best_step` is that of the lowest validation loss,
+    whose weights lie in `best.safetensors` when they are to be kept.
     """
 
-    settings_digest: str
+    made_with: dict[str, str]
     compute_dtype: str
     step: int = 0
     seconds: float = 0.0
@@ -60,8 +69,9 @@ class TrainingState(Frozen):
 class CheckpointWriter:
     """Saves checkpoints into one folder. Waiting until the disk has one happens beside the next steps.
 
-    `save` writes the files; a thread then makes sure that they lie on the disk, gives the folder its final name and
-    removes the older one. So at every moment there is a whole checkpoint, the one before if not the newest.
+    `save` writes the files; a thread then notes their digests, makes sure that they lie on the disk, gives the folder
+    its final name and removes every other. So at every moment there is a whole checkpoint, the one before if not the
+    newest.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -113,13 +123,17 @@ class CheckpointWriter:
 
     def _finish(self, partial: Path, step: int, name: str) -> None:
         try:
+            digests = {file.name: sha256_of(file) for file in sorted(partial.iterdir())}
+            (partial / DIGESTS_FILE).write_text(json.dumps(digests, indent=2) + "\n", encoding="utf-8")
             for file in partial.iterdir():
                 with file.open("rb") as handle:
                     os.fsync(handle.fileno())
             shutil.rmtree(self._folder / name, ignore_errors=True)
             partial.rename(self._folder / name)
-            for old in _names(self._folder)[KEPT:]:
-                shutil.rmtree(self._folder / old)
+            # Not the older ones alone: a later one that could not be read is of no use either.
+            for other in _names(self._folder):
+                if other != name:
+                    shutil.rmtree(self._folder / other)
         except BaseException as error:
             shutil.rmtree(partial, ignore_errors=True)
             self._error = error
@@ -137,14 +151,14 @@ def save_best(folder: Path, *, model: Any) -> None:
 
 def load_weights(path: Path, *, model: Any, device: torch.device) -> None:
     """Put the tensors of a file of ours into the trained parameters of `model`, in place. Raises SafetensorError,
-    KeyError (a parameter is not in the file), ValueError (it has another shape)."""
+    KeyError (a parameter is not in the file), ValueError (it has another shape); then nothing was changed."""
     tensors = load_file(path, device=str(device))
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    for name, parameter in trained.items():
+        if tensors[name].shape != parameter.shape:
+            raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}, not {tuple(parameter.shape)}")
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            if tensors[name].shape != parameter.shape:
-                raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}, not {tuple(parameter.shape)}")
+        for name, parameter in trained.items():
             parameter.copy_(tensors[name])
 
 
@@ -153,33 +167,57 @@ def trained_weights(model: Any) -> dict[str, torch.Tensor]:
     return _contiguous({name: value for name, value in model.named_parameters() if value.requires_grad})
 
 
-def find_checkpoint(folder: Path, *, settings_digest: str) -> tuple[Path, TrainingState] | None:
-    """Return the newest complete checkpoint of these very settings, or None.
+def find_checkpoint(folder: Path, *, made_with: Mapping[str, str]) -> tuple[Path, TrainingState] | None:
+    """Return the newest checkpoint, or None when there is none.
 
-    A folder that is damaged or of other settings is passed over: starting again is slower but right.
+    Raises DamagedCheckpointError when it is not as it was saved, and RunError(invalid_spec) when it is of a run with
+    other settings, rows or base model: what went on from it would be neither run.
     """
-    for name in _names(folder):
-        path = folder / name
-        try:
-            state = TrainingState.model_validate_json((path / STATE_FILE).read_bytes())
-        except (OSError, ValidationError):
-            continue
-        files = (WEIGHTS_FILE, OPTIMIZER_FILE, RNG_FILE)
-        if state.settings_digest == settings_digest and all((path / file).is_file() for file in files):
-            return path, state
-    return None
+    names = _names(folder)
+    if not names:
+        return None
+    path = folder / names[0]
+    try:
+        digests = json.loads((path / DIGESTS_FILE).read_bytes())
+        state = TrainingState.model_validate_json((path / STATE_FILE).read_bytes())
+        files = {WEIGHTS_FILE, OPTIMIZER_FILE, RNG_FILE, STATE_FILE, *digests}
+        changed = [name for name in sorted(files) if sha256_of(path / name) != digests.get(name)]
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise DamagedCheckpointError(f"{path.name} cannot be read: {first_line(error)}") from error
+    if changed:
+        raise DamagedCheckpointError(f"{path.name} cannot be used: {', '.join(changed)} changed after it was saved")
+    _require_same(path, state.made_with, made_with)
+    return path, state
+
+
+def _require_same(path: Path, made: Mapping[str, str], now: Mapping[str, str]) -> None:
+    differing = [
+        f"{name} {made[name][:_SHOWN_WIDTH]}, now {now[name][:_SHOWN_WIDTH]}"
+        for name in made
+        if now.get(name, made[name]) != made[name]
+    ]
+    if not differing:
+        return
+    more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+    raise RunError(
+        EndReason.INVALID_SPEC,
+        f"checkpoints/{path.name} is of a run with other settings than this one ({'; '.join(differing[:_SHOWN])}"
+        f"{more}): to go on from it would be neither run. Give this run a folder of its own, or remove checkpoints/ to "
+        "train from the start.",
+    )
 
 
 def restore_checkpoint(path: Path, *, model: Any, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
     """Load weights, optimizer, random state and best weights in place.
 
-    Raises DamagedCheckpointError when a file cannot be read.
+    Raises DamagedCheckpointError when a file cannot be read; the model is then as it was.
     """
     try:
-        load_weights(path / WEIGHTS_FILE, model=model, device=device)
-        _restore_optimizer(optimizer, load_file(path / OPTIMIZER_FILE, device=str(device)))
+        moments = load_file(path / OPTIMIZER_FILE, device=str(device))
         rng = load_file(path / RNG_FILE)
-    except (SafetensorError, KeyError, ValueError) as error:
+        load_weights(path / WEIGHTS_FILE, model=model, device=device)
+        _restore_optimizer(optimizer, moments)
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise DamagedCheckpointError(f"{path.name} cannot be read: {error}") from error
     torch.set_rng_state(rng["cpu"])
     if device.type == "cuda" and "cuda" in rng:
@@ -191,7 +229,7 @@ def restore_checkpoint(path: Path, *, model: Any, optimizer: torch.optim.Optimiz
 
 
 class DamagedCheckpointError(Exception):
-    """A checkpoint that looked complete cannot be read."""
+    """A checkpoint is not as it was saved."""
 
 
 def _link(source: Path, target: Path) -> None:

@@ -4,7 +4,6 @@ Used by `sample_model` alone, before any job: no training run opens a connection
 """
 
 import contextlib
-import hashlib
 import os
 import re
 import ssl
@@ -143,9 +142,3 @@ def fetch_with_pip(requirement: str, *, into: Path) -> None:
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["pip gave no reason"]
         raise DownloadError(f"pip download {requirement} failed: {lines[-1].removeprefix('ERROR: ')}")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

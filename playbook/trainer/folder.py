@@ -1,5 +1,6 @@
 """Where things lie: a run folder, which worker and trainer fill, and the folder of base models."""
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -12,6 +13,11 @@ def default_models_dir() -> Path:
     """Return PLAYBOOK_MODELS_DIR, or `.data/models` below the project root."""
     configured = os.environ.get("PLAYBOOK_MODELS_DIR")
     return Path(configured) if configured else Path(__file__).resolve().parents[2] / ".data" / "models"
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)

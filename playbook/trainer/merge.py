@@ -26,7 +26,7 @@ from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import EndReason, Stage
 from playbook.trainer.emit import Emitter
 from playbook.trainer.errors import RunError, ending_of
-from playbook.trainer.folder import RunFolder, default_models_dir
+from playbook.trainer.folder import RunFolder, default_models_dir, sha256_of
 from playbook.trainer.model import ModelSource, choose_attention, choose_device, load_base
 from playbook.trainer.prepare import Prepared, Run, prepare, read_spec
 from playbook.trainer.stop import Stop
@@ -196,7 +196,7 @@ def _compute_dtype(adapter: Path) -> str:
 
 def _describe(folder: RunFolder, adapter: Path, check: MergeCheck) -> None:
     """Write card and manifest: those of the adapter, with what is different about a merged model."""
-    from playbook.trainer.artifacts import ADAPTER_FILE, sha256_of, write_atomically
+    from playbook.trainer.artifacts import ADAPTER_FILE, write_atomically
 
     front, body = (adapter / "README.md").read_text(encoding="utf-8").split("---\n", 2)[1:]
     metadata = yaml.safe_load(front) | {"library_name": "transformers", "base_model_relation": "finetune"}

@@ -3,6 +3,7 @@
 Looks at names and JSON; must not import torch or transformers.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ _MORE_SIZES = ("num_key_value_heads", "head_dim", "intermediate_size")
 _LENGTH_BYTES, _LONGEST_HEADER = 8, 100_000_000
 #: Two of 4 bits; twice that, for the number of weights is an estimate.
 _MOST_WEIGHTS_A_BYTE = 4
+#: What rows are turned into tokens by, beside the configurations.
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja")
+#: Places of a weights file that are read, and bytes at each: tuning changes nearly every weight.
+_PLACES, _PLACE_BYTES = 256, 4096
 
 
 def require_plain(folder: Path) -> None:
@@ -51,6 +56,25 @@ def require_weights_for(parameters: int, folder: Path) -> None:
             f"The config.json of base model {folder.name!r} describes about {parameters:,} weights, and its "
             f"safetensors files have {size_bytes:,} bytes: they do not belong together. Fetch the base model again.",
         )
+
+
+def fingerprint(folder: Path) -> str:
+    """Return a digest that tells these files from those of another base model, in milliseconds whatever their size:
+    of configurations and tokenizer whole, of weights their sizes, their headers and places all over them."""
+    digest = hashlib.sha256()
+    for name in (*_CONFIGURATIONS, *_TOKENIZERS):
+        path = folder / name
+        content = path.read_bytes() if path.is_file() else b""
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    for path in sorted(folder.glob("*.safetensors")):
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size}\n".encode())
+        with path.open("rb") as file:
+            # The header lies at the start, a byte or a few for each tensor's name, shape and place.
+            for at in range(0, size, max(_PLACE_BYTES, size // _PLACES)):
+                file.seek(at)
+                digest.update(file.read(_PLACE_BYTES))
+    return digest.hexdigest()
 
 
 def _require_safetensors(folder: Path) -> None:

@@ -3,7 +3,6 @@
 Must not import torch, and imports transformers only after the spec, the base model's place and the splits are checked.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +26,7 @@ from playbook.trainer.errors import RunError
 from playbook.trainer.folder import RunFolder
 from playbook.trainer.memory import Shape
 from playbook.trainer.model import ModelSource, allow_hub, load_tokenizer, read_config, read_limits, resolve
-from playbook.trainer.model_folder import require_weights_for
+from playbook.trainer.model_folder import fingerprint, require_weights_for
 from playbook.trainer.prompt import PromptBuilder
 from playbook.trainer.questions import Held, Question, build_questions
 from playbook.trainer.retrieve import open_documents
@@ -53,11 +52,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the data stage hands on. `max_length`: the spec's, or the model's context where that is shorter. `config`:
-    the base model's transformers configuration. `held`: the rows that are measured, with their answers, as training
-    would read them. `repeated`: questions of the few-shot arm with examples of other seeds."""
+    """What the data stage hands on. `base`: tells the base model's files from those of any other. `max_length`: the
+    spec's, or the model's context where that is shorter. `config`: the base model's transformers configuration. `held`:
+    the rows that are measured, with their answers, as training would read them. `repeated`: questions of the few-shot
+    arm with examples of other seeds."""
 
     source: ModelSource
+    base: str
     tokenizer: Any
     end_ids: frozenset[int]
     context_length: int
@@ -123,13 +124,20 @@ def require_trainable(spec: RunSpec) -> None:
         raise RunError(EndReason.INVALID_SPEC, f"spec.json: training.{problem}")
 
 
-def settings_digest(spec: RunSpec) -> str:
-    """Return a digest of what training depends on; a checkpoint of other settings is never resumed."""
-    parts = spec.model_dump(mode="json", include={"base_model", "seed", "method", "lora", "training", "inputs"})
-    parts |= {"system": spec.prompt.system, "user_template": spec.prompt.user_template}
+def trained_with(spec: RunSpec, *, base: str) -> dict[str, str]:
+    """Return what training depends on, each as JSON by its name; a checkpoint made with anything else is of another
+    run. `base`: what tells the base model's files from others (`Prepared.base`)."""
+    parts = spec.model_dump(mode="json", include={"base_model", "seed", "method", "lora", "training"})
+    parts["prompt"] = {"system": spec.prompt.system, "user_template": spec.prompt.user_template}
+    parts["inputs"] = {str(split): spec.input(split).sha256 for split in (Split.TRAIN, Split.VALIDATION)}
     if spec.retrieval.in_training:
         parts |= spec.model_dump(mode="json", include={"retrieval", "documents"})
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    parts["base_model"]["files"] = base
+    return {
+        f"{part}.{name}" if name else part: json.dumps(value, ensure_ascii=False)
+        for part, values in parts.items()
+        for name, value in (values.items() if isinstance(values, dict) else [("", values)])
+    }
 
 
 def prepare(run: Run) -> Prepared:
@@ -189,6 +197,7 @@ def prepare(run: Run) -> Prepared:
     counted.tell()
     return Prepared(
         source=source,
+        base=fingerprint(Path(source.location)) if source.is_local else str(getattr(config, "_commit_hash", None)),
         tokenizer=tokenizer,
         end_ids=end_ids,
         context_length=context_length,

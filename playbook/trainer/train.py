@@ -55,7 +55,7 @@ class TrainingJob:
     stop: Stop
     workload: Workload
     process_start: float
-    settings_digest: str
+    made_with: dict[str, str]
     foresight: Foresight
     packing: bool = False
 
@@ -75,7 +75,7 @@ def train(job: TrainingJob, *, resume: tuple[Path, TrainingState] | None) -> Tra
     model, device, settings = job.loaded.model, job.loaded.device, job.settings
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
-    state = TrainingState(settings_digest=job.settings_digest, compute_dtype=job.loaded.compute_dtype)
+    state = TrainingState(made_with=job.made_with, compute_dtype=job.loaded.compute_dtype)
     if resume is not None:
         path, state = resume
         restore_checkpoint(path, model=model, optimizer=optimizer, device=device)

@@ -345,17 +345,6 @@ def test_a_test_row_that_train_has_too_is_a_warning(make_run: MakeRun, train: Tr
     assert [text for text in warnings_of(folder) if text.startswith("1 of 3 test rows are in the train split too")]
 
 
-def test_a_damaged_checkpoint_is_passed_over_with_a_warning(make_run: MakeRun, train: Train) -> None:
-    folder = make_run()
-    train(folder)
-    (folder / "checkpoints" / "step-000004" / "optimizer.safetensors").write_bytes(b"not tensors")
-
-    assert train(folder) == 0
-
-    assert [text for text in warnings_of(folder) if "step-000004 cannot be read" in text]
-    assert report_of(folder).training is not None
-
-
 def test_events_on_a_full_disk_still_say_why(
     make_run: MakeRun, train: Train, capsys: pytest.CaptureFixture[str]
 ) -> None:

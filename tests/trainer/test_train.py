@@ -57,7 +57,7 @@ def job(models_dir: Path, folder: Path, **training: Any) -> TrainingJob:
         stop=Stop(lease=run.lease, max_lease_age_seconds=None),
         workload=workload,
         process_start=time.monotonic(),
-        settings_digest="digest",
+        made_with={},
         foresight=foresight,
     )
 
@@ -129,7 +129,7 @@ def test_overfitting_is_a_rising_validation_loss_while_train_loss_falls(
     validation: tuple[float, ...], train_means: tuple[float, ...], expected: bool
 ) -> None:
     state = TrainingState(
-        settings_digest="", compute_dtype="float32", validation_losses=validation, train_means=train_means
+        made_with={}, compute_dtype="float32", validation_losses=validation, train_means=train_means
     )
 
     assert overfits(state) is expected

@@ -7,7 +7,7 @@ from playbook.trainer.watch import RECENT_STEPS, divergence, stall, with_loss
 
 
 def state(**values: object) -> TrainingState:
-    return TrainingState.model_validate({"settings_digest": "", "compute_dtype": "float32", "step": 20, **values})
+    return TrainingState.model_validate({"made_with": {}, "compute_dtype": "float32", "step": 20, **values})
 
 
 def after(*losses: float) -> TrainingState:
