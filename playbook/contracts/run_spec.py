@@ -143,10 +143,13 @@ class TrainingSettings(Settings):
         default="linear", description="how the learning rate falls after the warm-up; transformers' default"
     )
     weight_decay: float = Field(
-        default=0.0, ge=0, le=1, description="AdamW's, on what is trained, per step; transformers' default"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="AdamW's, per step, on all that is trained but biases and norms; transformers' default",
     )
     max_grad_norm: float = Field(
-        default=1.0, gt=0, description="the gradient is scaled down to this L2 norm; transformers' default"
+        default=1.0, ge=0, description="the gradient is scaled down to this L2 norm, by 0 never; transformers' default"
     )
     max_length: int = Field(
         default=512, ge=8, le=131_072, description="tokens per row, prompt and answer together; TRL's default is 1024"

@@ -6,12 +6,14 @@ the answer alone, batches of similar length, fused AdamW.
 
 import contextlib
 import math
+import re
 import resource
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -37,6 +39,8 @@ from playbook.trainer.schedule import Workload, learning_rate_at, worth_compilin
 from playbook.trainer.stop import Stop
 
 _VALIDATION_BATCH_ROWS = 8
+#: By their names, as transformers knows them.
+_WITHOUT_DECAY = re.compile(r"bias|layernorm|rmsnorm|(?:^|\.)norm(?:$|\.)|_norm(?:$|\.)")
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def train(job: TrainingJob, *, resume: tuple[Path, TrainingState] | None) -> Tra
     """
     model, device, settings = job.loaded.model, job.loaded.device, job.settings
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(groups_of(model, settings.weight_decay), lr=settings.learning_rate, fused=True)
     state = TrainingState(made_with=job.made_with, compute_dtype=job.loaded.compute_dtype)
     if resume is not None:
         path, state = resume
@@ -95,6 +99,23 @@ def train(job: TrainingJob, *, resume: tuple[Path, TrainingState] | None) -> Tra
         load_weights(job.folder.checkpoints / BEST_FILE, model=model, device=device)
         job.emitter.log(f"The weights of step {state.best_step}, with the lowest validation loss, are handed over.")
     return state
+
+
+def groups_of(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Return the trained parameters for AdamW: those that decay, and biases and norms, which transformers leaves out of
+    it too (`Trainer.get_decay_parameter_names`): towards 0 a norm would silence its layer."""
+    still = {
+        id(own) for module in model.modules() if isinstance(module, torch.nn.LayerNorm) for own in module.parameters()
+    }
+    groups: dict[bool, list[torch.nn.Parameter]] = {True: [], False: []}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups[id(parameter) not in still and not _WITHOUT_DECAY.search(name.lower())].append(parameter)
+    return [
+        {"params": parameters, "weight_decay": weight_decay if decays else 0.0}
+        for decays, parameters in groups.items()
+        if parameters
+    ]
 
 
 def _all_steps(
@@ -139,7 +160,9 @@ def _one_step(
         group["lr"] = learning_rate
     rows = _rows_of_step(job, state.step)
     loss = _accumulate_gradients(job, rows, updates=state.step)
-    grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, job.settings.max_grad_norm))
+    # Without a limit it is measured all the same.
+    limit = job.settings.max_grad_norm or math.inf
+    grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
     if not math.isfinite(grad_norm):
         raise _diverged(f"gradient norm is {grad_norm}", state.step)
     optimizer.step()

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional
+from transformers import AutoConfig, AutoModelForCausalLM, Trainer
 
 from playbook.contracts.events import MetricPoint
 from playbook.contracts.run_spec import BaseModelRef, LoraSettings, TrainingSettings
+from playbook.trainer.adapters import with_lora
 from playbook.trainer.checkpoint import TrainingState
 from playbook.trainer.data import Row
 from playbook.trainer.emit import Emitter
@@ -21,7 +23,7 @@ from playbook.trainer.model import load_for_training, resolve
 from playbook.trainer.prompt import Encoded
 from playbook.trainer.schedule import Workload
 from playbook.trainer.stop import Stop
-from playbook.trainer.train import TrainingJob, train
+from playbook.trainer.train import TrainingJob, groups_of, train
 from playbook.trainer.watch import overfits
 from tests.trainer.conftest import TINY_ID, events_of
 
@@ -115,6 +117,45 @@ def test_one_batch_of_eight_and_eight_batches_of_one_are_the_same_run(tiny_model
     assert curves[0][-1] < curves[0][0]
 
 
+def losses_and_weights(made: TrainingJob) -> tuple[list[float], list[torch.Tensor]]:
+    train(made, resume=None)
+    made.emitter.close()
+    points = [event.values for event in events_of(made.folder.root) if isinstance(event, MetricPoint)]
+    weights = [parameter.detach().clone() for parameter in made.loaded.model.parameters() if parameter.requires_grad]
+    return [values["train_loss"] for values in points if "train_loss" in values], weights
+
+
+def test_a_gradient_is_scaled_to_its_limit_and_by_0_never(tiny_models_dir: Path, tmp_path: Path) -> None:
+    never, far, near = (
+        losses_and_weights(job(tiny_models_dir, tmp_path / str(limit), max_grad_norm=limit)) for limit in (0, 1e6, 1e-9)
+    )
+
+    assert never[0] == far[0]
+    assert all(map(torch.equal, never[1], far[1]))
+    assert never[0] != near[0]
+
+
+def configuration(kind: str) -> Any:
+    sizes = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    return AutoConfig.for_model(kind, **sizes, intermediate_size=32)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3", "gemma3_text", "gpt2", "phi", "opt"])
+@pytest.mark.parametrize("lora", [None, {"use_dora": True}], ids=["full", "dora"])
+def test_what_decays_is_what_decays_in_transformers(kind: str, lora: Any) -> None:
+    model = AutoModelForCausalLM.from_config(configuration(kind))
+    if lora is not None:
+        model = with_lora(model, LoraSettings(**lora), seed=1)
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    expected = trained.keys() & set(Trainer.get_decay_parameter_names(None, model))
+
+    groups = groups_of(model, 0.1)
+
+    decayed = {id(one) for group in groups if group["weight_decay"] == 0.1 for one in group["params"]}
+    assert {name for name, parameter in trained.items() if id(parameter) in decayed} == expected
+    assert sorted(id(one) for group in groups for one in group["params"]) == sorted(map(id, trained.values()))
+
+
 @pytest.mark.parametrize(
     ("validation", "train_means", "expected"),
     [
@@ -128,8 +169,6 @@ def test_one_batch_of_eight_and_eight_batches_of_one_are_the_same_run(tiny_model
 def test_overfitting_is_a_rising_validation_loss_while_train_loss_falls(
     validation: tuple[float, ...], train_means: tuple[float, ...], expected: bool
 ) -> None:
-    state = TrainingState(
-        made_with={}, compute_dtype="float32", validation_losses=validation, train_means=train_means
-    )
+    state = TrainingState(made_with={}, compute_dtype="float32", validation_losses=validation, train_means=train_means)
 
     assert overfits(state) is expected
