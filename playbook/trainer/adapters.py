@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from playbook.contracts.run_spec import LoraSettings, Method
 from playbook.contracts.states import EndReason
@@ -70,6 +71,8 @@ def with_lora(base: Any, lora: LoraSettings, *, seed: int) -> Any:
         target_modules=targets,
         use_rslora=lora.use_rslora,
         use_dora=lora.use_dora,
+        # GPT-2's layers hold their weights the other way round; peft finds that out by itself, with a warning for each.
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in base.modules()),
         task_type="CAUSAL_LM",
     )
     try:
@@ -86,7 +89,7 @@ def _targets(base: Any, lora: LoraSettings) -> str | list[str]:
     if lora.target_modules == "all-linear":
         return "all-linear"
     wanted = [lora.target_modules] if isinstance(lora.target_modules, str) else list(lora.target_modules)
-    linear = [name for name, module in base.named_modules() if isinstance(module, nn.Linear)]
+    linear = [name for name, module in base.named_modules() if isinstance(module, nn.Linear | Conv1D)]
     unknown = [name for name in wanted if not any(path == name or path.endswith(f".{name}") for path in linear)]
     if unknown or not wanted:
         known, named = sorted({path.rsplit(".", 1)[-1] for path in linear}), ", ".join(map(repr, unknown)) or "nothing"

@@ -9,11 +9,12 @@ import pytest
 import torch
 from peft import AutoPeftModelForCausalLM
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from playbook.contracts.events import Configured, MetricPoint
-from playbook.contracts.run_spec import Arm
+from playbook.contracts.run_spec import Arm, LoraSettings
 from playbook.contracts.states import EndReason
+from playbook.trainer.adapters import with_lora
 from tests.trainer.conftest import TINY_ID, MakeRun, Train, ended, events_of, report_of
 
 PROMPT = "<|im_start|>user\nsay 7<|im_end|>\n<|im_start|>assistant\n"
@@ -125,3 +126,14 @@ def test_full_tuning_compares_with_the_untuned_model(make_run: MakeRun, train: T
 
     answers = [[item.output for item in report_of(folder).arms[0].items] for folder in (full, lora)]
     assert answers[0] == answers[1]
+
+
+def test_layers_that_hold_their_weights_the_other_way_round_are_adapted_by_name() -> None:
+    """Those of GPT-2, which are no linear modules for torch; peft would warn about each."""
+    sizes = {"vocab_size": 50, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    base = AutoModelForCausalLM.from_config(AutoConfig.for_model("gpt2", **sizes))
+
+    adapted = with_lora(base, LoraSettings(target_modules=("c_attn",)), seed=1)
+
+    assert [name for name, _ in adapted.named_parameters() if "lora_A" in name and ".c_attn." in name]
+    assert adapted.peft_config["default"].fan_in_fan_out is True
