@@ -30,6 +30,8 @@ from playbook.trainer.model import LoadedModel, ModelSource
 
 ADAPTER_FILE = "adapter_model.safetensors"
 _LIBRARIES = ("torch", "transformers", "peft", "safetensors", "tokenizers")
+#: What the Hub reads of a license.
+_LICENSE_KEYS = ("license", "license_name", "license_link")
 _PROJECT = Path(__file__).resolve().parents[2]
 
 _USE = {
@@ -207,15 +209,13 @@ def _metadata(described: Description) -> dict[str, Any]:
     spec, arm = described.spec, described.arm
     whole = spec.method is Method.FULL
     metadata: dict[str, Any] = {
+        **_license_of(described.source),
         "base_model": spec.base_model.id,
         "base_model_relation": "finetune" if whole else "adapter",
         "library_name": "transformers" if whole else "peft",
         "pipeline_tag": "text-generation",
         "tags": [str(spec.method), "playbook"],
     }
-    license_name = _license_of(described.source)
-    if license_name is not None:
-        metadata = {"license": license_name} | metadata
     if arm is not None:
         test = spec.input(Split.TEST)
         metadata["model-index"] = [
@@ -241,18 +241,33 @@ def _metadata(described: Description) -> dict[str, Any]:
     return metadata
 
 
-def _license_of(source: ModelSource) -> str | None:
-    """Return the license that the base model's own card names; what is tuned from it stands under it."""
-    card = Path(source.location) / "README.md"
-    if not source.is_local or not card.is_file():
-        return None
-    parts = card.read_text(encoding="utf-8", errors="replace").split("---\n", 2)
+def _license_of(source: ModelSource) -> dict[str, str]:
+    """Return the license that the base model's own card names, else the manifest beside a model that was converted
+    here; what is tuned from it stands under it. `other` has a name and a link."""
+    if not source.is_local:
+        return {}
+    folder = Path(source.location)
+    named = _front_matter(folder / "README.md")
+    found = {key: named[key] for key in _LICENSE_KEYS if isinstance(named.get(key), str)}
+    if found:
+        return found
     try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    license_name = manifest.get("licence") if isinstance(manifest, dict) else None
+    # The Hub writes the names of licenses small.
+    return {"license": license_name.lower()} if isinstance(license_name, str) else {}
+
+
+def _front_matter(card: Path) -> Mapping[str, Any]:
+    """Return the metadata of a model card; none where there is no card, or none that can be read."""
+    try:
+        parts = card.read_text(encoding="utf-8", errors="replace").split("---\n", 2)
         front = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
-    except yaml.YAMLError:
-        return None
-    named = front.get("license") if isinstance(front, Mapping) else None
-    return named if isinstance(named, str) else None
+    except (OSError, yaml.YAMLError):
+        return {}
+    return front if isinstance(front, Mapping) else {}
 
 
 def read_back_adapter(path: Path, *, model: Any, device: torch.device, merge: bool) -> None:

@@ -91,6 +91,32 @@ def test_the_hub_reads_the_model_card(make_run: MakeRun, train: Train, own_model
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "license_keys"),
+    [
+        (
+            "README.md",
+            "---\nlicense: other\nlicense_name: own\nlicense_link: LICENSE\n---\n",
+            {"license": "other", "license_name": "own", "license_link": "LICENSE"},
+        ),
+        ("README.md", "---\nlicense: [\n---\n", {}),
+        ("manifest.json", '{"licence": "Apache-2.0"}', {"license": "apache-2.0"}),
+        ("manifest.json", "[1]", {}),
+    ],
+)
+def test_the_license_is_that_of_the_base_model(
+    make_run: MakeRun, train: Train, own_models_dir: Path, name: str, content: str, license_keys: dict[str, str]
+) -> None:
+    """The sample model has no card but the manifest of its conversion."""
+    (own_models_dir / "tiny-llama" / name).write_text(content)
+    folder = make_run(training={"max_steps": 1})
+    train(folder, models_dir=own_models_dir)
+
+    card = ModelCard.load(folder / "artifacts" / "adapter" / "README.md").data.to_dict()
+
+    assert {key: value for key, value in card.items() if key.startswith("license")} == license_keys
+
+
 def test_what_events_and_saving_cost_is_counted(make_run: MakeRun, train: Train) -> None:
     folder = make_run(training=FEW)
     train(folder)
