@@ -3,10 +3,10 @@ the exported artifact is held against memory.
 """
 
 import itertools
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 
 import torch
@@ -173,11 +173,12 @@ class _ArmProgress:
         self._run = run
         self._total = total
         self._before = 0
-        self._start = datetime.now(UTC)
+        # Not by the clock of the day, which may be set back meanwhile.
+        self._start = time.monotonic()
 
     def rows_done(self, rows: int) -> None:
         done = self._before + rows
-        elapsed = (datetime.now(UTC) - self._start).total_seconds()
+        elapsed = time.monotonic() - self._start
         self._run.emitter.progress(
             Stage.EVALUATION,
             done=done,
