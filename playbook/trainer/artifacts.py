@@ -54,14 +54,15 @@ The base model is found by its id: on the Hub, or in a folder of that name where
 
 @dataclass(frozen=True)
 class Description:
-    """What card and manifest say. `arm`: how the tuned model did, None until it was measured. `commit_of_base`: of a
-    model from the Hub."""
+    """What card and manifest say. `chat_template_day`: what the template was told is today, if it asks. `arm`: how the
+    tuned model did, None until it was measured. `commit_of_base`: of a model from the Hub."""
 
     spec: RunSpec
     source: ModelSource
     commit_of_base: str | None
     loaded: LoadedModel
     summary: TrainingSummary
+    chat_template_day: str | None
     arm: ArmReport | None = None
 
 
@@ -123,6 +124,7 @@ def _manifest(described: Description) -> dict[str, Any]:
         "versions": versions(),
         "commit": project_commit(),
         "hardware": hardware(described.loaded.device),
+        "chat_template_day": described.chat_template_day,
         "compute_dtype": described.loaded.compute_dtype,
         "attention": described.loaded.attention,
         "training": summary.model_dump(mode="json", exclude={"forecast"}),

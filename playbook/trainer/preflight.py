@@ -15,6 +15,7 @@ from playbook.contracts.events import SampleRow, SampleToken, SplitTokens
 from playbook.contracts.run_spec import Method
 from playbook.contracts.states import EndReason
 from playbook.trainer.data import PreparedRows, Row
+from playbook.trainer.day import DAY
 from playbook.trainer.errors import RunError
 from playbook.trainer.memory import Pass, estimate_memory, largest_pass
 from playbook.trainer.model import choose_attention, choose_device, faster_dtype
@@ -78,6 +79,7 @@ def check(run: Run, prepared: Prepared) -> Checked:
             f"Even so {sum(memory.values()) / 1e9:.1f} GB are more than the {free / 1e9:.1f} GB that are free. Halve "
             "per_device_train_batch_size and double gradient_accumulation_steps, or lower max_length."
         )
+    _tell_what_the_template_adds(run, prepared)
     _warn_of_what_is_left_out(run, prepared)
     run.emitter.preflight(splits=_splits(run, prepared), samples=_samples(run, prepared), memory_bytes=memory)
     return Checked(dtype, checkpointing, prepack, memory, largest, attention, device.type)
@@ -97,6 +99,23 @@ def _require_plain_weights(run: Run, prepared: Prepared, device: str) -> None:
             EndReason.BASE_MODEL_UNREADABLE,
             f"Base model {run.spec.base_model.id!r} is quantised (quantization_config in config.json), and this worker "
             "has no CUDA device to compute with such weights. Take the model in bfloat16.",
+        )
+
+
+def _tell_what_the_template_adds(run: Run, prepared: Prepared) -> None:
+    """Say what stands in prompts and answers that no row has."""
+    builder = prepared.builder
+    if builder.asks_for_the_day:
+        run.emitter.log(
+            f"The base model's chat template prints today's date. Here it is told {DAY:%d %B %Y} always, in training, "
+            "in every measurement and in the playground, so that a row is the same prompt on any day. Other programs "
+            "tell it the day on which they run."
+        )
+    if builder.learned_opening:
+        run.emitter.log(
+            f"The base model's chat template writes {builder.learned_opening!r} before the last answer of a row. It is "
+            "learned with that answer, for the model has to write it by itself, and taken off before an answer is "
+            "judged."
         )
 
 

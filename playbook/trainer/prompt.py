@@ -13,6 +13,7 @@ from typing import Any
 from playbook.contracts.dataset import Example, Message
 from playbook.contracts.states import EndReason
 from playbook.trainer import bounds
+from playbook.trainer.day import asks_for_the_day, told_the_day
 from playbook.trainer.errors import RunError
 from playbook.trainer.turns import Render, place_of, shared, shows, texts_in, with_objects
 
@@ -95,6 +96,11 @@ class PromptBuilder:
         self._end_ids = end_ids
 
     @property
+    def asks_for_the_day(self) -> bool:
+        """Whether the template prints today's date; it is then told `DAY`."""
+        return asks_for_the_day(self._tokenizer.chat_template)
+
+    @property
     def end_ids(self) -> frozenset[int]:
         return self._end_ids
 
@@ -154,6 +160,11 @@ class PromptBuilder:
             return ""  # a template that wants other roles first; the rows will tell
         beginning, _, rest = full.partition(_PROBE)
         return beginning.removeprefix(asked) if rest and beginning.startswith(asked) else ""
+
+    @property
+    def learned_opening(self) -> str:
+        """What of `opening` is learned and no white space: an empty reasoning (Qwen3)."""
+        return "" if self._header or not self.opening.strip() else self.opening
 
     @cached_property
     def _header(self) -> str:
@@ -313,10 +324,11 @@ class PromptBuilder:
                 "Correct its chat_template.jinja, or choose another base model.",
             ) from error
         except TemplateSyntaxError as error:
+            line = error.lineno - (1 if self.asks_for_the_day else 0)
             raise RunError(
                 EndReason.BASE_MODEL_UNREADABLE,
-                f"The chat template of the base model cannot be read (line {error.lineno}: {error.message}). Fetch the "
-                "base model again.",
+                f"The chat template of the base model cannot be read (line {line}: {error.message}). Fetch the base "
+                "model again.",
             ) from error
         except Exception as error:
             if not isinstance(error, TemplateError) or isinstance(error, SecurityError):
@@ -337,9 +349,12 @@ class PromptBuilder:
     def _apply(self, messages: Sequence[Message], tools: Tools, *, add_generation_prompt: bool) -> str:
         """Apply the template as it stands. What functions are called with is text in OpenAI's rows; templates are
         written for objects, but for some that put texts together."""
+        offered = None if tools is None else list(tools)
+        template = self._tokenizer.get_chat_template(tools=offered)
         apply = partial(
             self._tokenizer.apply_chat_template,
-            tools=None if tools is None else list(tools),
+            chat_template=told_the_day(template) if asks_for_the_day(template) else template,
+            tools=offered,
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
         )

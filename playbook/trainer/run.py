@@ -21,6 +21,7 @@ from playbook.contracts.states import Stage
 from playbook.scoring.compare import compare_all
 from playbook.trainer.artifacts import Description, describe, device_name, save_tuned, versions, write_atomically
 from playbook.trainer.checkpoint import DamagedCheckpointError, TrainingState, find_checkpoint
+from playbook.trainer.day import DAY
 from playbook.trainer.forecast import CPU_GROWTH_BYTES, Foresight
 from playbook.trainer.fused import fuse
 from playbook.trainer.fused_adapters import release_prepacked
@@ -128,6 +129,7 @@ def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
         commit_of_base=getattr(prepared.config, "_commit_hash", None),
         loaded=loaded,
         summary=_training_summary(run, loaded, state),
+        chat_template_day=_template_day(prepared),
     )
     saved_dtype = prepared.config.dtype or torch.float32
     start = time.monotonic()
@@ -254,6 +256,7 @@ def _configuration(
         "trained_dtype": "float32",
         "optimizer": "adamw (fused)",
         "context_length": prepared.context_length,
+        **({"chat_template_day": day} if (day := _template_day(prepared)) else {}),
         "train_rows": len(prepared.train.rows),
         "train_rows_dropped": len(prepared.train.dropped_lines),
         "train_rows_truncated": len(prepared.train.truncated_lines),
@@ -279,6 +282,10 @@ def _configuration(
         trainable_parameters=loaded.trainable_parameters,
         total_parameters=loaded.total_parameters,
     )
+
+
+def _template_day(prepared: Prepared) -> str | None:
+    return DAY.date().isoformat() if prepared.builder.asks_for_the_day else None
 
 
 def _probed(loaded: LoadedModel) -> dict[str, float]:
