@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from playbook.contracts import events
 from playbook.contracts.events import EVENT, Event
 from playbook.contracts.protocol import MAX_EVENT_CHUNK_BYTES
-from playbook.contracts.states import Stage
+from playbook.contracts.states import EndReason, Stage
 from playbook.web.jobs import actions, curves, playground, predictions
 from playbook.web.jobs.errors import Refused, StaleAttempt, TooLarge, WrongOffset
 from playbook.web.jobs.models import Announcement, Attempt, EventChunk, Job, LogEntry
@@ -138,7 +138,9 @@ def log_line(event: Event) -> tuple[datetime, str, str] | None:
         case events.CheckpointSaved():
             return event.at, "info", f"Checkpoint {event.name} saved."
         case events.Ended():
-            return event.at, "info" if event.reason == "completed" else "error", event.message
+            # A cancelled run ended as it was asked to. Where nobody had asked, the state of the job says so.
+            wanted = event.reason in (EndReason.COMPLETED, EndReason.CANCELLED_BY_USER)
+            return event.at, "info" if wanted else "error", event.message
         case _:
             return None
 

@@ -223,13 +223,6 @@ def test_a_failed_job_says_why_and_what_to_do(client: Client, use_case: UseCase,
     assert '<li data-state="todo">Evaluation' in page
 
 
-@pytest.mark.parametrize("reason", list(EndReason))
-def test_every_reason_to_end_has_an_advice(reason: EndReason) -> None:
-    from playbook.contracts.states import WHAT_TO_DO
-
-    assert WHAT_TO_DO[reason].endswith(".")
-
-
 def test_the_adapter_and_the_events_can_be_downloaded(client: Client, use_case: UseCase, alice: User) -> None:
     job = succeeded_job(use_case, alice)
     client.force_login(alice)
