@@ -38,7 +38,7 @@ class TrainingState(Frozen):
     """Everything about a run's progress that is not a tensor. Sums cover all attempts.
 
     `made_with`: what training depends on, by name, as JSON (`prepare.trained_with`). `train_losses`: those since the
-    last validation. `train_means`: their mean at each validation. `recent_losses`, `lowest_recent_mean` and
+    last validation. `train_means`: their mean at each validation. `recent_losses`, `lowest_stretch` and
     `first_loss` belong to `watch`, as do the names in `warned`. `best_step` is that of the lowest validation loss,
     whose weights lie in `best.safetensors` when they are to be kept.
     """
@@ -57,7 +57,7 @@ class TrainingState(Frozen):
     validation_losses: tuple[float, ...] = ()
     peak_memory_bytes: int = 0
     recent_losses: tuple[float, ...] = ()
-    lowest_recent_mean: float | None = None
+    lowest_stretch: float | None = None
     first_loss: float | None = None
     warned: tuple[str, ...] = ()
     best_loss: float | None = None

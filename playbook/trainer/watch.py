@@ -1,15 +1,8 @@
 """What the curves of a run say while it runs: overfitting, divergence in sight, stall. Plain arithmetic, no torch."""
 
+from playbook.contracts import losses
 from playbook.trainer.checkpoint import TrainingState
 
-#: A rise of the validation loss by less than this share is noise.
-_RISE = 0.02
-#: Steps whose mean loss is compared: single batches differ too much to mean anything.
-RECENT_STEPS = 5
-#: Divergence in sight: the recent mean is this many times its lowest, and by this many nats above it.
-_TIMES_LOWEST, _NATS_ABOVE = 2.0, 0.5
-#: Or it is so many nats above the first loss, and twice that: one batch, which may have been an easy one.
-_NATS_ABOVE_FIRST = 1.0
 #: Stall: so many checks in a row without train loss falling by this share; below the floor nothing is left to learn.
 _STALL_CHECKS, _STALL_SHARE, _STALL_FLOOR = 3, 0.01, 0.05
 
@@ -17,35 +10,33 @@ _STALL_CHECKS, _STALL_SHARE, _STALL_FLOOR = 3, 0.01, 0.05
 def overfits(state: TrainingState) -> bool:
     """Tell whether validation loss is above its best while train loss fell since the check before."""
     validation, train = state.validation_losses, state.train_means
-    return len(validation) > 1 and validation[-1] > min(validation[:-1]) * (1 + _RISE) and train[-1] < train[-2]
+    if len(validation) < 2:
+        return False
+    return validation[-1] > min(validation[:-1]) * (1 + losses.VALIDATION_RISE) and train[-1] < train[-2]
 
 
 def with_loss(state: TrainingState, loss: float) -> TrainingState:
-    """Return the state that remembers `loss` among the recent ones, the lowest mean they ever had, and the first."""
-    recent = (*state.recent_losses, loss)[-RECENT_STEPS:]
-    lowest = state.lowest_recent_mean
-    if len(recent) == RECENT_STEPS:
-        mean = sum(recent) / RECENT_STEPS
-        lowest = mean if lowest is None else min(lowest, mean)
+    """Return the state that remembers `loss` among the recent ones, their lowest median so far, and the first."""
+    recent = (*state.recent_losses, loss)[-losses.STRETCH :]
+    lowest, now = state.lowest_stretch, losses.stretch(recent)
+    if now is not None:
+        lowest = now if lowest is None else min(lowest, now)
     first = loss if state.first_loss is None else state.first_loss
-    return state.model_copy(update={"recent_losses": recent, "lowest_recent_mean": lowest, "first_loss": first})
+    return state.model_copy(update={"recent_losses": recent, "lowest_stretch": lowest, "first_loss": first})
 
 
 def divergence(state: TrainingState) -> str | None:
-    """Return a warning when train loss has risen far above its lowest, or was thrown up from the start, so that no mean
-    was ever low; None otherwise, or when it was said before."""
-    lowest, first = state.lowest_recent_mean, state.first_loss
-    if lowest is None or first is None or "divergence" in state.warned:
+    """Return a warning when train loss has risen far above its best stretch, or was thrown up from the start; None
+    otherwise, or when it was said before."""
+    lowest, first, now = state.lowest_stretch, state.first_loss, losses.stretch(state.recent_losses)
+    if lowest is None or first is None or now is None or "divergence" in state.warned:
         return None
-    mean = sum(state.recent_losses) / len(state.recent_losses)
-    if mean >= max(lowest * _TIMES_LOWEST, lowest + _NATS_ABOVE):
-        before = f"its lowest, {lowest:.4f}"
-    elif mean >= max(first * _TIMES_LOWEST, first + _NATS_ABOVE_FIRST):
-        before = f"{first:.4f} at the first step"
-    else:
+    above = losses.diverged(now, best=lowest, first=first)
+    if above is None:
         return None
+    before = f"its lowest, {lowest:.4f}" if above is losses.Above.BEST else f"{first:.4f} at the first step"
     return (
-        f"Step {state.step}: train loss rose to {mean:.4f} (mean of {RECENT_STEPS} steps) from {before}: the run is "
+        f"Step {state.step}: train loss rose to {now:.4f} (median of {losses.STRETCH} steps) from {before}: the run is "
         "about to diverge. Stop it, and lower learning_rate (try a tenth) or raise warmup_steps."
     )
 

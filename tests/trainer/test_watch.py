@@ -2,8 +2,9 @@
 
 import pytest
 
+from playbook.contracts.losses import STRETCH
 from playbook.trainer.checkpoint import TrainingState
-from playbook.trainer.watch import RECENT_STEPS, divergence, stall, with_loss
+from playbook.trainer.watch import divergence, stall, with_loss
 
 
 def state(**values: object) -> TrainingState:
@@ -18,28 +19,30 @@ def after(*losses: float) -> TrainingState:
 
 
 def test_a_loss_far_above_its_lowest_is_divergence_in_sight() -> None:
-    said = divergence(after(*[1.0] * RECENT_STEPS, *[3.0] * RECENT_STEPS))
+    said = divergence(after(*[1.0] * STRETCH, *[3.0] * STRETCH))
 
     assert said is not None
-    assert "train loss rose to 3.0000 (mean of 5 steps) from its lowest, 1.0000" in said
+    assert "train loss rose to 3.0000 (median of 10 steps) from its lowest, 1.0000" in said
     assert "try a tenth" in said
 
 
 def test_a_loss_that_is_thrown_up_at_once_is_divergence_in_sight() -> None:
-    said = divergence(after(1.9, 20.0, 80.0, 60.0, 40.0))
+    said = divergence(after(1.9, 20.0, 80.0, 60.0, 40.0, 30.0, 20.0, 15.0, 12.0, 12.0))
 
     assert said is not None
-    assert "train loss rose to 40.3800 (mean of 5 steps) from 1.9000 at the first step" in said
+    assert "train loss rose to 20.0000 (median of 10 steps) from 1.9000 at the first step" in said
 
 
 @pytest.mark.parametrize(
     "losses",
     [
         [2.5, 2.0, 1.5, 1.2, 1.0, 0.9, 0.8],
-        [1.0] * 5 + [4.0],
-        [0.01] * 5 + [0.2] * 5,
+        [1.0] * 10 + [4.0],
+        [1.0] * 10 + [40.0] * 4,
+        [0.01] * 10 + [0.2] * 10,
         [5.0, 6.0],
-        [0.8, 1.7, 1.6, 1.9, 1.5],
+        [1.9, 20.0, 80.0, 60.0, 40.0],
+        [0.8, 1.7, 1.6, 1.9, 1.5] * 2,
     ],
 )
 def test_falling_losses_one_jump_and_small_numbers_are_no_divergence(losses: list[float]) -> None:
@@ -47,7 +50,7 @@ def test_falling_losses_one_jump_and_small_numbers_are_no_divergence(losses: lis
 
 
 def test_divergence_is_said_once() -> None:
-    far = after(*[1.0] * RECENT_STEPS, *[3.0] * RECENT_STEPS)
+    far = after(*[1.0] * STRETCH, *[3.0] * STRETCH)
 
     assert divergence(far.model_copy(update={"warned": ("divergence",)})) is None
 

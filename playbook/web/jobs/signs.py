@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
+from playbook.contracts import losses
 from playbook.contracts.events import Preflight
+from playbook.contracts.losses import STRETCH
 from playbook.contracts.states import EndReason
 from playbook.web.common.templatetags.playbook import duration
 from playbook.web.jobs.levels import Point
 
-#: Losses in nats per supervised token.
-OVERFITTING_RISE = 0.02  # validation stands so much of its lowest value above it, twice in a row
-DIVERGENCE_FACTOR, DIVERGENCE_NATS = 1.5, 0.5  # above the best stretch by both
-BEGIN_FACTOR, BEGIN_NATS = 2.0, 1.0  # above the first point by both: it is one batch, and may have been an easy one
-STRETCH = 10  # points whose median stands for "now"
 STALL_STEPS, STALL_SECONDS = 10, 60.0  # no metric for so many steps' time, and never sooner than this
 SILENCE_SECONDS = 600.0  # no progress for so long in whatever stage, also where no step has been timed yet
 
@@ -47,7 +44,7 @@ def overfitting(train: Sequence[Point], validation: Sequence[Point]) -> Sign | N
         return None
     lowest = min(validation, key=lambda point: point[1])
     last_two = [value for step, value in validation[-2:] if step > lowest[0]]
-    if len(last_two) < 2 or min(last_two) <= lowest[1] * (1 + OVERFITTING_RISE):
+    if len(last_two) < 2 or min(last_two) <= lowest[1] * (1 + losses.VALIDATION_RISE):
         return None
     then = [value for step, value in train if step <= lowest[0]][-STRETCH:]
     now = [value for step, value in train if step > lowest[0]][-STRETCH:]
@@ -65,12 +62,8 @@ def overfitting(train: Sequence[Point], validation: Sequence[Point]) -> Sign | N
 
 
 def divergence(train: Sequence[Point], *, not_finite_step: int | None, ended: EndReason | None = None) -> Sign | None:
-    """Training loss is no number any more, or stands far above its best stretch or above where it began. None for a job
-    that ended for that.
-
-    A learning rate far too high throws the loss up within a few steps: no stretch of ten is good then, and the last may
-    be the best of them.
-    """
+    """Training loss is no number any more, or stands far above its best stretch or above where it began (the rule of
+    `contracts.losses`, as in the trainer's log). None for a job that ended for that."""
     if ended is EndReason.DIVERGED:
         return None
     begin, title = ("Cancel and clone", "Diverging") if ended is None else ("Clone", "Diverged")
@@ -82,16 +75,17 @@ def divergence(train: Sequence[Point], *, not_finite_step: int | None, ended: En
         )
         return Sign("divergence", "bad", title, text, advice)
     values = [value for _, value in train]
-    if len(values) < 2 * STRETCH:
+    stretches = [median(values[start : start + STRETCH]) for start in range(len(values) - STRETCH + 1)]
+    if not stretches:
         return None
-    now = median(values[-STRETCH:])
-    best = min(median(values[start : start + STRETCH]) for start in range(len(values) - STRETCH + 1))
-    if now >= max(best * DIVERGENCE_FACTOR, best + DIVERGENCE_NATS):
+    now, best = stretches[-1], min(stretches)
+    above = losses.diverged(now, best=best, first=values[0])
+    if above is None:
+        return None
+    if above is losses.Above.BEST:
         before = f"after {best:.3g} in its best stretch of {STRETCH} points"
-    elif now >= max(values[0] * BEGIN_FACTOR, values[0] + BEGIN_NATS):
-        before = f"and began at {values[0]:.3g}"
     else:
-        return None
+        before = f"and began at {values[0]:.3g}"
     is_or_was = "is" if ended is None else "ended"
     text = f"Training loss {is_or_was} at {now:.3g}, {before}."
     return Sign("divergence", "bad", title, text, advice)
