@@ -173,7 +173,7 @@ class _ArmProgress:
         self._run = run
         self._total = total
         self._before = 0
-        # Not by the clock of the day, which may be set back meanwhile.
+        # Not by the clock of the day, which may be set back meanwhile, and goes on while a machine sleeps.
         self._start = time.monotonic()
 
     def rows_done(self, rows: int) -> None:

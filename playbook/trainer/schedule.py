@@ -1,7 +1,9 @@
 """The learning rate of each step, and how long the rest of the job will take. Plain arithmetic, no torch."""
 
 import math
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
 
 from playbook.contracts.run_spec import Method, RunSpec, TrainingSettings
 
@@ -13,6 +15,9 @@ _FORWARD_SHARE = 0.35
 #: A step against one of plain LoRA, whose speed the two above are told by: weights of their own gradients, or adapters
 #: in peft's own way. In turns on 2 CPU cores; answering takes the same whatever was trained.
 _FULL_STEP, _PEFTS_STEP = 1.6, 1.7
+
+#: Steps whose pace stands for that of the steps to come: so many that one slow step, or two, is none of its middle.
+PACE_STEPS = 15
 
 #: Assumptions about torch.compile, cautious both ways: a fifth of the time saved, two minutes to compile the layers.
 _COMPILE_SAVES_SHARE, _COMPILE_START_SECONDS = 0.2, 120.0
@@ -44,6 +49,23 @@ def step_cost(spec: RunSpec) -> float:
     if spec.method is Method.FULL:
         return _FULL_STEP
     return _PEFTS_STEP if spec.lora.use_dora or spec.lora.lora_dropout else 1.0
+
+
+@dataclass
+class Pace:
+    """How long a token of training takes at present: by the middle of the last steps of this process, so that neither
+    the first step, which builds kernels, nor one during which the machine slept misleads for the rest of the run. Of a
+    token, because steps differ: rows of similar length are trained together."""
+
+    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=PACE_STEPS))
+
+    def step_done(self, *, tokens: int, seconds: float) -> None:
+        self._recent.append(seconds / tokens)
+
+    @property
+    def seconds_per_token(self) -> float:
+        """Raises statistics.StatisticsError before the first step."""
+        return median(self._recent)
 
 
 @dataclass(frozen=True)

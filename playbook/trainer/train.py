@@ -10,7 +10,7 @@ import re
 import resource
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from playbook.trainer.folder import RunFolder
 from playbook.trainer.forecast import Foresight
 from playbook.trainer.loss import loss_sum
 from playbook.trainer.model import LoadedModel, compile_layers
-from playbook.trainer.schedule import Workload, learning_rate_at, worth_compiling
+from playbook.trainer.schedule import Pace, Workload, learning_rate_at, worth_compiling
 from playbook.trainer.stop import Stop
 
 _VALIDATION_BATCH_ROWS = 8
@@ -62,6 +62,7 @@ class TrainingJob:
     made_with: dict[str, str]
     foresight: Foresight
     packing: bool = False
+    pace: Pace = field(default_factory=Pace)
 
     @cached_property
     def lengths(self) -> tuple[int, ...]:
@@ -189,6 +190,7 @@ def _one_step(
             "peak_memory_bytes": float(peak_memory_bytes(job.loaded.device)),
         },
     )
+    job.pace.step_done(tokens=tokens, seconds=seconds)
     _emit_progress(job, new)
     _foresee(job, new, rows, seconds=seconds)
     new = watch.with_loss(new, loss)
@@ -352,7 +354,7 @@ def _emit_progress(job: TrainingJob, state: TrainingState) -> None:
         state.step,
         max_steps=steps,
         eval_steps=job.settings.eval_steps,
-        seconds_per_step=state.seconds / state.step,
+        seconds_per_step=job.pace.seconds_per_token * job.workload.training_step,
     )
     job.emitter.progress(Stage.TRAINING, done=state.step, total=steps, unit="steps", remaining_seconds=remaining)
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from playbook.contracts.run_spec import RunSpec, TrainingSettings
-from playbook.trainer.schedule import Workload, learning_rate_at, step_cost
+from playbook.trainer.schedule import PACE_STEPS, Pace, Workload, learning_rate_at, step_cost
 from tests.trainer.conftest import MakeRun
 
 
@@ -38,6 +38,26 @@ def test_remaining_time_covers_steps_validations_and_answers() -> None:
 
     # 2 s a step is 2.5 ms a position: a validation takes 3.5 s, the answers 7.5 s.
     assert remaining == [pytest.approx(99.5), pytest.approx(54.5), pytest.approx(7.5)]
+
+
+def test_a_step_during_which_the_machine_slept_does_not_change_what_is_left() -> None:
+    work = Workload(training_step=800, validation=0, validations=0, generated_tokens=0)
+    pace = Pace()
+    left = []
+    for step, seconds in enumerate((9.0, 2.0, 2.0, 2.0, 600.0, 2.0), start=1):
+        pace.step_done(tokens=800, seconds=seconds)
+        per_step = pace.seconds_per_token * work.training_step
+        left.append(work.remaining_after(step, max_steps=40, seconds_per_step=per_step, eval_steps=10))
+
+    assert left[2:] == [pytest.approx(2.0 * steps) for steps in (37, 36, 35, 34)]
+
+
+def test_a_machine_that_has_become_slower_is_believed_after_half_the_steps_that_are_looked_at() -> None:
+    pace = Pace()
+    for seconds in [2.0] * 90 + [4.0] * (PACE_STEPS // 2 + 1):
+        pace.step_done(tokens=100, seconds=seconds)
+
+    assert pace.seconds_per_token == 0.04
 
 
 def test_answers_take_as_long_whatever_a_step_of_training_costs() -> None:

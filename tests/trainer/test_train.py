@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, Trainer
 
-from playbook.contracts.events import MetricPoint
+from playbook.contracts.events import MetricPoint, Progress
 from playbook.contracts.run_spec import BaseModelRef, LoraSettings, TrainingSettings
 from playbook.trainer.adapters import with_lora
 from playbook.trainer.checkpoint import TrainingState
@@ -154,6 +154,17 @@ def test_what_decays_is_what_decays_in_transformers(kind: str, lora: Any) -> Non
     decayed = {id(one) for group in groups if group["weight_decay"] == 0.1 for one in group["params"]}
     assert {name for name, parameter in trained.items() if id(parameter) in decayed} == expected
     assert sorted(id(one) for group in groups for one in group["params"]) == sorted(map(id, trained.values()))
+
+
+def test_what_is_left_is_told_by_the_pace_of_the_last_steps(tiny_models_dir: Path, tmp_path: Path) -> None:
+    made = job(tiny_models_dir, tmp_path / "run")
+    train(made, resume=None)
+    made.emitter.close()
+    told = [event.remaining_seconds for event in events_of(made.folder.root) if isinstance(event, Progress)]
+
+    per_step = made.pace.seconds_per_token * made.workload.training_step
+    left = made.workload.remaining_after(3, max_steps=3, eval_steps=10, seconds_per_step=per_step)
+    assert told[-1] == pytest.approx(left)
 
 
 @pytest.mark.parametrize(
