@@ -7,10 +7,12 @@ drawn area, positions down in pixels. Colours are classes, so a plot follows lig
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from statistics import fmean
 from types import MappingProxyType
 
 from playbook.scoring.figures import share_text
+from playbook.web.common.plots_axis import Axis, from_zero, nice_ticks, number_text
 
 LINE_HEIGHT = 300
 TOP, BOTTOM = 14, 34
@@ -64,11 +66,28 @@ class Mark:
     colour: int
 
 
+class Sign(StrEnum):
+    """How a landmark is drawn. Shapes, as colour alone tells nothing to some."""
+
+    RING = "ring"
+    RULE = "rule"
+
+
+@dataclass(frozen=True)
+class Landmark:
+    """A point of a curve that has a meaning of its own, which `text` tells in the legend."""
+
+    sign: Sign
+    x: float
+    y: float
+    text: str
+
+
 @dataclass(frozen=True)
 class LinePlot:
     """`under`: faint lines below those of `series`. `scale`: x at the left and right end, y at the bottom and the top,
-    and where these two lie, for the script that reads values off the lines. `marks`: where points lie above the axis;
-    `cut`: what is said of them, "" when there are none."""
+    and where these two lie, for the script that reads values off the lines; of a logarithmic axis (`is_log`) the powers
+    of ten. `marks`: where points lie above the axis. `cut`: whether there are any. `note`: what is said of the axis."""
 
     title: str
     x_label: str
@@ -80,8 +99,18 @@ class LinePlot:
     series: tuple[Series, ...]
     under: tuple[Series, ...]
     marks: tuple[Mark, ...]
-    cut: str
+    landmarks: tuple[Landmark, ...]
+    is_log: bool
+    note: str
     summary: str
+
+    @property
+    def top(self) -> int:
+        return TOP
+
+    @property
+    def cut(self) -> bool:
+        return bool(self.marks)
 
     @property
     def drawn_top(self) -> int:
@@ -146,31 +175,6 @@ class StackedPlot:
     summary: str
 
 
-def nice_ticks(low: float, high: float, *, count: int = 5) -> list[float]:
-    """Return about `count` round values (steps of 1, 2 or 5 times a power of ten) that lie in low..high.
-
-    >>> nice_ticks(0, 1.24)
-    [0.0, 0.5, 1.0]
-    """
-    if not high > low:
-        return [float(low)]
-    raw = (high - low) / count
-    magnitude = 10 ** math.floor(math.log10(raw))
-    step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= raw)
-    first = math.ceil(low / step - 1e-9)
-    return [float(index * step) for index in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def number_text(value: float) -> str:
-    """Three significant digits, without a needless exponent: 0.00312, 1.24, 1,240."""
-    if value == 0:
-        return "0"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    shown = float(f"{value:.3g}")
-    return f"{shown:g}" if abs(shown) >= 1e-4 else f"{value:.1e}"
-
-
 def line_plot(
     title: str,
     curves: Curves,
@@ -179,9 +183,10 @@ def line_plot(
     x_max: float | None = None,
     height: int = LINE_HEIGHT,
     under: Curves = MappingProxyType({}),
-    top_of: Callable[[Sequence[float]], float] = max,
+    axis_of: Callable[[Sequence[Sequence[float]]], Axis] = from_zero,
+    landmarks: Sequence[Landmark] = (),
 ) -> LinePlot | None:
-    """Return the plot of the named curves of (x, y) points, y from zero; None when there is no point yet.
+    """Return the plot of the named curves of (x, y) points; None when there is no point yet.
 
     The x axis holds whole numbers. It reaches to `x_max` at least, so that a running curve shows how far it has to go.
 
@@ -190,20 +195,18 @@ def line_plot(
 
     `under`: what a curve was smoothed from, by the curve's name; drawn faintly below it.
 
-    `top_of`: of all values, where the axis ends. Points above it are marked at the top, and said.
+    `axis_of`: the upright axis for the values of each curve. Points above it are marked at the top, and said.
+
+    `landmarks`: points of curves to be told in the legend.
     """
     finite, faint = _finite(curves), _finite(under)
     every = [point for points in (*finite.values(), *faint.values()) for point in points]
     if not every:
         return None
     x_low, x_high = min(x for x, _ in every), max([x for x, _ in every] + ([x_max] if x_max is not None else []))
-    values = [y for _, y in every]
-    y_low, y_high = min(0.0, *values), top_of(values)
-    is_cut = y_high < max(values)
+    axis = axis_of([[y for _, y in points] for points in (*finite.values(), *faint.values())])
     if x_high == x_low:
         x_high = x_low + 1
-    if not is_cut:
-        y_high = y_high * 1.05 if y_high > y_low else y_low + 1
     height = max(height, TOP + BOTTOM + round(LABEL_GAP * (sum(1 for points in finite.values() if points) - 1)))
     bottom = height - BOTTOM
 
@@ -213,7 +216,7 @@ def line_plot(
         return round((x - x_low) / (x_high - x_low) * 100, digits)
 
     def place_y(y: float) -> float:
-        return round(max(BEYOND, bottom - (y - y_low) / (y_high - y_low) * (bottom - TOP)), 2)
+        return round(max(BEYOND, bottom - axis.share(y) * (bottom - TOP)), 2)
 
     def draw(name: str, number: int, points: list[tuple[float, float]]) -> Series:
         placed = [(place_x(x), place_y(y)) for x, y in sorted(points)]
@@ -231,39 +234,40 @@ def line_plot(
     numbers = {name: number for number, name in enumerate(finite, start=1)}
     series = [draw(name, numbers[name], points) for name, points in finite.items() if points]
     drawn_under = [draw(f"{name}, each {x_label}", numbers[name], points) for name, points in faint.items() if points]
-    cut = _said_of_the_cut(every, y_high, x_label) if is_cut else ""
+    marks = tuple(_marks([*series, *drawn_under], axis, place_x))
+    note = axis.note(every, x_label)
     return LinePlot(
         title=title,
         x_label=x_label,
         height=height,
         bottom=bottom,
-        scale=(x_low, x_high, y_low, y_high, bottom, TOP),
+        scale=(x_low, x_high, axis.low, axis.high, bottom, TOP),
         x_ticks=tuple(Tick(place_x(x), number_text(x)) for x in nice_ticks(x_low, x_high) if x.is_integer()),
-        y_ticks=tuple(Tick(place_y(y), number_text(y)) for y in nice_ticks(y_low, y_high)),
+        y_ticks=tuple(Tick(place_y(y), number_text(y)) for y in axis.ticks),
         series=_spread_labels(series, bottom=bottom),
         under=tuple(drawn_under),
-        marks=tuple(_marks([*series, *drawn_under], y_high, place_x)) if is_cut else (),
-        cut=cut,
+        marks=marks,
+        landmarks=tuple(replace(one, x=place_x(one.x), y=place_y(one.y)) for one in landmarks),
+        is_log=axis.is_log,
+        note=note,
         summary=f"{title} by {x_label}. "
         + " ".join(
             f"{line.name}: from {number_text(line.points[0][1])} at {number_text(line.points[0][0])} "
             f"to {line.last} at {number_text(line.points[-1][0])}."
             for line in series
         )
-        + (f" {cut}" if cut else ""),
+        + "".join(f" {one.text}." for one in landmarks)
+        + (f" {note}" if note else ""),
     )
 
 
-def _said_of_the_cut(points: Sequence[tuple[float, float]], top: float, x_label: str) -> str:
-    x, y = max(points, key=lambda point: point[1])
-    return f"The axis ends at {number_text(top)}; ▲ marks higher values, up to {number_text(y)} at {x_label} {x:,.0f}."
-
-
-def _marks(lines: Sequence[Series], top: float, place_x: Callable[[float], float]) -> Iterator[Mark]:
+def _marks(lines: Sequence[Series], axis: Axis, place_x: Callable[[float], float]) -> Iterator[Mark]:
     """Yield where points lie above the axis; of many beside each other as many as have room."""
     for colour in dict.fromkeys(line.colour for line in lines):
         reached = -math.inf
-        for at in sorted(place_x(x) for line in lines if line.colour == colour for x, y in line.points if y > top):
+        for at in sorted(
+            place_x(x) for line in lines if line.colour == colour for x, y in line.points if axis.ends_below(y)
+        ):
             if at >= reached + MARK_GAP:
                 reached = at
                 yield Mark(at, colour)

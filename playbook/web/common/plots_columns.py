@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from playbook.web.common.plots import Tick, nice_ticks, number_text
+from playbook.web.common.plots import Tick
+from playbook.web.common.plots_axis import nice_ticks, number_text
 
 HEIGHT = 146
 TOP, BOTTOM = 12, 32

@@ -8,7 +8,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from playbook.web.common.plots import Tick, nice_ticks, number_text
+from playbook.web.common.plots import Tick
+from playbook.web.common.plots_axis import nice_ticks, number_text
 
 WIDTH, HEIGHT = 480, 420
 LEFT, RIGHT, TOP, BOTTOM = 62, 16, 16, 48

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from playbook.contracts.dataset import Split
 from playbook.datasets.spec import Balance, Histogram
-from playbook.web.common.plots import BOTTOM, TOP, StackedPlot, Tick, nice_ticks, number_text, stacked_plot
+from playbook.scoring.figures import counted
+from playbook.web.common.plots import BOTTOM, TOP, StackedPlot, Tick, stacked_plot
+from playbook.web.common.plots_axis import nice_ticks, number_text
 
 _HEIGHT = 190
 _MAX_BARS = 12
-_LABEL_CHARS = 14
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def histogram_plot(histogram: Histogram) -> HistogramPlot:
         x, end = place_x(begin), place_x(begin + histogram.width)
         is_last = number == len(histogram.counts) - 1
         upto = "more" if is_last else f"{begin + histogram.width - 1:,.0f}"
-        text = f"{begin:,.0f} to {upto} characters: {count:,} rows"
+        text = f"{begin:,.0f} to {upto} characters: {counted(count, 'row')}"
         bars.append(
             Bar(
                 x=x,
@@ -79,10 +80,10 @@ def histogram_plot(histogram: Histogram) -> HistogramPlot:
 
 
 def balance_plot(balance: Balance) -> StackedPlot:
-    """Return the rows of the most frequent values, each bar made of the three splits."""
-    rows = []
-    for value, counts in balance.counts[:_MAX_BARS]:
-        shown = value or "(empty)"
-        label = shown if len(shown) <= _LABEL_CHARS else f"{shown[: _LABEL_CHARS - 1]}…"
-        rows.append((label, [(split.value, float(counts.get(split, 0))) for split in Split]))
+    """Return the rows of the most frequent values, each bar made of the three splits. A value has 80 characters at
+    most, which the page breaks over lines: values that begin alike must be told apart."""
+    rows = [
+        (value or "(empty)", [(split.value, float(counts.get(split, 0))) for split in Split])
+        for value, counts in balance.counts[:_MAX_BARS]
+    ]
     return stacked_plot(rows, text=lambda size: f"{size:,.0f}")

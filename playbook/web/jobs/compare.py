@@ -10,11 +10,12 @@ from typing import Any
 
 from playbook.contracts.refusals import setting_text
 from playbook.scoring.compare import DifferentRows
+from playbook.scoring.figures import counted
 from playbook.scoring.runs import run_against_run
 from playbook.scoring.table import NotComparable, Table, refuse_incomparable, table_across
 from playbook.scoring.verdict import Verdict, verdict_of
 from playbook.web.common.plots import LINE_HEIGHT, LinePlot, line_plot
-from playbook.web.common.plots_spikes import without_spikes
+from playbook.web.common.plots_axis import apart, from_zero
 from playbook.web.jobs import curves, reports
 from playbook.web.jobs.curves import COMPACT_HEIGHT, LOSSES, MEASURES, SPIKING, Curves
 from playbook.web.jobs.models import Job
@@ -135,8 +136,8 @@ def _plot(
         f"Job {job.pk}": [(100 * step / ends[job.pk], value / divisor) for step, value in points[job.pk][name]]
         for job in jobs
     }
-    top_of = without_spikes if name in SPIKING else max
-    return line_plot(title, named, x_label=X_LABELS[by], height=height, top_of=top_of)
+    axis_of = apart if name in SPIKING else from_zero
+    return line_plot(title, named, x_label=X_LABELS[by], height=height, axis_of=axis_of)
 
 
 def _steps_of(spec: Mapping[str, Any]) -> float:
@@ -155,7 +156,7 @@ def _flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
             yield from _flat(value, f"{prefix}{name}.")
         elif name == "inputs":
             for file in value:
-                yield f"{file['split']} data", f"{file['sha256'][:12]}, {file['rows']:,} rows"
+                yield f"{file['split']} data", f"{file['sha256'][:12]}, {counted(file['rows'], 'row')}"
         else:
             yield f"{prefix}{name}", setting_text(value)
 

@@ -9,14 +9,15 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from playbook.contracts.events import LogLevel, Preflight
-from playbook.contracts.run_spec import OverLength, RunSpec
+from playbook.contracts.run_spec import OverLength, RunSpec, TrainingSettings
 from playbook.contracts.states import WHAT_TO_DO, EndReason, JobState, Stage
 from playbook.scoring.compare import DifferentRows
 from playbook.web.common.panels import panels_for
-from playbook.web.common.plots import LinePlot, line_plot, number_text, smoothed
-from playbook.web.common.plots_spikes import without_spikes
+from playbook.web.common.plots import LinePlot, line_plot, smoothed
+from playbook.web.common.plots_axis import Axis, from_zero, number_text, without_spikes
 from playbook.web.jobs import curves, log_lines, merging, playground, predictions, preflight, queries, reports, signs
 from playbook.web.jobs.curves import COMPACT_HEIGHT, LOSSES, MEASURES, SPIKING, Curves
+from playbook.web.jobs.landmarks import landmarks_of
 from playbook.web.jobs.levels import thinned
 from playbook.web.jobs.models import Attempt, Curve, Job, Prediction
 from playbook.web.jobs.report_page import criterion_of
@@ -81,7 +82,7 @@ def context(job: Job, request: HttpRequest) -> dict[str, Any]:
             ended=EndReason(job.end_reason) if job.end_reason else None,
         ),
         "figures": _figures(points),
-        "loss_plot": _loss_plot(points, x_max=spec.training.max_steps),
+        "loss_plot": _loss_plot(points, spec.training, state=JobState(job.state)),
         "measures": _measures(points, x_max=spec.training.max_steps),
         "telemetry": _telemetry(attempt),
         "preflight": preflight.view_of(announced.preflight) if announced.preflight else None,
@@ -190,7 +191,7 @@ def _heard_at(job: Job, attempt: Attempt | None, pulse: signs.Pulse | None) -> d
     return max(at for at in heard if at is not None)
 
 
-def _loss_plot(points: Curves, *, x_max: float) -> LinePlot | None:
+def _loss_plot(points: Curves, training: TrainingSettings, *, state: JobState) -> LinePlot | None:
     """Return the plot of both losses. Over many steps, whose losses jump with their rows, lies the trend."""
     train = points["train_loss"]
     jumps = len(train) >= SMOOTHED_POINTS
@@ -199,9 +200,10 @@ def _loss_plot(points: Curves, *, x_max: float) -> LinePlot | None:
         "Loss",
         {label: shown[name] for name, label in LOSSES.items()},
         x_label="optimizer step",
-        x_max=x_max,
+        x_max=training.max_steps,
         under={LOSSES["train_loss"]: train} if jumps else {},
-        top_of=without_spikes,
+        axis_of=without_spikes,
+        landmarks=landmarks_of(points["validation_loss"], training, state=state),
     )
 
 
@@ -224,7 +226,7 @@ def _measures(points: Curves, *, x_max: float) -> list[LinePlot]:
             divisor,
             x_label="optimizer step",
             x_max=x_max,
-            top_of=without_spikes if name in SPIKING else max,
+            axis_of=without_spikes if name in SPIKING else from_zero,
         )
         for name, (title, divisor) in MEASURES.items()
     ]
@@ -258,7 +260,7 @@ def _compact(
     *,
     x_label: str,
     x_max: float | None = None,
-    top_of: Callable[[Sequence[float]], float] = max,
+    axis_of: Callable[[Sequence[Sequence[float]]], Axis] = from_zero,
 ) -> LinePlot | None:
     return line_plot(
         title,
@@ -269,5 +271,5 @@ def _compact(
         x_label=x_label,
         x_max=x_max,
         height=COMPACT_HEIGHT,
-        top_of=top_of,
+        axis_of=axis_of,
     )

@@ -8,7 +8,8 @@ from playbook.contracts.report import Score
 from playbook.scoring.figures import number, p_text, points, points_between, score_text
 from playbook.scoring.table import ArmLine, Table
 from playbook.scoring.words import METRIC_NAMES
-from playbook.web.common.plots import IntervalPlot, interval_plot, number_text
+from playbook.web.common.plots import IntervalPlot, interval_plot
+from playbook.web.common.plots_axis import number_text
 from playbook.web.common.templatetags.playbook import duration, percent
 from playbook.web.decisions.criterion import Criterion
 

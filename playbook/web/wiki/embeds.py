@@ -15,7 +15,8 @@ from playbook.library.articles import Article
 from playbook.library.content import Library
 from playbook.library.embeds import Embed
 from playbook.scoring.words import ARM_LABELS
-from playbook.web.common.plots import interval_plot, number_text
+from playbook.web.common.plots import interval_plot
+from playbook.web.common.plots_axis import number_text
 from playbook.web.common.templatetags.playbook import percent, words
 from playbook.web.wiki.addresses import checklist_url
 from playbook.web.wiki.calculators import CALCULATORS

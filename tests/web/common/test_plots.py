@@ -6,8 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from playbook.web.common import plots, plots_spikes
-from playbook.web.common.plots import TOP, interval_plot, line_plot, nice_ticks, number_text, smoothed, stacked_plot
+from playbook.web.common import plots, plots_axis
+from playbook.web.common.plots import TOP, interval_plot, line_plot, smoothed, stacked_plot
+from playbook.web.common.plots_axis import end_without_spikes, nice_ticks, number_text, without_spikes
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,9 @@ def test_ticks_are_round_numbers_inside_the_range(low: float, high: float, expec
         (0.003123, "0.00312"),
         (12345.6, "12,346"),
         (30, "30"),
-        (0.00001, "1.0e-05"),
+        (0.00001, "1e-5"),
+        (0.000025, "2.5e-5"),
+        (3e-12, "3e-12"),
         (1e-4 - 1e-12, "0.0001"),
     ],
 )
@@ -156,13 +159,13 @@ def test_what_a_curve_was_smoothed_from_lies_under_it_in_its_colour_and_shares_i
 
 
 def test_the_examples_in_the_module_hold() -> None:
-    assert [doctest.testmod(module).failed for module in (plots, plots_spikes)] == [0, 0]
+    assert [doctest.testmod(module).failed for module in (plots, plots_axis)] == [0, 0]
 
 
 def test_a_spike_leaves_the_other_values_readable_and_is_marked_and_said() -> None:
     """One value of 400 drew all others of a loss around 1 as a line along the foot."""
     losses = [(step, 400.0 if step == 12 else 1 + step / 100) for step in range(1, 41)]
-    plot = line_plot("Loss", {"Training": losses}, x_label="step", top_of=plots_spikes.without_spikes)
+    plot = line_plot("Loss", {"Training": losses}, x_label="step", axis_of=without_spikes)
     assert plot is not None
     x_low, _, _, y_high, bottom, top = plot.scale
     assert (x_low, bottom, top) == (1, plot.bottom, TOP)
@@ -173,13 +176,13 @@ def test_a_spike_leaves_the_other_values_readable_and_is_marked_and_said() -> No
     assert [place for place, (_, y) in enumerate(drawn) if y < TOP] == [11]
     assert drawn[11][1] == pytest.approx(bottom - 400 / y_high * (bottom - top), abs=0.01)
     assert [(mark.position, mark.colour) for mark in plot.marks] == [(drawn[11][0], 1)]
-    assert plot.cut == f"The axis ends at {number_text(y_high)}; ▲ marks higher values, up to 400 at step 12."
-    assert plot.summary.endswith(plot.cut)
+    assert plot.note == f"The axis ends at {number_text(y_high)}; ▲ marks higher values, up to 400 at step 12."
+    assert plot.summary.endswith(plot.note)
 
 
 def test_a_line_that_ends_above_the_axis_has_its_label_and_ends_where_pixels_do() -> None:
     losses = [*((step, 1.0) for step in range(1, 40)), (40, 1e30)]
-    plot = line_plot("Loss", {"Training": losses}, x_label="step", top_of=plots_spikes.without_spikes)
+    plot = line_plot("Loss", {"Training": losses}, x_label="step", axis_of=without_spikes)
     assert plot is not None
     assert (plot.series[0].end_y, plot.series[0].last) == (TOP, "1.0e30")
     assert plot.series[0].path.endswith("L100.0 -10000000.0")
@@ -187,7 +190,7 @@ def test_a_line_that_ends_above_the_axis_has_its_label_and_ends_where_pixels_do(
 
 def test_marks_beside_each_other_are_thinned() -> None:
     many = [*((step, 1.0) for step in range(1_000)), *((step, 50.0) for step in range(1_000, 1_080))]
-    plot = line_plot("Loss", {"Training": many}, x_label="step", top_of=plots_spikes.without_spikes)
+    plot = line_plot("Loss", {"Training": many}, x_label="step", axis_of=without_spikes)
     assert plot is not None
     assert 2 < len(plot.marks) < 8
 
@@ -202,4 +205,4 @@ def test_marks_beside_each_other_are_thinned() -> None:
     ],
 )
 def test_what_falls_as_losses_do_and_what_is_half_of_the_run_is_not_cut(losses: list[float]) -> None:
-    assert plots_spikes.without_spikes(losses) == max(losses)
+    assert end_without_spikes(losses) == max(losses)

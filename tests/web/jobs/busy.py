@@ -64,6 +64,19 @@ def busy_job(use_case: UseCase, person: User) -> Job:
     return attempt.job
 
 
+def apart_jobs(use_case: UseCase, person: User) -> list[Job]:
+    """Two jobs that train: the loss of one falls, that of the other was thrown up and stays so."""
+    falling = [2 * math.exp(-step / 8) + 0.3 for step in range(1, STEPS + 1)]
+    thrown_up = [2.3, 2.3, *(40 / step + 8 for step in range(3, STEPS + 1))]
+    jobs = []
+    for losses in (falling, thrown_up):
+        attempt = claimed_job(use_case, person)
+        points = (metric(step, train_loss=loss) for step, loss in enumerate(losses, start=1))
+        send_events(attempt, {"kind": "stage_started", "stage": "training"}, *points)
+        jobs.append(attempt.job)
+    return jobs
+
+
 def predicted_job(
     use_case: UseCase,
     person: User,

@@ -15,6 +15,7 @@ from playbook.web.jobs.models import Job
 from playbook.web.usecases.actions import create_use_case
 from playbook.web.usecases.models import UseCase
 from tests.web.jobs.announced import metric
+from tests.web.jobs.busy import apart_jobs
 from tests.web.jobs.ended import claimed_job, finished_with, send_events, succeeded_job
 from tests.web.jobs.factories import asking_for, make_capabilities, make_job
 from tests.web.jobs.measured import five_arm_job, measured_arm, measured_report, measured_spec
@@ -92,6 +93,19 @@ def test_jobs_without_a_report_say_so(client: Client, use_case: UseCase, alice: 
     assert f"There are no scores to compare. Job {first.pk} has no report yet." in page
     assert f"Job {second.pk} has no report yet, and another test set than job {first.pk}." in page
     assert "None of these jobs has a curve yet." in page
+
+
+def test_the_loss_of_a_job_that_diverged_leaves_that_of_another_readable(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    """Both lay on one axis from zero to the highest loss, the sound one as a line along the foot."""
+    jobs = apart_jobs(use_case, alice)
+    client.force_login(alice)
+    page = client.get("/jobs/compare/", {"jobs": [job.pk for job in jobs]}).content.decode()
+    assert page.count("data-log>") == page.count(">logarithmic</text>") == 1
+    assert page.count(">The axis is logarithmic, so that lines far apart can all be read.</p>") == 1
+    alone = client.get("/jobs/compare/", {"jobs": jobs[0].pk}).content.decode()
+    assert "logarithmic" not in alone
 
 
 def test_a_strangers_job_is_left_out_and_counted(client: Client, use_case: UseCase, alice: User, mallory: User) -> None:

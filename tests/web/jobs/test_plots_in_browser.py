@@ -13,7 +13,7 @@ from playbook.web.usecases.models import UseCase
 from tests.browser import chromium
 from tests.conftest import PASSWORD
 from tests.e2e.visit import Visit
-from tests.web.jobs.busy import busy_job
+from tests.web.jobs.busy import apart_jobs, busy_job
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -34,6 +34,11 @@ def page(job: Job) -> Iterator[Page]:
         visit.close()
         assert visit.complaints == []
     server.stop()
+
+
+@pytest.fixture
+def compared(use_case: UseCase, alice: User) -> str:
+    return ",".join(str(job.pk) for job in apart_jobs(use_case, alice))
 
 
 def wait_for_a_poll(page: Page) -> None:
@@ -66,3 +71,12 @@ def test_the_arrow_keys_go_from_point_to_point(page: Page) -> None:
     expect(readout).to_contain_text("optimizer step 23")
     page.keyboard.press("Escape")
     expect(readout).to_have_count(0)
+
+
+def test_values_are_read_off_a_logarithmic_axis(compared: str, page: Page) -> None:
+    page.goto(f"/jobs/compare/?jobs={compared}")
+    page.locator("#plot-training-loss").focus()
+    page.keyboard.press("End")
+    expect(page.locator(".readout")).to_contain_text("optimizer step 24")
+    expect(page.locator(".readout")).to_contain_text("9.67")
+    expect(page.locator(".readout")).to_contain_text("0.4")

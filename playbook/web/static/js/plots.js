@@ -32,7 +32,7 @@ function text(value) {
   if (value === 0) return "0";
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en");
   const shown = Number(value.toPrecision(3));
-  return Math.abs(shown) >= 1e-4 ? String(shown) : value.toExponential(1);
+  return Math.abs(shown) >= 1e-4 ? String(shown) : value.toExponential(1).replace(".0e", "e");
 }
 
 function clear(frame) {
@@ -45,8 +45,10 @@ function show(frame, share) {
   const [left, right, low, high, bottom, top] = frame.dataset.scale.split(" ").map(Number);
   const found = [...frame.querySelectorAll("path[data-name]")].map((path) => {
     const [x, y] = nearest(pointsOf(path), share * 100);
-    const value = low + ((bottom - y) / (bottom - top)) * (high - low);
-    return { path, x, step: Math.round(left + (x / 100) * (right - left)), value, least: y <= BEYOND ? "over " : "" };
+    const at = low + ((bottom - y) / (bottom - top)) * (high - low);
+    const isLog = frame.hasAttribute("data-log");
+    const beyond = y <= BEYOND ? "over " : isLog && y >= bottom ? "below " : "";
+    return { path, x, step: Math.round(left + (x / 100) * (right - left)), value: isLog ? 10 ** at : at, beyond };
   });
   // The cursor stands on a point of the line that has one nearest to the pointer.
   const anchor = found.reduce((a, b) => (Math.abs(b.x - share * 100) < Math.abs(a.x - share * 100) ? b : a));
@@ -60,13 +62,13 @@ function show(frame, share) {
   const head = document.createElement("strong");
   head.textContent = `${frame.dataset.x} ${anchor.step.toLocaleString("en")}`;
   box.append(head);
-  for (const { path, step, value, least } of found.sort((a, b) => b.value - a.value)) {
+  for (const { path, step, value, beyond } of found.sort((a, b) => b.value - a.value)) {
     const row = document.createElement("div");
     const name = document.createElement("span");
     name.textContent = path.dataset.name;
     const said = document.createElement("span");
     // A line with fewer points, such as validation, says which of them is meant.
-    said.textContent = step === anchor.step ? least + text(value) : `${least}${text(value)} at ${step.toLocaleString("en")}`;
+    said.textContent = step === anchor.step ? beyond + text(value) : `${beyond}${text(value)} at ${step.toLocaleString("en")}`;
     if (step !== anchor.step) said.className = "muted";
     row.append(name, said);
     box.append(row);
