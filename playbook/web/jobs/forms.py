@@ -161,6 +161,12 @@ class LaunchForm(forms.Form):
         return found.metric_settings if found else None
 
     @property
+    def spec(self) -> RunSpec | None:
+        """What would be launched; None while the form cannot be. Kept when the launch itself is refused afterwards."""
+        self.is_valid()
+        return cast("RunSpec | None", self.cleaned_data.get("spec"))
+
+    @property
     def changes(self) -> list[Change]:
         """The settings that were changed, once the form has been validated."""
         return list(self._changes())

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseStopPolling
 
 from playbook.contracts.dataset import Split
-from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import ACTIVE_STATES, ENDED_STATES, JobState
 from playbook.library.policy import Met
 from playbook.web.common import blobs
@@ -41,6 +42,8 @@ JOBS_PER_PAGE = 30
 #: Accepted decisions to choose from; an older one is launched from its own page.
 DECISIONS_OFFERED = 30
 TARGETS = ("decision", "use_case", "clone")
+#: Accepted decisions that a refused launch leads to; and the most characters of settings that an address takes along.
+WAYS_OFFERED, ADDRESS_CHARACTERS = 3, 3000
 #: What the launch form begins with where they are there: the run of the tutorial.
 FIRST_RECIPE, FIRST_DATASET = "support-tickets-lora", "support-tickets"
 
@@ -109,7 +112,8 @@ def new(request: HtmxRequest) -> HttpResponse:
         "source": target.source,
         "estimate": (estimated := _estimate(form)),
         "budget": _budget(target, estimated),
-        "policy": _policy(form),
+        "policy": (met := _policy(form)),
+        "ways": _ways(form, target) if met else [],
         "online_workers": Worker.objects.online(),
     }
     template = "jobs/job_form.html"
@@ -304,9 +308,9 @@ def _of_source(source: Job) -> dict[str, Any]:
 
 
 def _estimate(form: LaunchForm) -> Estimate | None:
-    if not form.is_valid():
+    spec = form.spec
+    if spec is None:
         return None
-    spec = form.cleaned_data["spec"]
     model = library().base_models.get(spec.base_model.id)
     return estimate(spec, parameters=model.parameters) if model else None
 
@@ -320,15 +324,29 @@ def _budget(target: LaunchTarget, estimated: Estimate | None) -> Budget | None:
 
 def _policy(form: LaunchForm) -> tuple[Met, ...]:
     """Return the rules by which this job needs a decision; empty while the form is incomplete."""
-    return rules_for(form.cleaned_data["spec"]) if form.is_valid() else ()
+    return rules_for(form.spec) if form.spec else ()
+
+
+def _ways(form: LaunchForm, target: LaunchTarget) -> list[tuple[Decision, str]]:
+    """Return accepted decisions of the use case under which this job may start, each with the address of this form for
+    it, filled in as it is. None for a clone, whose files no other form can take."""
+    if target.decision is not None or target.source is not None:
+        return []
+    accepted = Decision.objects.filter(use_case=target.use_case, status=Status.ACCEPTED).order_by("-number")
+    data = cast("QueryDict", form.data)
+    given = {name: values for name, values in data.lists() if name in form.fields and any(values)}
+    if len(urlencode(given, doseq=True)) > ADDRESS_CHARACTERS:
+        given = {name: given[name] for name in ("title", "recipe", "dataset") if name in given}
+    return [
+        (decision, f"{reverse('jobs:new')}?{urlencode({'decision': decision.number, **given}, doseq=True)}")
+        for decision in accepted[:WAYS_OFFERED]
+    ]
 
 
 def _looks(request: HttpRequest, form: LaunchForm) -> Looks | None:
     """Return the looks at the test set that the form has chosen; None while it is not complete, or leaves it unread."""
-    if not form.is_valid():
-        return None
-    spec: RunSpec = form.cleaned_data["spec"]
-    if spec.evaluation.split is not Split.TEST:
+    spec = form.spec
+    if spec is None or spec.evaluation.split is not Split.TEST:
         return None
     test = spec.measured_rows
     return looks_at(test.sha256, rows=test.rows, user=signed_in(request))

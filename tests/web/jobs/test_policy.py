@@ -1,7 +1,10 @@
 """The policy: which jobs need an accepted decision, said on the launch page and held by the action."""
 
+import html
+import re
 import shutil
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings as site
@@ -87,6 +90,36 @@ def test_an_accepted_decision_opens_the_way(
     ).content.decode()
     for page in (launched, filled):
         assert 'because its dataset is not one of the samples (rule <span class="mono">own-data</span>): What a' in page
+
+
+def test_a_refused_launch_leads_to_the_decisions_it_could_run_under(
+    client: Client, use_case: UseCase, alice: User, bob: User, charlie: User, own: Dataset
+) -> None:
+    client.force_login(alice)
+    given = {**LAUNCH, "dataset": str(own.pk), "learning_rate": "0.0002"}
+    address = f"/jobs/new/?use_case={use_case.slug}"
+    for page in (client.get(f"{address}&{urlencode(given)}"), client.post(address, given)):
+        assert f'<a href="/decisions/?use_case={use_case.slug}">the decisions of' in page.content.decode()
+        assert '<a href="/decide/">answer a checklist</a>' in page.content.decode()
+    decision = accepted(use_case, author=alice, ml_lead=bob, product_owner=charlie)
+    refused = client.post(address, given).content.decode()
+    alert = refused.partition('role="alert"')[2].partition("</div>")[0]
+    (way,) = re.findall(rf'<a href="(/jobs/new/\?decision={decision.number}&[^"]*)">D-{decision.number} ', alert)
+    form = client.get(html.unescape(way)).content.decode()
+    assert f'<option value="{own.pk}" selected>' in form
+    assert re.search(r'name="learning_rate" value="0.0002"', form), "what was filled in is kept"
+    assert 'value="Tickets, first try"' in form
+
+
+def test_settings_too_long_for_an_address_are_not_taken_to_a_decision(
+    client: Client, use_case: UseCase, alice: User, bob: User, charlie: User, own: Dataset
+) -> None:
+    decision = accepted(use_case, author=alice, ml_lead=bob, product_owner=charlie)
+    client.force_login(alice)
+    given = {**LAUNCH, "dataset": str(own.pk), "system": "x" * 5000}
+    page = client.post(f"/jobs/new/?use_case={use_case.slug}", given).content.decode()
+    (way, *_) = re.findall(rf'<a href="(/jobs/new/\?decision={decision.number}&[^"]*)">', page)
+    assert html.unescape(way).endswith(f"&title=Tickets%2C+first+try&recipe=support-tickets-lora&dataset={own.pk}")
 
 
 def test_a_sample_needs_none(client: Client, use_case: UseCase, alice: User) -> None:
