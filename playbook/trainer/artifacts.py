@@ -25,6 +25,7 @@ from safetensors.torch import load_file
 from playbook.contracts.dataset import Split
 from playbook.contracts.report import ArmReport, TrainingSummary
 from playbook.contracts.run_spec import Method, RunSpec
+from playbook.scoring.figures import counted
 from playbook.trainer.folder import RunFolder, sha256_of
 from playbook.trainer.model import LoadedModel, ModelSource
 
@@ -189,7 +190,7 @@ def _card(described: Description) -> str:
         f"{targets if isinstance(targets, str) else ', '.join(targets)}"
         + (", base model in 4 bits." if spec.method is Method.QLORA else ".")
     )
-    steps = f"{summary.steps} steps" + (
+    steps = f"{counted(summary.steps, 'step')}" + (
         f" (stopped early of {spec.training.max_steps})" if summary.stopped_early else ""
     )
     best = "" if summary.best_step is None else f" The weights are those of step {summary.best_step}, the best one."
@@ -199,8 +200,9 @@ def _card(described: Description) -> str:
         for score in (described.arm.scores if described.arm else ())
     )
     title = f"# {'Model tuned from' if whole else 'LoRA adapter for'} {spec.base_model.id}"
+    rows = counted(spec.input(Split.TRAIN).rows, "row")
     body = (
-        f"{how} Trained for {steps} on {spec.input(Split.TRAIN).rows} rows, seed {spec.seed}; final train loss "
+        f"{how} Trained for {steps} on {rows}, seed {spec.seed}; final train loss "
         f"{summary.final_train_loss:.4f}, validation loss {summary.final_validation_loss:.4f}.{best}"
     )
     parts = [f"---\n{front}---", title, body, measured, _USE[whole].strip(), "`manifest.json` holds everything else."]

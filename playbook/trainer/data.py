@@ -16,6 +16,7 @@ from playbook.contracts.dataset import Example, read_examples
 from playbook.contracts.prompting import DocumentsFile
 from playbook.contracts.run_spec import InputFile, OverLength
 from playbook.contracts.states import EndReason
+from playbook.scoring.figures import counted
 from playbook.trainer.errors import RunError
 from playbook.trainer.folder import RunFolder
 from playbook.trainer.prompt import Encoded, PromptBuilder
@@ -95,14 +96,15 @@ def read_split(folder: RunFolder, file: InputFile, *, stop: Stop) -> tuple[Numbe
         shown = "; ".join(str(problem) for problem in result.problems[:_SHOWN_PROBLEMS])
         more = len(result.problems) - _SHOWN_PROBLEMS
         raise RunError(
-            EndReason.INVALID_DATASET, f"{file.name}: {shown}" + (f" And {more} more problems." if more > 0 else "")
+            EndReason.INVALID_DATASET,
+            f"{file.name}: {shown}" + (f" And {counted(more, 'more problem')}." if more > 0 else ""),
         )
     if len(result.examples) != file.rows:
         # A report must answer as many rows as its spec names, and would be refused when all the work is done.
         raise RunError(
             EndReason.INPUT_MISMATCH,
-            f"inputs/{file.name} holds {len(result.examples):,} rows, the spec names {file.rows:,}; set `rows` of that "
-            "input to what the file holds, or launch the job again.",
+            f"inputs/{file.name} holds {counted(len(result.examples), 'row')}, the spec names {file.rows:,}; set "
+            "`rows` of that input to what the file holds, or launch the job again.",
         )
     numbers = [number for number, line in enumerate(lines, start=1) if line.strip()]
     return tuple(NumberedExample(n, example) for n, example in zip(numbers, result.examples, strict=True))
@@ -181,8 +183,8 @@ def _refusal(too_long: list[tuple[int, int]], *, name: str, max_length: int) -> 
     more = f" and {len(too_long) - _SHOWN_PROBLEMS} more" if len(too_long) > _SHOWN_PROBLEMS else ""
     return RunError(
         EndReason.ROW_TOO_LONG,
-        f"{name}: {len(too_long)} rows exceed {max_length} tokens: {shown}{more}. Shorten them, raise max_length "
-        "within the model's context, or choose over_length: drop or truncate.",
+        f"{name}: {counted(len(too_long), 'row')} over {max_length} tokens: {shown}{more}. Shorten them, raise "
+        "max_length within the model's context, or choose over_length: drop or truncate.",
     )
 
 

@@ -161,7 +161,7 @@ def _warn_of_cut_answers(run: Run, report: ArmReport) -> None:
     cut = sum(item.cut for item in report.items)
     if cut:
         run.emitter.warn(
-            f"{report.arm}: {cut} of {len(report.items)} answers were cut at max_new_tokens "
+            f"{report.arm}: {cut} of {len(report.items)} answers {'was' if cut == 1 else 'were'} cut at max_new_tokens "
             f"{run.spec.evaluation.max_new_tokens} before the model ended its turn. Raise it, or train longer."
         )
 

@@ -14,6 +14,7 @@ from playbook.contracts.dataset import Split
 from playbook.contracts.events import SampleRow, SampleToken, SplitTokens
 from playbook.contracts.run_spec import Method
 from playbook.contracts.states import EndReason
+from playbook.scoring.figures import counted
 from playbook.trainer.data import PreparedRows, Row
 from playbook.trainer.day import DAY
 from playbook.trainer.errors import RunError
@@ -124,16 +125,16 @@ def _warn_of_what_is_left_out(run: Run, prepared: Prepared) -> None:
         lines = rows.unshown_lines
         if lines:
             run.emitter.warn(
-                f"{split}.jsonl: {len(lines)} rows have tools or tool calls that the base model's chat template leaves "
-                f"out, so the model never sees them (the first is line {lines[0]}). Choose a base model whose template "
-                "takes tools, or write them into the messages."
+                f"{split}.jsonl: {counted(len(lines), 'row')} with tools or tool calls that the base model's chat "
+                f"template leaves out, so the model never sees them (the first is line {lines[0]}). Choose a base "
+                "model whose template takes tools, or write them into the messages."
             )
         if lines := rows.partial_lines:
             run.emitter.warn(
-                f"{split}.jsonl: {len(lines)} rows have an answer of which the base model's chat template leaves out a "
-                f"part, so the model never learns it (the first is line {lines[0]}). Many leave out what stands before "
-                "</think>, in earlier turns or in all. To have it learned, end the row with that turn, or choose a "
-                "base model whose template shows it."
+                f"{split}.jsonl: {counted(len(lines), 'row')} with an answer of which the base model's chat template "
+                f"leaves out a part, so the model never learns it (the first is line {lines[0]}). Many leave out "
+                "what stands before </think>, in earlier turns or in all. To have it learned, end the row with that "
+                "turn, or choose a base model whose template shows it."
             )
 
 

@@ -18,6 +18,7 @@ from playbook.contracts.refusals import refusals
 from playbook.contracts.report import Overlap, Retrieval
 from playbook.contracts.run_spec import Arm, ExampleChoice, RunSpec
 from playbook.contracts.states import EndReason, Stage
+from playbook.scoring.figures import counted
 from playbook.scoring.overlap import measure_overlap
 from playbook.scoring.settings import misfits_of, problems_of
 from playbook.trainer.data import NumberedExample, PreparedRows, Row, prepare_rows, read_split
@@ -187,7 +188,7 @@ def prepare(run: Run) -> Prepared:
     for arm, found in questions.items():
         unasked = [question.line for question in found if question.error is not None]
         if unasked:
-            emitter.warn(f"{arm}: {_lines(unasked)} of {held.name} exceed the context and count as wrong.")
+            emitter.warn(f"{arm}: {held.name}, {_lines(unasked)}: over the context, which counts as wrong.")
     _require_embedded(tokenizer, config, run)
     repeated = _repeats(run, held)
     encoded = tuple(
@@ -264,8 +265,8 @@ def _measure_overlap(run: Run, splits: dict[Split, tuple[NumberedExample, ...]])
     overlap = measure_overlap(train, measured)
     if overlap.shared_rows:
         run.emitter.warn(
-            f"{overlap.shared_rows} of {len(measured)} {held} rows are in the train split too: the score of a tuned "
-            "arm is partly memory. Remove them from one of the splits."
+            f"{overlap.shared_rows} of {len(measured)} {held} rows {'is' if overlap.shared_rows == 1 else 'are'} in "
+            "the train split too: the score of a tuned arm is partly memory. Remove them from one of the splits."
         )
     return overlap
 
@@ -280,17 +281,17 @@ def _prepare_split(
     supervised = [row.encoded.supervised_tokens for row in prepared.rows]
     lengths = [len(row.encoded.input_ids) for row in prepared.rows]
     run.emitter.log(
-        f"{name}: {len(prepared.rows)} rows, {min(lengths)} to {max(lengths)} tokens each, of which "
+        f"{name}: {counted(len(prepared.rows), 'row')}, {min(lengths)} to {max(lengths)} tokens each, of which "
         f"{min(supervised)} to {max(supervised)} are learned (the answer and its end of turn)."
     )
     for done, lines in (("dropped", prepared.dropped_lines), ("truncated", prepared.truncated_lines)):
         if lines:
             run.emitter.warn(
-                f"{name}: {len(lines)} rows longer than {max_length} tokens were {done} ({_lines(lines)}), "
-                f"{prepared.lost_tokens} tokens lost."
+                f"{name}: {counted(len(lines), 'row')} longer than {max_length} tokens {done} ({_lines(lines)}), "
+                f"{counted(prepared.lost_tokens, 'token')} lost."
             )
     return prepared
 
 
 def _lines(numbers: Sequence[int]) -> str:
-    return f"lines {shown(numbers)}"
+    return f"line{'' if len(numbers) == 1 else 's'} {shown(numbers)}"

@@ -16,6 +16,7 @@ from playbook.contracts.prompting import DocumentsFile, Retriever
 from playbook.contracts.report import Retrieval
 from playbook.contracts.run_spec import Arm, RunSpec
 from playbook.contracts.states import EndReason, Stage
+from playbook.scoring.figures import counted
 from playbook.trainer.data import read_input
 from playbook.trainer.emit import Emitter
 from playbook.trainer.errors import RunError
@@ -73,8 +74,8 @@ def open_documents(
     warn_of_documents(spec.documents.name, stop.watched(documents), builder, emitter)
     passages = cut(documents, words=settings.passage_words)
     emitter.log(
-        f"{spec.documents.name}: {len(documents):,} documents in {len(passages):,} passages of at most "
-        f"{settings.passage_words} words."
+        f"{spec.documents.name}: {counted(len(documents), 'document')} in {counted(len(passages), 'passage')} of at "
+        f"most {settings.passage_words} words."
     )
     if settings.in_training and Arm.LORA in spec.evaluation.arms:
         emitter.warn(

@@ -19,6 +19,7 @@ from playbook.contracts.report import Report, TrainingSummary
 from playbook.contracts.run_spec import Arm, Method
 from playbook.contracts.states import Stage
 from playbook.scoring.compare import compare_all
+from playbook.scoring.figures import counted
 from playbook.trainer.artifacts import Description, describe, device_name, save_tuned, versions, write_atomically
 from playbook.trainer.checkpoint import DamagedCheckpointError, TrainingState, find_checkpoint
 from playbook.trainer.day import DAY
@@ -114,7 +115,8 @@ def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
     _log_plan(run, prepared)
     job = _training_job(run, prepared, loaded, checked, made_with=made_with, packing=packing)
     if found is not None:
-        run.emitter.log(f"Going on from {found[0].name}; {run.spec.training.max_steps - found[1].step} steps are left.")
+        left = run.spec.training.max_steps - found[1].step
+        run.emitter.log(f"Going on from {found[0].name}; {counted(left, 'step')} left.")
     try:
         state = train(job, resume=found)
     except DamagedCheckpointError as error:
@@ -296,10 +298,11 @@ def _probed(loaded: LoadedModel) -> dict[str, float]:
 
 
 def _log_plan(run: Run, prepared: Prepared) -> None:
-    passes = run.spec.training.max_steps * _rows_per_step(run) / len(prepared.train.rows)
+    steps, rows_per_step = run.spec.training.max_steps, _rows_per_step(run)
+    passes = steps * rows_per_step / len(prepared.train.rows)
     run.emitter.log(
-        f"Training {run.spec.training.max_steps} steps of {_rows_per_step(run)} rows: {passes:.1f} passes over "
-        f"{len(prepared.train.rows)} rows."
+        f"Training {counted(steps, 'step')} of {counted(rows_per_step, 'row')}: {passes:.1f} passes over "
+        f"{counted(len(prepared.train.rows), 'row')}."
     )
     if prepared.max_length < run.spec.training.max_length:
         run.emitter.warn(

@@ -4,7 +4,7 @@ Looked for in all that prompts are made of: rows, with what they offer and call,
 documents, whose passages are shown. Must not import torch.
 """
 
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Collection, Iterable, Sequence, Sized
 
 from playbook.contracts.asking import Asker
 from playbook.contracts.documents import Document
@@ -18,14 +18,14 @@ _SHOWN_PLACES, _SHOWN_TOKENS = 10, 5
 def warn_of_rows(name: str, rows: Iterable[NumberedExample], builder: PromptBuilder, emitter: Emitter) -> None:
     """Warn of rows, as they are asked, that hold a special token. `name`: of their file."""
     found = {row.line: token for row in rows if (token := builder.special_in(row.example)) is not None}
-    _warn(f"{name}: {_counted(found, 'row')}", found.values(), f"lines {shown(list(found))}", emitter)
+    _warn(f"{name}: {_counted(found, 'row')}", found.values(), _places("line", found), emitter)
 
 
 def warn_of_examples(asker: Asker, builder: PromptBuilder, emitter: Emitter) -> None:
     """Warn of the examples of the prompt settings that hold a special token."""
     written = enumerate(map(asker.written, asker.prompt.examples), start=1)
     found = {number: token for number, example in written if (token := builder.special_in(example)) is not None}
-    _warn(f"prompt.examples: {_counted(found, 'example')}", found.values(), f"numbers {shown(list(found))}", emitter)
+    _warn(f"prompt.examples: {_counted(found, 'example')}", found.values(), _places("number", found), emitter)
 
 
 def warn_of_documents(name: str, documents: Iterable[Document], builder: PromptBuilder, emitter: Emitter) -> None:
@@ -35,11 +35,15 @@ def warn_of_documents(name: str, documents: Iterable[Document], builder: PromptB
         for document in documents
         if (token := builder.special_among((document.title, document.text))) is not None
     }
-    _warn(f"{name}: {_counted(found, 'document')}", found.values(), f"ids {shown(list(found))}", emitter)
+    _warn(f"{name}: {_counted(found, 'document')}", found.values(), _places("id", found), emitter)
 
 
 def _counted(found: Sized, what: str) -> str:
     return f"{len(found):,} {what}{' holds' if len(found) == 1 else 's hold'}"
+
+
+def _places(what: str, found: Collection[object]) -> str:
+    return f"{what}{'' if len(found) == 1 else 's'} {shown(list(found))}"
 
 
 def _warn(who: str, tokens: Iterable[str], places: str, emitter: Emitter) -> None:

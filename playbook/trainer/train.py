@@ -19,6 +19,7 @@ import torch
 
 from playbook.contracts.run_spec import TrainingSettings
 from playbook.contracts.states import EndReason, Stage
+from playbook.scoring.figures import counted
 from playbook.trainer import watch
 from playbook.trainer.checkpoint import (
     BEST_FILE,
@@ -325,7 +326,7 @@ def _diverged(what: str, updates: int) -> RunError:
         if updates
         else "Nothing was trained yet, so the base model's own weights give that: fetch the base model again."
     )
-    return RunError(EndReason.DIVERGED, f"The {what} after {updates} steps. {advice}")
+    return RunError(EndReason.DIVERGED, f"The {what} after {counted(updates, 'step')}. {advice}")
 
 
 def _out_of_memory(job: TrainingJob, state: TrainingState, error: BaseException) -> RunError:

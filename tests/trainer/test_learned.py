@@ -110,7 +110,7 @@ def test_a_run_whose_template_leaves_tools_out_says_so_before_it_trains(make_run
 
     assert train(folder) == 0
 
-    assert [text for text in warnings_of(folder) if text.startswith("train.jsonl: 1 rows have tools")]
+    assert [text for text in warnings_of(folder) if text.startswith("train.jsonl: 1 row with tools")]
     kinds = [event.kind for event in events_of(folder)]
     assert kinds.index("log") < kinds.index("preflight")
 

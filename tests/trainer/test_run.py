@@ -98,7 +98,7 @@ def test_a_long_row_is_refused_by_line(make_run: MakeRun, train: Train) -> None:
     assert train(folder) == 1
 
     assert ended(folder).reason is EndReason.ROW_TOO_LONG
-    assert "train.jsonl: 1 rows exceed 128 tokens: line 4 (" in ended(folder).message
+    assert "train.jsonl: 1 row over 128 tokens: line 4 (" in ended(folder).message
 
 
 @pytest.mark.parametrize(("rule", "rows"), [("drop", 5), ("truncate", 6)])
@@ -110,7 +110,7 @@ def test_a_long_row_is_dropped_or_truncated_and_counted(make_run: MakeRun, train
     configured = next(event for event in events_of(folder) if isinstance(event, Configured))
     counted = [configured.effective[key] for key in ("train_rows", "train_rows_dropped", "train_rows_truncated")]
     assert counted == [rows, 6 - rows, rows - 5]
-    assert [warning for warning in warnings_of(folder) if "(lines 4)" in warning and "tokens lost" in warning]
+    assert [warning for warning in warnings_of(folder) if "(line 4)" in warning and "tokens lost" in warning]
 
 
 def test_a_test_row_beyond_the_context_is_refused_or_counts_as_wrong(make_run: MakeRun, train: Train) -> None:
@@ -342,7 +342,7 @@ def test_a_test_row_that_train_has_too_is_a_warning(make_run: MakeRun, train: Tr
     train(folder)
 
     assert report_of(folder).overlap.shared_rows == 1
-    assert [text for text in warnings_of(folder) if text.startswith("1 of 3 test rows are in the train split too")]
+    assert [text for text in warnings_of(folder) if text.startswith("1 of 3 test rows is in the train split too")]
 
 
 def test_events_on_a_full_disk_still_say_why(

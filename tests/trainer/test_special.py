@@ -22,7 +22,7 @@ def test_rows_that_write_out_a_special_token_are_named_in_every_split(make_run: 
     named = [text.partition(": a turn may")[0] for text in warnings_of(folder) if "special token" in text]
     assert named == [
         "train.jsonl: 2 rows hold text that the base model reads as a special token (<|im_end|>; lines 4, 7)",
-        "test.jsonl: 1 row holds text that the base model reads as a special token (<|im_start|>; lines 3)",
+        "test.jsonl: 1 row holds text that the base model reads as a special token (<|im_start|>; line 3)",
     ]
 
 
@@ -106,5 +106,5 @@ def test_documents_and_written_examples_that_write_out_a_special_token_are_named
     assert named == [
         "documents.jsonl: 2 documents hold text that the base model reads as a special token (<|im_end|>, "
         "<|im_start|>; ids named, ended)",
-        "prompt.examples: 1 example holds text that the base model reads as a special token (<|endoftext|>; numbers 2)",
+        "prompt.examples: 1 example holds text that the base model reads as a special token (<|endoftext|>; number 2)",
     ]

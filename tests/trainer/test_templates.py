@@ -202,6 +202,6 @@ def test_a_run_names_the_rows_whose_thoughts_its_template_leaves_out(
 
     (said,) = [text for text in warnings_of(folder) if "leaves out a part" in text]
     assert said.startswith(
-        "train.jsonl: 1 rows have an answer of which the base model's chat template leaves out a part"
+        "train.jsonl: 1 row with an answer of which the base model's chat template leaves out a part"
     )
     assert "(the first is line 4)" in said

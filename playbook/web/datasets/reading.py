@@ -10,6 +10,7 @@ from playbook.contracts.dataset import Split
 from playbook.contracts.dataset_problems import shown
 from playbook.datasets.importing import run_import, split_file
 from playbook.datasets.spec import ORDER, Order, Report, Source
+from playbook.scoring.figures import counted
 
 _CHUNK_BYTES = 1 << 20
 
@@ -29,8 +30,7 @@ class Splits:
         if self.note:
             return self.note
         report = self.report
-        rows = "row" if report.left_out == 1 else "rows"
-        left_out = f" {report.left_out:,} {rows} with problems left out." if report.left_out else ""
+        left_out = f" {counted(report.left_out, 'row')} with problems left out." if report.left_out else ""
         if report.plan is None:
             return f"{_number(len(report.sources))}, as they were split.{left_out}"
         plan = report.plan
@@ -46,7 +46,7 @@ class BadDataset(Exception):
     def __init__(self, report: Report) -> None:
         first = report.groups[0].listed[0]
         where = ", ".join(filter(None, (first.file, first.place)))
-        super().__init__(f"{report.problems:,} problems, the first: {where}: {first.fix}")
+        super().__init__(f"{counted(report.problems, 'problem')}, the first: {where}: {first.fix}")
         self.report = report
 
 

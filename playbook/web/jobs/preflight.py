@@ -10,6 +10,7 @@ from itertools import groupby
 from playbook.contracts.events import Configured, Plain, Preflight, SampleRow, SampleToken, SplitTokens, plain_value
 from playbook.contracts.refusals import setting_text
 from playbook.contracts.run_spec import RunSpec
+from playbook.scoring.figures import counted
 from playbook.web.common.plots import StackedPlot, stacked_plot
 from playbook.web.common.templatetags.playbook import bytesize
 
@@ -102,7 +103,7 @@ def sample_of(row: SampleRow) -> Sample:
         row=row,
         runs=tuple(_runs(row.tokens)),
         learned=len(learned),
-        summary=f"{len(row.tokens):,} tokens, {len(learned):,} of them learned ({where}).",
+        summary=f"{counted(len(row.tokens), 'token')}, {len(learned):,} of them learned ({where}).",
     )
 
 

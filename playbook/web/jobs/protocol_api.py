@@ -36,6 +36,7 @@ from playbook.contracts.protocol import (
     ReleaseRequest,
 )
 from playbook.contracts.states import JobState
+from playbook.scoring.figures import counted
 from playbook.web.common import blobs
 from playbook.web.jobs import actions, ingest, playground, queries, tokens, uploads
 from playbook.web.jobs.errors import Refused, StaleAttempt, TooLarge, WrongOffset
@@ -309,4 +310,4 @@ def _on_refused(request: HttpRequest, error: Refused) -> HttpResponse:
 def _on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     first = error.errors[0]
     where = ".".join(str(part) for part in first["loc"])
-    return _refuse(request, 422, f"{where}: {first['msg']} ({len(error.errors)} problems)")
+    return _refuse(request, 422, f"{where}: {first['msg']} ({counted(len(error.errors), 'problem')})")

@@ -12,6 +12,7 @@ from playbook.contracts import losses
 from playbook.contracts.events import Preflight
 from playbook.contracts.losses import STRETCH
 from playbook.contracts.states import EndReason
+from playbook.scoring.figures import counted
 from playbook.web.common.templatetags.playbook import duration
 from playbook.web.jobs.levels import Point
 
@@ -136,7 +137,7 @@ def truncation(preflight: Preflight | None) -> Sign | None:
         return None
     said = "; ".join(
         f"{split}: {tokens.dropped_rows:,} dropped and {tokens.truncated_rows:,} cut of "
-        f"{tokens.rows + tokens.dropped_rows:,} rows, {tokens.lost_tokens:,} tokens lost"
+        f"{counted(tokens.rows + tokens.dropped_rows, 'row')}, {counted(tokens.lost_tokens, 'token')} lost"
         for split, tokens in lost.items()
     )
     return Sign(

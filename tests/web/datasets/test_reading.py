@@ -16,5 +16,5 @@ def test_three_files_stand_as_they_are() -> None:
 
 def test_refused_rows_are_told_with_file_line_and_fix() -> None:
     contents = {Split.TRAIN: b"oops\n", Split.VALIDATION: jsonl("c"), Split.TEST: jsonl("d")}
-    with pytest.raises(BadDataset, match=r"1 problems, the first: train.jsonl, line 1: Write one complete JSON object"):
+    with pytest.raises(BadDataset, match=r"1 problem, the first: train.jsonl, line 1: Write one complete JSON object"):
         read_three_files(contents)

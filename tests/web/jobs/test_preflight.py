@@ -44,7 +44,7 @@ def test_the_page_says_how_many_tokens_of_a_run_it_leaves_out() -> None:
 
 def test_a_row_without_a_learned_token_says_so() -> None:
     sample = sample_of(SampleRow.model_validate({**SAMPLE, "tokens": tokens_of(("a", False))}))
-    assert sample.summary == "1 tokens, 0 of them learned (none)."
+    assert sample.summary == "1 token, 0 of them learned (none)."
 
 
 def test_view_counts_endings_lost_lines_and_memory() -> None:

@@ -95,7 +95,7 @@ def test_body_that_is_not_a_claim_is_named(caller: Caller) -> None:
     response = caller.post("/claim", {"protocol_version": PROTOCOL_VERSION}, token=caller.token)
     assert (response.status_code, response.json()["detail"]) == (
         422,
-        "body.body.capabilities: Field required (1 problems)",
+        "body.body.capabilities: Field required (1 problem)",
     )
 
 

@@ -105,6 +105,12 @@ def bytesize(size: int | None) -> str:
 
 
 @register.filter
+def of(unit: str, count: int) -> str:
+    """The unit of so many things, which comes as a plural that ends in s: `rows`, of one `row`."""
+    return unit.removesuffix("s") if count == 1 else unit
+
+
+@register.filter
 def short_digest(sha256: str) -> str:
     """The first 12 characters, enough to tell two files apart by eye."""
     return str(sha256)[:12]
