@@ -22,7 +22,7 @@ def deal(prompts: Hashes, groups: Hashes, plan: SplitPlan) -> Assignment | Probl
 
     Rows with the same prompt land in one split, and so do rows of one group (0: in none). Units of such rows fill test,
     then validation, up to their shares, in an order by hash; the rest is train. When no unit fits (few large groups),
-    an empty split takes the smallest unit of train.
+    an empty split takes the smallest unit of train; train is never empty.
 
     The order is by what the rows say, not by where they stand: when rows are added, removed or moved about, the others
     stay in their split, but for the few that the new shares let over the border.
@@ -57,7 +57,7 @@ def deal(prompts: Hashes, groups: Hashes, plan: SplitPlan) -> Assignment | Probl
         if split in filled:
             filled[split] += size
             room -= size
-    for split in wanted:
+    for split in (*wanted, Split.TRAIN):  # of few rows, shares that round up may take all
         if not dealt[split]:
             _fill(split, dealt, sizes, wanted)
     of_unit = np.zeros(len(roots), dtype=np.uint8)
@@ -75,10 +75,11 @@ def _mixed(keys: Hashes, seed: int) -> Hashes:
 
 
 def _fill(split: Split, dealt: "dict[Split, array[int]]", sizes: NDArray[np.int64], wanted: dict[Split, int]) -> None:
-    """Give an empty split the smallest unit of train; where that has no second one, its share of the other's rows."""
+    """Give an empty split the smallest unit of train; where that has no second one, its share of the other's rows. An
+    empty train takes the smallest unit of the split with the most."""
     giver = max(SPLITS, key=lambda held: (len(dealt[held]) > 1, held is Split.TRAIN, len(dealt[held])))
     rows = sum(int(sizes[unit]) for unit in dealt[giver])
-    share = 0 if giver is Split.TRAIN else rows * wanted[split] // (wanted[split] + wanted[giver])
+    share = 0 if Split.TRAIN in (giver, split) else rows * wanted[split] // (wanted[split] + wanted[giver])
     by_size = sorted(dealt[giver], key=lambda unit: int(sizes[unit]))
     taken, filled = by_size[:1], int(sizes[by_size[0]])
     for unit in by_size[1:-1]:

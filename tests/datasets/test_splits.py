@@ -1,14 +1,18 @@
 """One file becomes three splits: reproducible, by share, with what belongs together in one of them."""
 
+import random
 from hashlib import sha256
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
 from playbook.contracts.dataset import Split
+from playbook.contracts.dataset_problems import Problem
 from playbook.datasets.importing import split_file
 from playbook.datasets.spec import SplitPlan
+from playbook.datasets.splits import deal
 from tests.datasets.conftest import Importing, chat, codes, found, jsonl, parquet, rows_of
 
 
@@ -128,6 +132,27 @@ def test_what_one_huge_group_leaves_is_shared_by_validation_and_test(importing: 
     rows = [chat(f"huge {n}", "x", g="huge") for n in range(90)] + [chat(f"own {n}", "x", g=str(n)) for n in range(10)]
     importing(("rows.jsonl", jsonl(rows)), plan=SplitPlan(group_field="g"))
     assert sizes(importing) == [90, 5, 5]
+
+
+@pytest.mark.parametrize(("rows", "validation", "test"), [(3, 0.5, 0.3), (4, 0.4, 0.4), (1000, 0.4995, 0.4995)])
+def test_shares_that_round_up_to_all_rows_leave_one_to_train(rows: int, validation: float, test: float) -> None:
+    """A version whose train split has no row could not be stored."""
+    plan = SplitPlan(validation_share=validation, test_share=test)
+    dealt = deal(np.arange(rows, dtype=np.uint64), np.zeros(rows, dtype=np.uint64), plan)
+    assert not isinstance(dealt, Problem)
+    train, *others = np.bincount(dealt, minlength=3).tolist()
+    assert (train, min(others) > 0) == (1, True)
+
+
+def test_no_split_of_a_few_groups_is_ever_empty() -> None:
+    for seed in range(300):
+        lot = random.Random(seed)  # noqa: S311 - rows, not secrets
+        rows = lot.randint(3, 12)
+        prompts, groups = (np.array([lot.randint(low, 9) for _ in range(rows)], dtype=np.uint64) for low in (1, 0))
+        share = lot.uniform(0.01, 0.98)
+        dealt = deal(prompts, groups, SplitPlan(validation_share=share, test_share=lot.uniform(0.01, 0.99 - share)))
+        if not isinstance(dealt, Problem):
+            assert min(np.bincount(dealt, minlength=3)) > 0, seed
 
 
 def test_a_plan_that_leaves_nothing_to_train_is_refused() -> None:
