@@ -22,7 +22,7 @@ def _kind(name: str, pattern: str, *hints: str) -> _Kind:
 
 
 _SECRETS = (
-    _kind("private key", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----", "PRIVATE KEY"),
+    _kind("private key", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----", "PRIVATE KEY"),
     _kind("AWS access key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", "AKIA", "ASIA"),
     _kind(
         "GitHub token",
@@ -36,6 +36,8 @@ _SECRETS = (
     _kind("Hugging Face token", r"\bhf_[A-Za-z0-9]{30,}\b", "hf_"),
     _kind("API key", r"\bsk-(?=[A-Za-z_-]{0,40}\d)[A-Za-z0-9_-]{20,}", "sk-"),
     _kind("Stripe key", r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}", "k_live_", "k_test_"),
+    _kind("Google client secret", r"\bGOCSPX-[A-Za-z0-9_-]{20,}", "GOCSPX-"),
+    _kind("Docker token", r"\bdckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}", "dckr_"),
     _kind("npm token", r"\bnpm_[A-Za-z0-9]{36}\b", "npm_"),
     _kind("PyPI token", r"\bpypi-[A-Za-z0-9_-]{50,}", "pypi-"),
     _kind("SendGrid key", r"\bSG\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{30,}", "SG."),
@@ -50,7 +52,8 @@ _PASSWORD = _kind(
     r"\s{0,4}[\"']?(?=[^\s\"',;]{0,100}[\d!@#$%^&*+/~])[^\s\"',;]{6,})",
     *("passw", "kennwort", "pwd", "secret", "key"),
 )
-_EMAIL = _kind("email address", r"\b[A-Za-z0-9._%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})*\.[^\W\d_]{2,24}\b", "@")
+#: Not what git reaches a server by.
+_EMAIL = _kind("email address", r"\b(?!git@)[\w.%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})*\.[^\W\d_]{2,24}\b", "@")
 _NUMBERS = (
     _kind("phone number", r"(?<![\w+])\+[1-9]\d{0,2}[ ./-]?(?:\(\d{1,3}\)[ ]?)?(?:\d[ ./-]?){6,11}\d(?!\w)", "+"),
     # North America, then numbers with a trunk prefix as in Germany.
@@ -59,6 +62,14 @@ _NUMBERS = (
         r"(?<![\w-])(?<!\+1 )(?:\(\d{3}\) ?|\d{3}[-.])\d{3}[-.]\d{4}(?![\w-])"
         r"|(?<![\w./-])0[1-9]\d{1,3}(?: ?[/-] ?| )\d{5,8}(?![\w/-])",
         *("-", ".", "/", " "),
+    ),
+    # Numbers in groups behind a trunk prefix, as in France, Great Britain, Switzerland and Germany, and with 00.
+    _kind(
+        "phone number",
+        r"(?<![\w./-])(?<!\d )(?:0[1-9](?:[ .-]\d\d){4}|0[1-9]\d{1,3} \d{3,4}(?: \d{2,4}){1,2}|"
+        r"\(0[1-9]\d{0,3}\) ?\d{3,8}(?: \d{2,4}){0,2}|"
+        r"00[1-9]\d?[ ./-](?=[1-9(])(?:\(0?\d{1,3}\) ?)?(?:\d[ ./-]?){6,11}\d)(?![\w/-]| \d)",
+        "0",
     ),
     _kind("social security number", r"(?<![\d-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])", "-"),
     _kind("card number", r"(?<![\d-])(?:\d[ -]?){12,18}\d(?![\d-])", ""),

@@ -181,6 +181,12 @@ def test_secrets_and_personal_data_are_named_but_not_repeated(importing: Importi
         ("The password is in the drawer at 12:30, 3 + 4 = 7.", []),
         ("2026-11-25 08:00:00 version 1.2.3.4.5.6.7", []),
         ("İZ12 3456 7890 1234, ſe12 3456 7890 1234", []),
+        ("020 7946 0958 or 06 12 34 56 78 or 044 668 18 00", ["phone number"] * 3),
+        ("0151 2345 6789 or (030) 12345678 or 0049 151 23456789", ["phone number"] * 3),
+        ("from 0.12 to 0.34, 001 002 003 004, 0012345678, 05.04.2026", []),
+        ("-----BEGIN PGP PRIVATE KEY BLOCK-----", ["private key"]),
+        ("GOCSPX-" + "a1" * 12 + " dckr_pat_" + "a1" * 12, ["Google client secret", "Docker token"]),
+        ("write to müller@example.org, clone git@example.org:a/b", ["email address"]),
     ],
 )
 def test_private_patterns(text: str, kinds: list[str]) -> None:
