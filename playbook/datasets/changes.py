@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from playbook.contracts.dataset import Split
 from playbook.datasets.rows import NumberedRow, filled, rows_at
-from playbook.datasets.text import Hashes, hash64
+from playbook.datasets.text import Hashes, hash64, words_of
 
 #: Rows of each kind that a diff lists.
 MAX_LISTED = 500
@@ -174,6 +174,6 @@ def _prompts(path: Path, rows: _Rows) -> Hashes:
 
 
 def _fold(messages: Iterable[Mapping[str, Any]]) -> str:
-    """Return roles and contents in lower case with white space folded: what makes two prompts the same prompt."""
+    """Return roles and contents as checks fold them: what makes two prompts the same prompt."""
     said = ((message["role"], message.get("content") or "") for message in messages)
-    return "\x1e".join(f"{role}\x1f{' '.join(content.lower().split())}" for role, content in said)
+    return "\x1e".join(f"{role}\x1f{' '.join(words_of(content))}" for role, content in said)

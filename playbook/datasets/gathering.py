@@ -17,7 +17,7 @@ from playbook.contracts.dataset_problems import as_text
 from playbook.datasets.formats import Row
 from playbook.datasets.near import NearDuplicates
 from playbook.datasets.private import find_private
-from playbook.datasets.text import Hashes, Texts, Words, hash64, mix
+from playbook.datasets.text import Hashes, Texts, Words, hash64, mix, words_of
 
 MAX_CLASSES = 50
 _MAX_FIELDS = 8
@@ -141,7 +141,7 @@ class Gathering:
         folded: list[str] = []
         for message in messages:
             content, role = message.get("content") or "", message["role"]
-            words = content.lower().split()
+            words = words_of(content)
             said = " ".join(words)
             contents.append(content)
             if calls := message.get("tool_calls"):

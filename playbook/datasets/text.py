@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Self
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,16 @@ _WORDS_KEPT, _LETTERS_KEPT = 30_000, 40
 def hash64(text: str) -> int:
     """Return 64 bits of a digest; among a million texts the chance that any two meet is 3 in 100 million."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text in lower case, with each letter and its marks in one: some systems take them apart,
+    and the same question would look like another.
+
+    >>> words_of("A Cafe\\u0301") == words_of("a café")
+    True
+    """
+    return (text if text.isascii() else normalize("NFC", text)).lower().split()
 
 
 def mix(hashes: Hashes) -> Hashes:

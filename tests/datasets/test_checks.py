@@ -1,6 +1,7 @@
 """Each check counts all rows that it concerns and names the first of them by split, row and line."""
 
 import json
+from unicodedata import normalize
 
 import pytest
 
@@ -8,7 +9,7 @@ from playbook.contracts.dataset import Split
 from playbook.datasets.checks import CHECKS
 from playbook.datasets.private import find_private
 from playbook.datasets.spec import Balance, Check, Report, SplitPlan
-from tests.datasets.conftest import Importing, chat, found, jsonl, rows_of, three
+from tests.datasets.conftest import Importing, chat, codes, found, jsonl, rows_of, three
 
 LONG = "the parcel was left at the wrong door and the driver did not ring although somebody was at home all day long"
 
@@ -33,6 +34,15 @@ def test_exact_duplicates_are_counted_beyond_the_first_case_and_white_space_asid
     report = importing(("rows.jsonl", jsonl(rows)))
     assert found(report) == {"duplicate": 2}
     assert lines(report, "duplicate") == [[7, 8, 9]]
+
+
+def test_letters_whose_marks_stand_apart_are_the_same_letters(importing: Importing) -> None:
+    """As files written on another system have them: a test row would be no repetition of the train row that it is."""
+    asked = "Hat das Café in Köln geöffnet?"
+    report = importing(("rows.jsonl", jsonl([chat(asked, "ja"), chat(normalize("NFD", asked), "ja"), *rows_of(5)])))
+    assert found(report) == {"duplicate": 1}
+    three_files = three([chat(asked, "ja"), *rows_of(2)], [chat(normalize("NFD", asked), "ja"), *rows_of(1, word="t")])
+    assert codes(importing(*three_files)) == {"row_in_train_and_test": 1}
 
 
 def test_near_duplicates_are_found_and_exact_ones_are_not_counted_again(importing: Importing) -> None:
