@@ -130,7 +130,7 @@ def parse_line(number: int, line: bytes) -> object | Problem:
             f"Keep a line under {MAX_LINE_BYTES:,} bytes; no small model reads that much.",
         )
     try:
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        text = line.decode().removeprefix("\ufeff")  # also where files with such a mark were put together
     except UnicodeDecodeError as error:
         return problem(
             "line",

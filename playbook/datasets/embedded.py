@@ -6,7 +6,7 @@ from typing import TypeGuard
 from playbook.contracts.json_text import decode_strictly
 
 #: How such a list begins.
-_BEGINS = ("[{", "[ ")
+_BEGINS = ("[{", "[ ", "[]")
 
 
 def may_hold_list(value: object) -> TypeGuard[str]:
@@ -30,6 +30,22 @@ def list_in(value: object) -> tuple[list[object] | None, str]:
     except (ValueError, RecursionError):
         return None, ""
     return (found, wrong) if isinstance(found, list) and end == len(text) else (None, "")
+
+
+def object_in(text: str) -> dict[str, object] | None:
+    """Return the object that a text holds as JSON, None without one.
+
+    >>> object_in('{"id": 7}')
+    {'id': 7}
+    """
+    text = text.strip()
+    if text[:1] != "{":
+        return None
+    try:
+        found, end, wrong = decode_strictly(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and end == len(text) and not wrong else None
 
 
 def as_messages(value: object) -> object:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Fields
 from typing import Any
 
-from playbook.contracts.dataset import ROW_KEYS, row_problems, says_nothing
+from playbook.contracts.dataset import ROW_KEYS, row_problems
 from playbook.contracts.dataset_problems import Problem, ProblemCode, as_text, shown
 from playbook.contracts.json_text import decode_strictly
-from playbook.datasets.embedded import are_turns, as_list, as_messages, list_in, may_hold_list
+from playbook.datasets.embedded import are_turns, as_list, as_messages, list_in, may_hold_list, object_in
+from playbook.datasets.file_words import CALL_TURNS, in_words_of_the_file, is_blank
 from playbook.datasets.spec import MAX_NAME, Format, Mapping
 
 #: Roles as other formats call them.
@@ -31,8 +32,6 @@ _ROLES = {
     "function_response": "tool",
     "function": "tool",
 }
-#: Turns of ShareGPT exports in which the assistant calls a function: the value is the call as JSON.
-_CALL_TURNS = ("function_call", "tool_call")
 #: Pairs of fields that people use for a question and its answer, for a first guess that a person confirms.
 _PAIRS = (
     ("question", "answer"),
@@ -136,11 +135,11 @@ def converter(mapping: Mapping) -> Callable[[int, object], Row | list[Problem]]:
             if problems := _field_problems(line, value, mapping):
                 return problems + _turn_problems(line, value, mapping, {problem.field for problem in problems})
             row = {"messages": _of_fields(value, mapping)}
-            if has_tools and (tools := as_list(value.get("tools"))) is not None:
+            if has_tools and (tools := _tools_in(value)) is not None:
                 row["tools"] = tools
         _keep_rest(row, value, used)
         problems = row_problems(line, row)
-        return [_in_words_of_the_file(found, mapping, value) for found in problems] if problems else row
+        return [in_words_of_the_file(found, mapping, value) for found in problems] if problems else row
 
     return convert
 
@@ -163,20 +162,29 @@ def _of_messages(value: dict[str, object], mapping: Mapping) -> dict[str, object
     turns = as_list(value.get(mapping.messages))
     if isinstance(turns, list):
         row["messages"] = [_turn(turn) for turn in turns]
-        if mapping.system and not _is_blank(value.get(mapping.system)):
+        if mapping.system and not is_blank(value.get(mapping.system)):
             row["messages"] = [{"role": "system", "content": value[mapping.system]}, *row["messages"]]  # type: ignore[misc]
     elif mapping.messages in value:
         row["messages"] = value[mapping.messages]
     else:
         del row["messages"]
     functions = as_list(value.get("functions"))
-    if (tools := as_list(value.get("tools"))) is not None:
+    if (tools := _tools_in(value)) is not None:
         row["tools"] = tools
     elif isinstance(functions, list):  # as OpenAI named tools before
         row["tools"] = [{"type": "function", "function": function} for function in functions]
-    if (metadata := value.get("metadata")) is not None:
+    metadata = value.get("metadata")
+    if isinstance(metadata, str):  # a cell of a table
+        metadata = object_in(metadata) or ({"metadata": metadata} if metadata.strip() else None)
+    if metadata is not None:
         row["metadata"] = _as_texts(metadata) if isinstance(metadata, dict) else metadata
     return row
+
+
+def _tools_in(value: Fields[str, object]) -> object:
+    """Return the tools of a row, None for an empty cell."""
+    tools = as_list(value.get("tools"))
+    return None if isinstance(tools, str) and not tools.strip() else tools
 
 
 def _as_texts(metadata: dict[str, object]) -> dict[str, str]:
@@ -196,7 +204,7 @@ def _turn(turn: object) -> object:
     if isinstance(call := found.get("function_call"), dict):  # as OpenAI wrote the one call of a message before
         found["tool_calls"] = [{"type": "function", "function": call}]
         del found["function_call"]
-    if found.get("role") in _CALL_TURNS and (calls := _calls_in(found.get("content"))):
+    if found.get("role") in CALL_TURNS and (calls := _calls_in(found.get("content"))):
         found |= {"role": "assistant", "content": "", "tool_calls": calls}
     if isinstance(role := found.get("role"), str):
         found["role"] = _ROLES.get(role, role)
@@ -253,10 +261,10 @@ def _field_problems(line: int, value: dict[str, object], mapping: Mapping) -> li
             fix = "Write it as text, or as a list of messages."
             found.append(_problem(line, field, content, ProblemCode.MISSING_CONTENT, fix))
     asked = [field for field in (mapping.prompt, mapping.input) if field]
-    if mapping.prompt and value.get(mapping.prompt) is not None and all(_is_blank(value.get(field)) for field in asked):
+    if mapping.prompt and value.get(mapping.prompt) is not None and all(is_blank(value.get(field)) for field in asked):
         fix = "Write the prompt, or remove the row. If no row has one, choose “none” as the prompt."
         found.append(_problem(line, mapping.prompt, value[mapping.prompt], ProblemCode.MISSING_CONTENT, fix))
-    if value.get(mapping.answer) is not None and _is_blank(value[mapping.answer]):
+    if value.get(mapping.answer) is not None and is_blank(value[mapping.answer]):
         fix = "Write the answer, or remove the row: an empty answer teaches the model to say nothing."
         found.append(_problem(line, mapping.answer, value[mapping.answer], ProblemCode.EMPTY_ANSWER, fix))
     return found
@@ -269,28 +277,28 @@ def _turn_problems(line: int, value: Fields[str, object], mapping: Mapping, told
     messages = [_turn(turn) for turns in found.values() for turn in turns]
     if mapping.answer not in found:
         messages.append({"role": "assistant", "content": "the answer, of which another problem tells"})
-    return [_in_words_of_the_file(problem, mapping, found) for problem in row_problems(line, {"messages": messages})]
+    return [in_words_of_the_file(problem, mapping, found) for problem in row_problems(line, {"messages": messages})]
 
 
 def _is_filled(value: dict[str, object], mapping: Mapping) -> bool:
     """Tell quickly what is true of nearly every row: its fields hold text, and neither question nor answer is blank."""
     for field in (mapping.answer, mapping.prompt):
         content = value.get(field) if field else "none asked for"
-        if not isinstance(content, str) or _is_blank(content):
+        if not isinstance(content, str) or is_blank(content):
             return False
     return all(isinstance(value.get(field), str | None) for field in (mapping.system, mapping.input) if field)
 
 
 def _of_fields(value: dict[str, object], mapping: Mapping) -> list[object]:
     messages: list[object] = []
-    if mapping.system and not _is_blank(value.get(mapping.system)):
+    if mapping.system and not is_blank(value.get(mapping.system)):
         messages.append({"role": "system", "content": value[mapping.system]})
     prompt = as_messages(value[mapping.prompt]) if mapping.prompt else ""
     if isinstance(prompt, list):
         messages += [_turn(turn) for turn in prompt]
     else:
         parts = [_text(prompt), _text(value.get(mapping.input) or "")] if mapping.input else [_text(prompt)]
-        if text := "\n\n".join([part for part in parts if not _is_blank(part)]):
+        if text := "\n\n".join([part for part in parts if not is_blank(part)]):
             messages.append({"role": "user", "content": text})
     answer = as_messages(value[mapping.answer])
     if isinstance(answer, list):
@@ -321,12 +329,6 @@ def _text_of(value: object) -> str:
     return value if isinstance(value, str) else as_text(value)
 
 
-def _is_blank(value: object) -> bool:
-    if isinstance(value, str):
-        return says_nothing(value)
-    return value is None or value == []
-
-
 def _keep_rest(row: dict[str, object], value: dict[str, object], used: frozenset[str]) -> None:
     rest = {
         key[:MAX_NAME]: _text_of(content)
@@ -336,49 +338,6 @@ def _keep_rest(row: dict[str, object], value: dict[str, object], used: frozenset
     if rest:
         given = row.get("metadata", {})
         row["metadata"] = rest | given if isinstance(given, dict) else given
-
-
-def _in_words_of_the_file(problem: Problem, mapping: Mapping, value: Fields[str, object]) -> Problem:
-    """Name the field that the file has, rather than the one of the chat row made from it."""
-    field, fix = problem.field, problem.fix
-    if problem.code is ProblemCode.UNRECOGNIZED_ROLE and problem.value in _CALL_TURNS:
-        fix = 'Write the call as JSON in the value of the turn: {"name": "…", "arguments": {…}}.'
-    if field.startswith("messages["):
-        field = _field_behind(field, mapping, value)
-    elif field == "messages":
-        field = mapping.messages or mapping.answer
-        fix = fix.replace('"messages"', f'"{field}"')
-    if mapping.format is Format.SHAREGPT:
-        field = field.replace(".role", ".from").replace(".content", ".value")
-        fix = fix.replace('"role"', '"from"').replace('"content"', '"value"')
-    return problem.model_copy(update={"field": field, "fix": fix})
-
-
-def _field_behind(field: str, mapping: Mapping, value: Fields[str, object]) -> str:
-    """Return where in the file the message lies that `messages[n]` of a row made from single fields is.
-
-    >>> mapping = Mapping(format=Format.PROMPT_COMPLETION, prompt="prompt", answer="completion")
-    >>> _field_behind("messages[1].role", mapping, {"prompt": "a", "completion": [{"role": "user"}]})
-    'completion[0].role'
-    """
-    at, _, rest = field.removeprefix("messages[").partition("]")
-    place = int(at)
-    if mapping.system and not _is_blank(value.get(mapping.system)):
-        if place == 0:
-            return mapping.system
-        place -= 1
-    if mapping.messages:
-        return f"{mapping.messages}[{place}]{rest}"
-    for name in filter(None, (mapping.prompt, mapping.answer)):
-        content = as_messages(value.get(name))
-        if not isinstance(content, list):
-            content, where = [content] * (not _is_blank(content)), name
-        else:
-            where = f"{name}[{place}]{rest}"
-        if place < len(content):
-            return where
-        place -= len(content)
-    return mapping.answer
 
 
 def _problem(line: int, field: str, value: object, code: ProblemCode, fix: str) -> Problem:

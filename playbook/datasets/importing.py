@@ -35,6 +35,8 @@ from playbook.datasets.spec import (
 )
 
 _ROWS_TO_DETECT = 100
+#: So many rows may be unreadable before the first from which the format can be told.
+_ROWS_TO_SKIP = 10_000
 #: Of the names of fields that are kept, all together.
 _COLUMN_CHARS = 500_000
 _SECONDS_BETWEEN_REPORTS = 0.3
@@ -111,13 +113,15 @@ class _Import:
                 here = set(columns.names)
                 mapping = mapping or next((chosen for chosen in source.earlier if chosen.needed <= here), None)
                 mapping = mapping or detect(found.value for found in first if isinstance(found, Record))
-                if mapping is None and any(isinstance(found, Record) for found in first):
+                if mapping is None and any(isinstance(found, Record) for found in first[:_ROWS_TO_DETECT]):
                     if broken:
                         log.add(source.name, broken.problem)
                     example = next(found.value for found in first if isinstance(found, Record))
                     raise UnreadableFile(refusals.unknown_format(columns.names, first))
-                # No row of the first hundred could be read at all: name what is wrong with the others as chat rows.
+                # None of the first rows could be read at all: name what is wrong with the others as chat rows.
                 mapping = mapping or Mapping(format=Format.CHAT, messages="messages")
+                if table := refusals.of_columns(first, mapping):
+                    raise UnreadableFile(table)
                 convert, is_csv = converter(mapping), container.startswith("CSV")
                 for count, found in enumerate(chain(first, _raising(broken) if broken else records), start=1):
                     if count > room:
@@ -305,7 +309,11 @@ def _first_rows(records: Iterator[Record | Problem]) -> tuple[list[Record | Prob
     """Return the rows to detect the format from, and what ended the file among them."""
     found: list[Record | Problem] = []
     try:
-        found.extend(islice(records, _ROWS_TO_DETECT))
+        while len(found) < _ROWS_TO_SKIP:
+            known = len(found)
+            found.extend(islice(records, _ROWS_TO_DETECT))
+            if len(found) == known or any(isinstance(one, Record) for one in found[known:]):
+                break
     except UnreadableFile as error:
         return found, error
     return found, None

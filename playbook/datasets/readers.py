@@ -9,6 +9,7 @@ import io
 import re
 import shutil
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
@@ -24,6 +25,8 @@ _HEAD_BYTES = 65_536
 _BLOCK_BYTES = 1 << 18
 _BAD_QUOTES = "Close every quote and double the quotes inside a cell."
 _DELIMITERS = ",;\t|"
+#: Lines that the delimiter is told by.
+_LINES_TO_CUT = 20
 _WORD = re.compile(rb"\w{1,60}")
 _QUOTED = re.compile(r'"[^"]*"')
 
@@ -257,8 +260,7 @@ def _read_csv(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | Pr
     """Yield rows as {column: text}. A cell is text and nothing else: a formula in it is never computed."""
     csv.field_size_limit(limits.row_bytes)
     lines = _CsvLines(stream, limits.row_bytes)
-    head = _QUOTED.sub("", stream.peek(_HEAD_BYTES).split(b"\n", 1)[0].decode(errors="replace"))
-    cells = csv.reader(lines, delimiter=max(_DELIMITERS, key=head.count), strict=True)
+    cells = csv.reader(lines, delimiter=_delimiter(stream.peek(_HEAD_BYTES).decode(errors="replace")), strict=True)
     names: list[str] = []
     begins = 1
     while True:
@@ -288,10 +290,24 @@ def _read_csv(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | Pr
                 field="row",
                 value=f"{len(row)} cell{'' if len(row) == 1 else 's'}",
                 code=ProblemCode.WRONG_CELL_COUNT,
-                fix=f"Give the row {len(names)} cells, as the header has; quote a cell that holds the delimiter.",
+                fix=f"Give the row {len(names)} cell{'' if len(names) == 1 else 's'}, as the header has; quote a cell "
+                "that holds the delimiter.",
             )
         elif row:
             yield Record(line, dict(zip(names, row, strict=True)))
+
+
+def _delimiter(head: str) -> str:
+    """Return the mark that cuts the most of the first lines into as many cells as the header; the header may be
+    sentences with marks of their own. Of marks that do so alike, the one that the header has most."""
+    header = _QUOTED.sub("", head.lstrip("\r\n").partition("\n")[0])
+
+    def fits(mark: str) -> tuple[int, int]:
+        rows = [row for row in islice(csv.reader(io.StringIO(head, newline=""), delimiter=mark), _LINES_TO_CUT) if row]
+        width = len(rows[0]) if rows else 0
+        return sum(len(row) == width for row in rows) if width > 1 else 0, header.count(mark)
+
+    return max(_DELIMITERS, key=fits)
 
 
 def _cell_too_long(line: int, limit: int) -> Problem:

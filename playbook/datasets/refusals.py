@@ -3,7 +3,7 @@
 from playbook.contracts.dataset import MAX_LINE_BYTES, Split
 from playbook.contracts.dataset_problems import Problem, ProblemCode, shown
 from playbook.datasets.readers import Record
-from playbook.datasets.spec import Source
+from playbook.datasets.spec import Mapping, Source
 
 
 def _inner_lists(records: list[Record | Problem]) -> list[str]:
@@ -33,6 +33,27 @@ def unknown_format(columns: tuple[str, ...], first: list[Record | Problem]) -> P
         code=ProblemCode.UNKNOWN_FORMAT,
         fix=fix,
     )
+
+
+def of_columns(first: list[Record | Problem], mapping: Mapping) -> Problem | None:
+    """Return why a file is refused that is one object of columns, as pandas writes a table unless told otherwise."""
+    row = first[0].value if len(first) == 1 and isinstance(first[0], Record) else None
+    columns = [row.get(name) for name in mapping.needed] if isinstance(row, dict) else []
+    if not columns or not all(_is_column(column) for column in columns):
+        return None
+    return Problem(
+        line=0,
+        field="file",
+        value=shown(row),
+        code=ProblemCode.DATA_TYPE,
+        fix="The file is one object of columns. Write one object for each row; pandas does so when it is told "
+        'orient="records", lines=True.',
+    )
+
+
+def _is_column(value: object) -> bool:
+    is_list = isinstance(value, list) and not any(isinstance(item, dict) for item in value)
+    return bool(value) and (is_list or isinstance(value, dict))
 
 
 def no_groups(field: str) -> Problem:

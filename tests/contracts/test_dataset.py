@@ -113,6 +113,12 @@ def test_a_value_is_shown_as_it_stands_in_the_file(content: object, value: str, 
     assert problem.fix.startswith(fix)
 
 
+def test_the_mark_at_the_beginning_of_a_file_is_no_part_of_a_row() -> None:
+    """Nor is it where such files were put together."""
+    rows = [b"\xef\xbb\xbf" + line(USER, {"role": "assistant", "content": "x"})] * 2
+    assert (len(read_examples(rows).examples), read_examples(rows).problems) == (2, ())
+
+
 def test_a_comma_after_a_row_is_what_has_to_go() -> None:
     (problem,) = read_examples([line(USER, {"role": "assistant", "content": "x"}) + b" ,\n"]).problems
     assert problem.fix == "Remove the comma at the end of the line: JSONL has none between its rows."

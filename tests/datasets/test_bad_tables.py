@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+import json
 from datetime import date
 from decimal import Decimal
 
@@ -24,6 +25,59 @@ def test_delimiters_inside_quotes_are_text(importing: Importing) -> None:
     report = importing(("rows.csv", b'"prompt";"answer";"note, in words, at length"\na;b;c\nd;e;f\ng;h;i\n'))
     assert report.sources[0].columns == ("prompt", "answer", "note, in words, at length")
     assert report.rows == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        ("What, in your words, went wrong?;Mended?\na, b;x\nc;y\n", ("What, in your words, went wrong?", "Mended?")),
+        ("question, short\tanswer\na\tx\n", ("question, short", "answer")),
+        ("\nquestion;answer\na,b;x\n", ("question", "answer")),
+        ("question;answer", ("question", "answer")),
+    ],
+)
+def test_the_delimiter_is_what_cuts_the_rows_as_it_does_the_header(
+    importing: Importing, content: str, columns: tuple[str, ...]
+) -> None:
+    (source,) = importing(("rows.csv", content.encode())).sources
+    assert source.columns == (columns if content.count("\n") else ())
+    assert not source.rows or source.mapping is None or source.rows == content.strip().count("\n")
+
+
+def test_what_the_first_readable_row_says_tells_the_format(importing: Importing) -> None:
+    """A hundred rows in another encoding made a table one of chat messages, which no other row then was."""
+    rows = ["question,answer", *["ä,b"] * 150, *(f"q{n},a" for n in range(5))]
+    report = importing(("rows.csv", "\n".join(rows).encode("cp1252")))
+    assert (codes(report), report.rows) == ({"not_utf8": 150}, 5)
+
+
+def test_an_object_of_columns_is_named_for_what_it_is(importing: Importing) -> None:
+    """What pandas writes unless it is told otherwise."""
+    by_index = {"prompt": {"0": "a", "1": "b"}, "completion": {"0": "x", "1": "y"}}
+    for table in (by_index, {name: list(column.values()) for name, column in by_index.items()}):
+        report = importing(("rows.json", json.dumps(table).encode()))
+        (finding,) = report.groups[0].listed
+        assert (finding.code, finding.field) == ("data_type", "file")
+        assert finding.fix.startswith("The file is one object of columns. Write one object for each row; pandas")
+
+
+def test_cells_of_tools_and_metadata_are_read_as_what_they_hold(importing: Importing) -> None:
+    """An empty cell is no list of tools, and a table has no other way to hold metadata than as text."""
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    out = io.StringIO()
+    table = csv.writer(out)
+    table.writerow(["messages", "tools", "metadata"])
+    for number, (offered, said) in enumerate([("", '{"id": 7}'), ("[]", "plain"), (json.dumps(tools), " ")]):
+        turns[0]["content"] = f"q{number}"
+        table.writerow([json.dumps(turns), offered, said])
+    assert not importing(("rows.csv", out.getvalue().encode())).refused
+    rows = sorted(importing.all_rows(), key=lambda row: row["messages"][0]["content"])
+    assert [(row.get("tools"), row.get("metadata")) for row in rows] == [
+        (None, {"id": "7"}),
+        ([], {"metadata": "plain"}),
+        (tools, None),
+    ]
 
 
 def test_a_row_with_broken_quotes_does_not_hide_the_next(importing: Importing) -> None:

@@ -229,6 +229,17 @@ def test_a_problem_in_messages_of_single_fields_names_the_field_and_the_place(im
     ]
 
 
+def test_a_role_is_named_as_the_file_calls_it(importing: Importing) -> None:
+    turns = [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}, {"from": "human", "value": "thanks"}]
+    asked, said = [{"role": "user", "content": "q"}], [{"role": "developer", "content": "a"}]
+    for row, place in (
+        ({"conversations": turns}, ("conversations[2].from", "human")),
+        ({"prompt": asked, "completion": said}, ("completion[0].role", "developer")),
+    ):
+        (group,) = importing(("rows.jsonl", jsonl([row]))).groups
+        assert [(found.field, found.value) for found in group.listed] == [place]
+
+
 def test_a_turn_without_a_value_is_named_in_the_words_of_the_file(importing: Importing) -> None:
     turns = [{"from": "human", "value": "a"}, {"from": "gpt", "value": None}, {"from": "gpt"}]
     report = importing(("rows.jsonl", jsonl([*FORMATS[Format.SHAREGPT], {"conversations": turns}])))
