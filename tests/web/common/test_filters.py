@@ -42,6 +42,13 @@ def test_words(identifier: str, text: str) -> None:
     assert filters.words(identifier) == text
 
 
+@pytest.mark.parametrize(
+    ("unit", "count", "text"), [("rows", 1, "row"), ("rows", 30, "rows"), ("answers", 0, "answers")]
+)
+def test_the_unit_of_one_is_no_plural(unit: str, count: int, text: str) -> None:
+    assert filters.of(unit, count) == text
+
+
 @pytest.mark.parametrize("state", list(JobState))
 def test_every_job_state_has_a_tone(state: JobState) -> None:
     assert state in filters.TONES
