@@ -80,6 +80,7 @@ def context(job: Job, request: HttpRequest) -> dict[str, Any]:
             heard_at=_heard_at(job, attempt, pulse),
             now=timezone.now(),
             ended=EndReason(job.end_reason) if job.end_reason else None,
+            keeps_best=spec.training.load_best_model_at_end,
         ),
         "figures": _figures(points),
         "loss_plot": _loss_plot(points, spec.training, state=JobState(job.state)),

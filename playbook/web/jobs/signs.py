@@ -20,6 +20,16 @@ STALL_STEPS, STALL_SECONDS = 10, 60.0  # no metric for so many steps' time, and 
 SILENCE_SECONDS = 600.0  # no progress for so long in whatever stage, also where no step has been timed yet
 
 
+_OVERFITTED = (
+    "Clone the job with fewer steps, a smaller rank or more training rows. What is learned after that step does not "
+    "carry over to new rows; load_best_model_at_end hands over the weights of that step."
+)
+_OVERFITTED_BUT_KEPT = (
+    "The weights of that step are handed over, so what comes after it costs time alone. A smaller rank or more "
+    "training rows may bring the lowest loss further down."
+)
+
+
 @dataclass(frozen=True)
 class Sign:
     """One banner. `tone` is a class of the design system; `advice` says what to do."""
@@ -39,8 +49,9 @@ class Pulse:
     seconds_per_step: float | None
 
 
-def overfitting(train: Sequence[Point], validation: Sequence[Point]) -> Sign | None:
-    """Validation loss rises while training loss falls (Prechelt 1998, "Early stopping, but when?", section 2)."""
+def overfitting(train: Sequence[Point], validation: Sequence[Point], *, keeps_best: bool = False) -> Sign | None:
+    """Validation loss rises while training loss falls (Prechelt 1998, "Early stopping, but when?", section 2).
+    `keeps_best`: the weights of the lowest validation loss are handed over (load_best_model_at_end)."""
     if len(validation) < 3:
         return None
     lowest = min(validation, key=lambda point: point[1])
@@ -57,8 +68,7 @@ def overfitting(train: Sequence[Point], validation: Sequence[Point]) -> Sign | N
         "Overfitting",
         f"Validation loss was lowest at step {lowest[0]:,} ({lowest[1]:.3g}) and is {validation[-1][1]:.3g} at step "
         f"{validation[-1][0]:,}, while training loss still falls.",
-        "Clone the job with fewer steps, a smaller rank or more training rows. What is learned after that step does "
-        "not carry over to new rows.",
+        _OVERFITTED_BUT_KEPT if keeps_best else _OVERFITTED,
     )
 
 
@@ -175,6 +185,7 @@ def signs(
     heard_at: datetime | None,
     now: datetime,
     ended: EndReason | None = None,
+    keeps_best: bool = False,
 ) -> list[Sign]:
     """Return what needs a look, the gravest first. `pulse` None: the job does not train at this moment; `heard_at`
     None: no worker has it; `ended` None: it has not."""
@@ -183,7 +194,7 @@ def signs(
         yield divergence(train, not_finite_step=not_finite_step, ended=ended)
         yield endless(preflight)
         yield stall(pulse, now) or silence(heard_at, now)
-        yield overfitting(train, validation)
+        yield overfitting(train, validation, keeps_best=keeps_best)
         yield truncation(preflight)
 
     return [sign for sign in found() if sign is not None]

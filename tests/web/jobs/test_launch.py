@@ -138,6 +138,15 @@ def test_a_clone_is_filled_in_and_marks_what_is_changed(client: Client, source: 
     assert "changed from 12" in page
 
 
+def test_the_clone_of_a_job_that_trains_nothing_is_not_said_to_train(
+    client: Client, use_case: UseCase, alice: User
+) -> None:
+    client.force_login(alice)
+    page = client.get(f"/jobs/new/?clone={make_job(use_case, alice).pk}").content.decode()
+    assert "It trains nothing: it measures how the base model answers." in page
+    assert "Tune a base model" in client.get(f"/jobs/new/?use_case={use_case.slug}").content.decode()
+
+
 def test_a_clone_says_which_version_it_takes_and_that_a_newer_one_is_there(
     client: Client, use_case: UseCase, alice: User
 ) -> None:

@@ -49,6 +49,16 @@ def test_overfitting_is_validation_rising_twice_while_training_falls() -> None:
     assert sign.text.startswith("Validation loss was lowest at step 10 (0.5) and is 0.7 at step 30")
 
 
+def test_an_overfitted_job_that_keeps_its_best_weights_is_not_told_to_run_again_for_them() -> None:
+    validation = [(10, 0.5), (20, 0.6), (30, 0.7)]
+    last, best = (signs.overfitting(falling(), validation, keeps_best=kept) for kept in (False, True))
+    assert last is not None
+    assert best is not None
+    assert "load_best_model_at_end hands over the weights of that step." in last.advice
+    assert best.advice.startswith("The weights of that step are handed over")
+    assert "Clone" not in best.advice
+
+
 @pytest.mark.parametrize(
     ("train", "validation"),
     [
