@@ -197,7 +197,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 FILE_UPLOAD_HANDLERS = [
     "playbook.web.common.uploads.BoundedUpload",  # first: the others begin to read
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
-    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+    "playbook.web.common.uploads.UploadToDisk",
 ]
 
 CONTENT_SECURITY_POLICY = {

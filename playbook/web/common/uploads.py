@@ -4,13 +4,17 @@ Django writes files to disk as they come, while it looks for the CSRF token: bef
 them. A body of a length that nobody told is never read at all: Django reads as much as its header tells.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
-from django.core.files.uploadhandler import FileUploadHandler
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadhandler import FileUploadHandler, TemporaryFileUploadHandler
 from django.utils.datastructures import MultiValueDict
+
+from playbook.datasets.spec import DISK_FULL
 
 _FILES = "files_taken"
 View = TypeVar("View", bound=Callable[..., Any])
@@ -22,6 +26,10 @@ class UploadTooBig(RequestDataTooBig):
     def __init__(self, *, size_bytes: int, files: int) -> None:
         super().__init__(f"{size_bytes:,} bytes for a page that takes {files} files")
         self.size_bytes, self.files = size_bytes, files
+
+
+class UploadDiskFull(SuspiciousOperation):
+    """The disk has no room for a file while it comes in: nobody's fault who sends it, but told as a page."""
 
 
 def takes_files(files: int) -> Callable[[View], View]:
@@ -57,3 +65,25 @@ class BoundedUpload(FileUploadHandler):
 
     def file_complete(self, file_size: int) -> None:
         return None
+
+
+class UploadToDisk(TemporaryFileUploadHandler):
+    """Django's handler. Raises UploadDiskFull when there is no room for the file."""
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        with _room():
+            super().receive_data_chunk(raw_data, start)
+
+    def file_complete(self, file_size: int) -> "UploadedFile[bytes] | None":
+        with _room():
+            return super().file_complete(file_size)
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise UploadDiskFull(str(error)) from error
+        raise

@@ -13,7 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from playbook.web.common.context import THEMES, site
-from playbook.web.common.uploads import UploadTooBig
+from playbook.web.common.uploads import UploadDiskFull, UploadTooBig
 
 
 @login_not_required
@@ -34,6 +34,8 @@ def set_theme(request: HttpRequest) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Say which bound was passed, if one was: Django then reads no form that could say so beside its field."""
+    if isinstance(exception, UploadDiskFull):
+        return render(request, "507.html", status=507)
     if isinstance(exception, UploadTooBig):
         told: dict[str, Any] = {"upload": exception, "limit_mb": settings.PLAYBOOK_MAX_UPLOAD_MB}
     elif isinstance(exception, RequestDataTooBig):

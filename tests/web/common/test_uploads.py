@@ -1,5 +1,7 @@
 """A form that is far larger than its page takes is refused by its header; what a page takes, its form tells more of."""
 
+import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,22 @@ def test_nothing_of_what_a_stranger_sends_reaches_the_disk(db: None, settings: S
     answer = strict.post("/account/login/", sent(6_000, "file"))
     assert answer.status_code == 413
     assert "This form takes no files, and 6." in answer.content.decode()
+
+
+def test_a_disk_that_is_full_before_the_whole_file_is_there_is_told(
+    client: Client, use_case: UseCase, alice: User, settings: Settings
+) -> None:
+    """The system refuses to let the file grow, as on a full disk."""
+    settings.PLAYBOOK_MAX_UPLOAD_MB = 10
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 0
+    client.force_login(alice)
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.getsignal(signal.SIGXFSZ)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, limits[1]))
+    try:
+        answer = client.post(NEW, {"how": "one", **sent(6_000_000, "file")})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert answer.status_code == 507
+    assert "There is no room for the file, so nothing was stored." in answer.content.decode()
