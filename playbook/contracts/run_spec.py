@@ -102,6 +102,11 @@ class LoraSettings(Settings):
         description="learn magnitude and direction apart (Liu 2024, DoRA): slower, sometimes better at low rank",
     )
 
+    @field_validator("target_modules", mode="before")
+    @classmethod
+    def _a_list_may_hold_all(cls, value: Any) -> Any:
+        return "all-linear" if value in (["all-linear"], ("all-linear",)) else value
+
 
 class OverLength(StrEnum):
     """What happens to a row longer than `max_length`: the user chooses, and it is always counted."""

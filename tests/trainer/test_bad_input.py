@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, LlamaForCausalLM
 
 from playbook.contracts.events import CheckpointSaved, MetricPoint
-from playbook.contracts.run_spec import TrainingSettings
+from playbook.contracts.run_spec import LoraSettings, TrainingSettings
 from playbook.contracts.states import EndReason
 from tests.trainer.conftest import (
     ROOT,
@@ -325,3 +325,8 @@ def test_a_disk_that_is_full_while_a_checkpoint_is_saved_loses_nothing_that_was_
     assert steps_of(folder)[-1] == int(kept.removeprefix("step-")) + 2
     assert [path.name for path in (folder / "checkpoints").iterdir()] == [kept]
     assert {path.name: path.read_bytes() for path in (folder / "checkpoints" / kept).iterdir()} == saved
+
+
+def test_all_linear_in_a_list_is_all_linear() -> None:
+    assert LoraSettings.model_validate({"target_modules": ["all-linear"]}).target_modules == "all-linear"
+    assert LoraSettings.model_validate({"target_modules": ["q_proj"]}).target_modules == ("q_proj",)
