@@ -13,10 +13,15 @@ from collections.abc import Iterator
 from functools import cache
 from types import FrameType
 
+from playbook.contracts.states import EndReason
+from playbook.trainer.errors import RunError
+
 #: Of the processor, not of the clock: a machine that is busy or asleep for a while must not end a sound template.
 SECONDS = 5.0
 #: Beyond what the process holds already.
 MEMORY_BYTES = 1_000_000_000
+#: Characters that a chat template may write of its own, and how often it may write each that it is given.
+MOST_OF_ITS_OWN, _MOST_TIMES = 1_000_000, 10
 #: Some code swallows what is raised within it, a destructor for one; then it is raised again.
 _AGAIN_SECONDS = 0.5
 
@@ -46,6 +51,16 @@ def bounded() -> Iterator[None]:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             signal.signal(signal.SIGVTALRM, before)
         resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+def require_proportion(made: int, given: int, *, where: str) -> None:
+    """Raise RunError when a template makes far more text than it was given: to tokenise that takes all memory."""
+    if made > MOST_OF_ITS_OWN + _MOST_TIMES * given:
+        raise RunError(
+            EndReason.BASE_MODEL_UNREADABLE,
+            f"{where}: the base model's chat template makes {made:,} characters of a row of {given:,}. "
+            "Correct its chat_template.jinja, or choose another base model.",
+        )
 
 
 def _held_bytes() -> int:

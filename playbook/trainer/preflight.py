@@ -106,6 +106,13 @@ def _require_plain_weights(run: Run, prepared: Prepared, device: str) -> None:
 def _tell_what_the_template_adds(run: Run, prepared: Prepared) -> None:
     """Say what stands in prompts and answers that no row has."""
     builder = prepared.builder
+    if builder.other_end:
+        ends = ", ".join(repr(builder.text_of(token)) for token in sorted(builder.end_ids))
+        run.emitter.warn(
+            f"The base model's chat template ends an answer with {builder.other_end!r}, and this model ends its turn "
+            f"with {ends}, so both are learned, one after the other. Where the first is meant to end a turn, name it "
+            "as eos_token_id in generation_config.json, or whatever runs the model elsewhere will not stop there."
+        )
     if builder.asks_for_the_day:
         run.emitter.log(
             f"The base model's chat template prints today's date. Here it is told {DAY:%d %B %Y} always, in training, "

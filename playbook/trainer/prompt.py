@@ -26,8 +26,6 @@ _MEND = {
     False: "reorder or remove messages",
     True: "reorder or remove messages, or write the system message into the first one of the user",
 }
-#: Characters that a chat template may write of its own, and how often it may write each that it is given.
-_MOST_OF_ITS_OWN, _MOST_TIMES = 1_000_000, 10
 #: The functions that a row offers the assistant, as OpenAI writes them.
 Tools = tuple[dict[str, Any], ...] | None
 
@@ -149,17 +147,28 @@ class PromptBuilder:
         )
 
     @cached_property
-    def opening(self) -> str:
-        """What the template writes between a prompt and every answer: the header of the turn where it does not write
-        that when asked to, or an empty reasoning. Learned with the answer unless it is a header, so no part of it."""
+    def _around_an_answer(self) -> tuple[str, str]:
+        """What the template writes between a prompt and an answer, and after it."""
         probe = (Message(role="user", content="-"), Message(role="assistant", content=_PROBE))
         try:
             asked = self._render(probe[:1], add_generation_prompt=True, where=_PROBE)
             full = self._render(probe, add_generation_prompt=False, where=_PROBE)
         except RunError:
-            return ""  # a template that wants other roles first; the rows will tell
+            return "", ""  # a template that wants other roles first; the rows will tell
         beginning, _, rest = full.partition(_PROBE)
-        return beginning.removeprefix(asked) if rest and beginning.startswith(asked) else ""
+        return beginning.removeprefix(asked) if rest and beginning.startswith(asked) else "", rest
+
+    @property
+    def opening(self) -> str:
+        """What the template writes between a prompt and every answer: the header of the turn where it does not write
+        that when asked to, or an empty reasoning. Learned with the answer unless it is a header, so no part of it."""
+        return self._around_an_answer[0]
+
+    @property
+    def other_end(self) -> str:
+        """What the template ends an answer with, where no token of it ends a turn of this model; "" where one does."""
+        rest = self._around_an_answer[1]
+        return "" if self._end_ids.intersection(self.ids(rest)) else rest.strip()
 
     @property
     def learned_opening(self) -> str:
@@ -343,7 +352,9 @@ class PromptBuilder:
                 EndReason.INVALID_DATASET,
                 f"{where}: the base model's chat template refuses roles {roles} ({error}); {_MEND['system' in roles]}.",
             ) from error
-        self._require_proportion(text, messages, tools, where=where)
+        if len(text) > bounds.MOST_OF_ITS_OWN:
+            given = len(str([message.model_dump() for message in messages])) + len(str(tools))
+            bounds.require_proportion(len(text), given, where=where)
         return text
 
     def _apply(self, messages: Sequence[Message], tools: Tools, *, add_generation_prompt: bool) -> str:
@@ -366,18 +377,6 @@ class PromptBuilder:
             if not calls:
                 raise
         return str(apply(written))
-
-    def _require_proportion(self, text: str, messages: Sequence[Message], tools: Tools, *, where: str) -> None:
-        """Raise RunError when a template makes far more text than it was given: to tokenise that takes all memory."""
-        if len(text) <= _MOST_OF_ITS_OWN:
-            return
-        given = len(str([message.model_dump() for message in messages])) + len(str(tools))
-        if len(text) > _MOST_OF_ITS_OWN + _MOST_TIMES * given:
-            raise RunError(
-                EndReason.BASE_MODEL_UNREADABLE,
-                f"{where}: the base model's chat template makes {len(text):,} characters of a row of {given:,}. "
-                "Correct its chat_template.jinja, or choose another base model.",
-            )
 
     def ids(self, text: str) -> tuple[int, ...]:
         """Return the tokens of plain text, without a chat template or special tokens."""

@@ -1,6 +1,7 @@
 """What is learned under the chat templates that people bring: exactly what the assistant says there, each turn with its
 end, and a refusal that says what to change where that cannot be told."""
 
+import json
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from playbook.trainer.prompt import PromptBuilder
 from tests.trainer import templates
 from tests.trainer.conftest import MakeRun, Train, sample_rows, warnings_of
 from tests.trainer.test_learned import CALL, TOOLS, example, turn
+from tests.trainer.test_preflight import preflight_of
 
 CHATML_TOKENS = ["<|im_end|>", "<|im_start|>", "<|endoftext|>"]
 LLAMA_TOKENS = ["<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>"]
@@ -205,3 +207,28 @@ def test_a_run_names_the_rows_whose_thoughts_its_template_leaves_out(
         "train.jsonl: 1 row with an answer of which the base model's chat template leaves out a part"
     )
     assert "(the first is line 4)" in said
+
+
+@pytest.mark.parametrize("model", ["chatml", "qwen3", "llama 3", "gemma", "mistral", "phi 3", "deepseek"])
+def test_templates_that_end_answers_as_their_model_does_need_no_word(model: str) -> None:
+    builder, _ = builder_of(model)
+
+    assert builder.other_end == ""
+
+
+def test_an_end_of_turn_that_the_model_does_not_know_is_told(
+    make_run: MakeRun, train: Train, own_models_dir: Any
+) -> None:
+    """A base model whose template was written for its instruct version: the end of the text is learned as well."""
+    for name, token in (("tokenizer_config.json", {"eos_token": "<|endoftext|>"}),
+                        ("generation_config.json", {"eos_token_id": 0})):  # fmt: skip
+        path = own_models_dir / "tiny-llama" / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | token))
+    folder = make_run(training={"max_steps": 1})
+
+    assert train(folder, models_dir=own_models_dir) == 0
+
+    (said,) = [text for text in warnings_of(folder) if "ends an answer with" in text]
+    assert "ends an answer with '<|im_end|>', and this model ends its turn with '<|endoftext|>', so both" in said
+    learned = "".join(token.text for token in preflight_of(folder).samples[0].tokens if token.learned)
+    assert learned == '{"n": 0}<|im_end|>\n<|endoftext|>'
