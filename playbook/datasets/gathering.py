@@ -37,13 +37,18 @@ _REFUSAL = re.compile(
     r"(?:help|assist|provide|answer|do|comply|fulfil|fulfill|create|generate|continue|with)\b|"
     r"\bi(?: must|['’]ll have to) (?:decline|refuse)\b|\bas an ai\b|\bas a (?:large )?language model|"
     r"\bi['’]?m (?:just |only )?an ai\b|\bes tut mir leid,? aber ich kann|"
-    r"\b(?:dabei|damit) kann ich (?:\w+ ){0,2}nicht|\bje suis désolée?,? mais je ne peux|\blo siento,? pero no puedo)",
+    r"\b(?:dabei|damit) kann ich (?:\w+ ){0,2}nicht|\btut mir leid,? (?:aber )?(?:das|dabei|damit|dazu) kann ich|"
+    r"\bich kann (?:\w+ ){0,3}nicht (?:weiter)?(?:helfen|antworten|beantworten|dienen)\b|"
+    r"\bje suis désolée?,? mais je ne peux|\bje ne peux pas (?:vous |t['’])?(?:aider|répondre|fournir|faire)|"
+    r"\blo siento,? pero no puedo|\bno puedo (?:ayudar|responder|proporcionar)|"
+    r"\bnon posso (?:aiutar|risponder|fornir))",
     re.IGNORECASE,
 )
 #: One of these is in everything that the pattern finds, case aside. None has an i, which has four cases (i, I, İ, ı).
 _REFUSAL_WORDS = (
     *("sorry", "apolog", "cannot", "can't", "can’t", "unable to", "not able to", "won't", "won’t", "decl", "refuse"),
-    *("as an a", "language model", "m an a", "just an a", "only an a", "es tut m", "kann", "je su", "lo s"),
+    *("as an a", "language model", "m an a", "just an a", "only an a", "es tut m", "kann", "je su"),
+    *("je ne peux", "lo s", "no puedo", "non posso"),
 )
 #: Marks that say nothing by themselves; the last four are white space of no width.
 _MARKS = r"[\s().…?*\"'\[\]{}–—\u200b\u200c\u2060\ufeff-]*"

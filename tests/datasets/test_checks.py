@@ -130,12 +130,25 @@ def test_short_answers_that_say_something_are_not(importing: Importing, answer: 
         "I apologize but no",
         "As a large language model I do not",
         "I'll have to refuse",
+        "Ich kann dabei leider nicht helfen.",
+        "Tut mir leid, das kann ich nicht beantworten.",
+        "Je ne peux pas vous aider avec cela.",
+        "No puedo ayudarte con eso.",
+        "Non posso aiutarti.",
     ],
 )
 def test_refusals_are_counted(importing: Importing, answer: str) -> None:
     report = importing(("rows.jsonl", jsonl([*rows_of(6), chat("do it", answer)])))
     assert found(report) == {"refusal": 1}
     assert lines(report, "refusal") == [[7]]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["Ich kann das Paket nicht finden.", "Das tut mir leid, der Fahrer kommt morgen.", "Non posso che ringraziare."],
+)
+def test_what_only_begins_like_a_refusal_is_none(importing: Importing, answer: str) -> None:
+    assert found(importing(("rows.jsonl", jsonl([*rows_of(5), chat("a question", answer)])))) == {}
 
 
 def test_an_apology_of_a_help_desk_is_no_refusal(importing: Importing) -> None:
