@@ -85,7 +85,7 @@ def test_the_estimate_changes_with_the_form_through_htmx(
         ("learning_rate", "1000", "learning_rate is 1000; it must be above 0, at most 1."),
         ("learning_rate", "nan", "learning_rate is nan; it must be a finite number above 0, at most 1."),
         ("learning_rate", "a tenth", "learning_rate is a tenth; it must be a finite number above 0, at most 1."),
-        ("max_grad_norm", "inf", "max_grad_norm is inf; it must be a finite number above 0."),
+        ("max_grad_norm", "inf", "max_grad_norm is inf; it must be a finite number at least 0."),
         ("warmup_steps", "nan", "warmup_steps is nan; it must be a whole number from 0 to 1,000,000."),
         ("max_steps", "many", "max_steps is many; it must be a whole number from 1 to 1,000,000."),
         ("r", "1.5", "r is 1.5; it must be a whole number from 1 to 1,024."),
