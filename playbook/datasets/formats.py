@@ -337,7 +337,11 @@ def _keep_rest(row: dict[str, object], value: dict[str, object], used: frozenset
     }
     if rest:
         given = row.get("metadata", {})
-        row["metadata"] = rest | given if isinstance(given, dict) else given
+        if isinstance(given, dict):
+            # Of two values by one name neither may be lost.
+            both = {f"{key} of the row": rest[key] for key in rest.keys() & given.keys() if rest[key] != given[key]}
+            given = rest | given | both
+        row["metadata"] = given
 
 
 def _problem(line: int, field: str, value: object, code: ProblemCode, fix: str) -> Problem:

@@ -229,17 +229,6 @@ def test_a_problem_in_messages_of_single_fields_names_the_field_and_the_place(im
     ]
 
 
-def test_a_role_is_named_as_the_file_calls_it(importing: Importing) -> None:
-    turns = [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}, {"from": "human", "value": "thanks"}]
-    asked, said = [{"role": "user", "content": "q"}], [{"role": "developer", "content": "a"}]
-    for row, place in (
-        ({"conversations": turns}, ("conversations[2].from", "human")),
-        ({"prompt": asked, "completion": said}, ("completion[0].role", "developer")),
-    ):
-        (group,) = importing(("rows.jsonl", jsonl([row]))).groups
-        assert [(found.field, found.value) for found in group.listed] == [place]
-
-
 def test_a_turn_without_a_value_is_named_in_the_words_of_the_file(importing: Importing) -> None:
     turns = [{"from": "human", "value": "a"}, {"from": "gpt", "value": None}, {"from": "gpt"}]
     report = importing(("rows.jsonl", jsonl([*FORMATS[Format.SHAREGPT], {"conversations": turns}])))
@@ -321,6 +310,14 @@ def test_other_fields_become_metadata_as_text(importing: Importing) -> None:
     assert report.sources[0].kept == ("source", "score", "tags", "none")
     assert importing.all_rows()[0]["metadata"] == {"source": "help desk", "score": "3", "tags": '["a"]'}
     assert report.group_fields == ("source", "score", "tags")
+
+
+def test_a_field_beside_metadata_that_has_its_name_is_not_lost(importing: Importing) -> None:
+    rows = [chat(f"q{n}", "a", metadata={"id": "7", "at": "1"}, id=n, at=1) for n in range(3)]
+    assert not importing(("rows.jsonl", jsonl(rows))).refused
+    kept = sorted(row["metadata"]["id of the row"] for row in importing.all_rows())
+    assert kept == ["0", "1", "2"]
+    assert importing.all_rows()[0]["metadata"].keys() == {"id", "at", "id of the row"}
 
 
 def test_values_of_metadata_become_text_too(importing: Importing) -> None:

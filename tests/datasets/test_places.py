@@ -104,3 +104,14 @@ def test_a_test_row_that_train_has_is_named_as_each_file_counts(importing: Impor
         (found,) = report.groups[0].listed
         assert (found.file, found.place) == (test_file[0], place)
         assert found.fix.startswith(fix)
+
+
+def test_a_role_is_named_as_the_file_calls_it(importing: Importing) -> None:
+    turns = [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}, {"from": "human", "value": "thanks"}]
+    asked, said = [{"role": "user", "content": "q"}], [{"role": "developer", "content": "a"}]
+    for row, place in (
+        ({"conversations": turns}, ("conversations[2].from", "human")),
+        ({"prompt": asked, "completion": said}, ("completion[0].role", "developer")),
+    ):
+        (group,) = importing(("rows.jsonl", jsonl([row]))).groups
+        assert [(found.field, found.value) for found in group.listed] == [place]
