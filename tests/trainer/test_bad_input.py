@@ -58,7 +58,7 @@ def with_setting(folder: Path, part: str, name: str, value: object) -> Path:
         ("training", "learning_rate", 1e3, "is 1000; it must be above 0, at most 1."),
         ("lora", "r", 0, "is 0; it must be from 1 to 1,024."),
         ("training", "learning_rate", math.nan, "is nan; it must be a finite number above 0, at most 1."),
-        ("training", "max_grad_norm", math.inf, "is inf; it must be a finite number above 0."),
+        ("training", "max_grad_norm", math.inf, "is inf; it must be a finite number at least 0."),
         ("training", "learning_rate", "a tenth", "is a tenth; it must be a finite number above 0, at most 1."),
         ("training", "warmup_steps", math.nan, "is nan; it must be a whole number from 0 to 1,000,000."),
         ("training", "max_steps", "many", "is many; it must be a whole number from 1 to 1,000,000."),

@@ -140,6 +140,6 @@ def test_what_is_measured_may_change_between_two_starts(make_run: MakeRun, train
     assert train(folder) == 0
 
     said = [event.message for event in events_of(folder) if isinstance(event, Log)]
-    assert "Going on from step-000004; 0 steps are left." in said
+    assert "Going on from step-000004; 0 steps left." in said
     again = load_file(folder / "artifacts" / "adapter" / "adapter_model.safetensors")
     assert all(torch.equal(weights[name], again[name]) for name in weights)

@@ -30,6 +30,7 @@ from playbook.trainer.model import (
     resolve,
 )
 from tests.trainer.conftest import TINY_ID
+from tests.trainer.test_prepacked import IN_BFLOAT16
 
 LORA_LAYERS = 2 * 7  # all-linear, in a model of two layers
 IDS = torch.arange(3, 27).reshape(2, 12)
@@ -77,7 +78,7 @@ def test_fused_layers_give_the_logits_and_gradients_of_peft(tiny_models_dir: Pat
     assert max(relative_difference(fused_gradients[name], gradients[name]) for name in gradients) < 1e-4
 
 
-@pytest.mark.parametrize("prepack", [False, True])
+@pytest.mark.parametrize("prepack", [False, pytest.param(True, marks=IN_BFLOAT16)])
 def test_in_bfloat16_fused_layers_are_as_near_to_float32_as_peft_is(tiny_models_dir: Path, prepack: bool) -> None:
     exact, _ = logits_and_gradients(load(tiny_models_dir))
     loaded = load(tiny_models_dir, dtype="bfloat16")
@@ -169,6 +170,7 @@ def test_where_memory_holds_not_all_of_a_group_its_layers_are_prepacked_as_far_a
     assert max(relative_difference(fused_gradients[name], gradients[name]) for name in gradients) < 1e-4
 
 
+@IN_BFLOAT16
 def test_after_prepacked_weights_were_let_go_a_layer_reads_the_weight_as_it_now_is(tiny_models_dir: Path) -> None:
     loaded = load(tiny_models_dir, dtype="bfloat16")
     fuse_adapters(loaded, prepack=True)
