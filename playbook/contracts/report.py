@@ -261,6 +261,10 @@ class TrainingSummary(Frozen):
     seconds_to_first_step: Amount = Field(description="from the start of the trainer process")
     supervised_tokens: Count
     tokens: Count
+    computed_tokens: Count | None = Field(
+        default=None,
+        description="what of them went through the model: what the rows of a batch begin with is computed once",
+    )
     final_train_loss: Finite
     final_validation_loss: Finite | None
     trainable_parameters: Count

@@ -50,6 +50,7 @@ class TrainingState(Frozen):
     seconds_to_first_step: float = 0.0
     save_seconds: float = 0.0
     tokens: int = 0
+    computed_tokens: int = 0
     supervised_tokens: int = 0
     final_train_loss: float = 0.0
     train_losses: tuple[float, ...] = ()

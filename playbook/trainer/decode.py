@@ -13,6 +13,7 @@ from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import eager_mask
 
+from playbook.trainer.joined import Places, to_rows, to_tokens
 from playbook.trainer.operations import attention
 
 GROUPED = "grouped"
@@ -96,13 +97,20 @@ def grouped_attention(
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
+    places: Places | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return attention (batch, tokens, heads, width): the heads that share keys are one product of more rows.
 
     query: (batch, heads, tokens, width); key, value: (batch, key heads, all tokens, width); mask: added to the scores,
-    (batch or 1, 1, tokens, all tokens).
+    (batch or 1, 1, tokens, all tokens). `places`: these are joined rows, (1, …); the mask is that of one row.
     """
+    if places is not None:
+        query, key, value = (to_rows(x, places) for x in (query, key, value))
+        out, _ = grouped_attention(
+            module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs
+        )
+        return to_tokens(out, places), None
     batch, heads, tokens, width = query.shape
     shared, held = key.shape[1], key.shape[2]
     if tokens * held > _MOST_SCORES or dropout or attention_mask is None:

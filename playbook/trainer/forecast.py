@@ -8,6 +8,7 @@ from playbook.contracts.report import Forecast
 from playbook.contracts.run_spec import TrainingSettings
 from playbook.trainer.data import Row
 from playbook.trainer.emit import Emitter
+from playbook.trainer.layout import Layout, computed_tokens
 from playbook.trainer.memory import Pass, pass_of
 from playbook.trainer.schedule import Workload
 
@@ -32,6 +33,7 @@ class Foresight:
     process_start: float
     bytes_of: Callable[[Pass], int]
     largest: Pass
+    layout: Layout = Layout.PADDED
     growth_bytes: int = 0
     seconds_left: float | None = None
     _steps: list[tuple[int, float]] = field(default_factory=list)
@@ -44,10 +46,10 @@ class Foresight:
 
     def step_done(self, step: int, *, rows: Sequence[Row], seconds: float, peak_bytes: int) -> None:
         """Note a step; after the third one predict."""
-        tokens = sum(len(row.encoded.input_ids) for row in rows)
         size = self.settings.per_device_train_batch_size
+        tokens = computed_tokens(rows, self.layout, batch_size=size)
         for at in range(0, len(rows), size):
-            self._largest_seen = max(self._largest_seen, self.bytes_of(pass_of(rows[at : at + size], self.settings)))
+            self._largest_seen = max(self._largest_seen, self.bytes_of(pass_of(rows[at : at + size], self.layout)))
         self._steps.append((tokens, seconds))
         if len(self._steps) < PROBE_STEPS:
             return

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 
 from playbook.trainer.data import Row
+from playbook.trainer.decode import GROUPED
+from playbook.trainer.joined import Places, place
+from playbook.trainer.layout import WINDOWS, Layout, shared_tokens
 from playbook.trainer.model import LoadedModel, inputs_as_they_are
 from playbook.trainer.operations import cross_entropy_sum
 
@@ -30,12 +33,15 @@ class Batch:
     attention_mask: torch.Tensor | None
     position_ids: torch.Tensor
     labels: torch.Tensor
+    places: Places | None = None
 
 
-def loss_sum(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int, packing: bool = False) -> torch.Tensor:
+def loss_sum(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int, layout: Layout = Layout.PADDED) -> torch.Tensor:
     """Return the summed cross-entropy of the supervised tokens of `rows`: a float32 scalar."""
-    if packing:
+    if layout is Layout.PACKED:
         batch = pack_batch(rows, pad_id=pad_id, device=loaded.device)
+    elif layout is Layout.JOINED and len(rows) > 1:
+        batch = join_batch(rows, pad_id=pad_id)
     else:
         batch = make_batch(rows, pad_id=pad_id, device=loaded.device, width_step=_WIDTH_STEP)
     learned = batch.labels != IGNORED
@@ -53,6 +59,7 @@ def logits_of(loaded: LoadedModel, batch: Batch, chosen: torch.Tensor) -> torch.
             attention_mask=batch.attention_mask,
             position_ids=batch.position_ids,
             use_cache=False,
+            **({} if batch.places is None else {"places": batch.places}),
         ).logits.squeeze(0)  # not [0]: going back, that fills a copy of the whole with zeros
     return logits
 
@@ -82,7 +89,7 @@ def make_batch(rows: Sequence[Row], *, pad_id: int, device: torch.device, width_
     Two rows of 3 and 2 tokens, 2 and 1 of them supervised, give labels [[a1, a2, -100], [-100, b1, -100]]; the last
     position predicts nothing.
     """
-    width = -(-max(len(row.encoded.input_ids) for row in rows) // width_step) * width_step
+    width = _width([len(row.encoded.input_ids) for row in rows], width_step)
     input_ids = torch.full((len(rows), width), pad_id)
     mask = torch.zeros((len(rows), width), dtype=torch.int64)
     labels = torch.full((len(rows), width), IGNORED)
@@ -103,6 +110,10 @@ def make_batch(rows: Sequence[Row], *, pad_id: int, device: torch.device, width_
     )
 
 
+def _width(lengths: Sequence[int], step: int) -> int:
+    return -(-max(lengths) // step) * step
+
+
 def pack_batch(rows: Sequence[Row], *, pad_id: int, device: torch.device) -> Batch:
     """Return `rows` end to end as one sequence (1, all tokens) without padding.
 
@@ -118,16 +129,66 @@ def pack_batch(rows: Sequence[Row], *, pad_id: int, device: torch.device) -> Bat
     )
 
 
+def join_batch(rows: Sequence[Row], *, pad_id: int) -> Batch:
+    """Return `rows` as one sequence (1, tokens) on the CPU in which what they begin with alike stands once (`joined`).
+
+    The mask is that of one row of `places`, (1, 1, width, width), added to scores. Two rows a b c and a b d e, of which
+    c and d e are learned, are the tokens a b c b d e and padding: b predicts something else in each.
+    """
+    shared = shared_tokens(rows)
+    lengths = [len(row.encoded.input_ids) for row in rows]
+    places = place(lengths, shared=shared, width=_width(lengths, _WIDTH_STEP))
+    tokens = len(places.of_tokens)
+    input_ids, position_ids = torch.full((1, tokens), pad_id), torch.zeros((1, tokens), dtype=torch.int64)
+    labels = torch.full((1, tokens), IGNORED)
+    for row, at in zip(rows, places.of_rows, strict=True):
+        ids = torch.tensor(row.encoded.input_ids)
+        own = at[: len(ids)]
+        input_ids[0, own] = ids
+        position_ids[0, own] = torch.arange(len(ids))
+        for first, end in row.encoded.learned:
+            labels[0, own[first - 1 : end - 1]] = ids[first:end]
+    width = places.of_rows.shape[1]
+    # The least of bfloat16, which float32 holds too.
+    later = torch.full((1, 1, width, width), torch.finfo(torch.bfloat16).min).triu_(1)
+    return Batch(input_ids, later, position_ids, labels, places)
+
+
+def joins_exactly(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int, longest: int) -> bool:
+    """Tell whether joined rows give the logits that each gives alone, and the model draws nothing by chance.
+
+    Only where attention is that of `decode`, which knows of places. Not so where layers look at their neighbours by
+    something else, and not known where rows, `longest` tokens at most, are longer than the window that some layers see:
+    those get the mask of all.
+    """
+    config = loaded.model.config.get_text_config()
+    windows = (getattr(config, name, None) for name in WINDOWS)
+    dropouts = (module.p for module in loaded.model.modules() if isinstance(module, torch.nn.Dropout))
+    by_chance = any(dropouts) or bool(getattr(config, "attention_dropout", 0))
+    if by_chance or config._attn_implementation != GROUPED or any(window and window < longest for window in windows):
+        return False
+    few = [*rows[:3]] * (3 if len(rows) < 3 else 1)
+    try:
+        return _same_as_alone(loaded, join_batch(few, pad_id=pad_id), few, pad_id=pad_id)
+    except TypeError:
+        return False  # it takes no word of places
+
+
 def packs_exactly(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int) -> bool:
     """Tell whether packed rows give the logits that each gives alone: not so where a model has a mask of its own."""
     few = [*rows[:3]] * (3 if len(rows) < 3 else 1)
+    return _same_as_alone(loaded, pack_batch(few, pad_id=pad_id, device=loaded.device), few, pad_id=pad_id)
+
+
+def _same_as_alone(loaded: LoadedModel, batch: Batch, rows: Sequence[Row], *, pad_id: int) -> bool:
+    """Tell whether the logits of `batch`, which holds `rows`, are those of each of them alone."""
     loaded.model.eval()
     with torch.inference_mode():
-        packed = _all_logits(loaded, pack_batch(few, pad_id=pad_id, device=loaded.device))
-        alone = [_all_logits(loaded, make_batch([row], pad_id=pad_id, device=loaded.device)) for row in few]
+        together = _all_logits(loaded, batch)
+        alone = [_all_logits(loaded, make_batch([row], pad_id=pad_id, device=loaded.device)) for row in rows]
     loaded.model.train()
     expected = torch.cat(alone)
-    largest = float((packed - expected).abs().max() / expected.abs().max())
+    largest = float((together - expected).abs().max() / expected.abs().max())
     return largest < _PROOF_TOLERANCE[loaded.compute_dtype]
 
 

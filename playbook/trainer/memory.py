@@ -11,6 +11,7 @@ from typing import Any
 
 from playbook.contracts.run_spec import LoraSettings, Method, RunSpec, TrainingSettings
 from playbook.trainer.data import Row, rows_of_step
+from playbook.trainer.layout import WINDOWS, Layout, joined_tokens, shared_tokens
 
 _FLOAT32 = 4
 #: 4 bits a weight and the scales of its block, 0.127 bit (QLoRA, Dettmers et al. 2023, section 3).
@@ -136,14 +137,16 @@ def _widest(size: Any) -> int:
 
 @dataclass(frozen=True)
 class Pass:
-    """One forward and backward pass: `positions` with padding, `width` of the longest row, `learned` positions."""
+    """One forward and backward pass: `positions` with padding, `width` of the longest row, `learned` positions.
+    `attended`: positions that attention sees, where that is not as many."""
 
     positions: int
     width: int
     learned: int
+    attended: int | None = None
 
 
-def largest_pass(rows: Sequence[Row], training: TrainingSettings, *, seed: int) -> Pass:
+def largest_pass(rows: Sequence[Row], training: TrainingSettings, layout: Layout, *, seed: int) -> Pass:
     """Return the micro-batch that needs the most among the first steps of the run, in the order they will be made."""
     size = training.per_device_train_batch_size
     per_step = size * training.gradient_accumulation_steps
@@ -152,18 +155,29 @@ def largest_pass(rows: Sequence[Row], training: TrainingSettings, *, seed: int) 
     seen: list[Pass] = []
     for step in range(steps):
         chosen = rows_of_step(lengths, step=step, rows_per_step=per_step, seed=seed)
-        seen += [
-            pass_of([rows[index] for index in chosen[at : at + size]], training) for at in range(0, per_step, size)
-        ]
+        seen += [pass_of([rows[index] for index in chosen[at : at + size]], layout) for at in range(0, per_step, size)]
     return max(seen, key=lambda one: one.positions * one.width)
 
 
-def pass_of(rows: Sequence[Row], training: TrainingSettings) -> Pass:
+def pass_of(rows: Sequence[Row], layout: Layout) -> Pass:
     lengths = [len(row.encoded.input_ids) for row in rows]
     learned = sum(row.encoded.supervised_tokens for row in rows)
-    if training.packing:
+    if layout is Layout.PACKED:
         return Pass(sum(lengths), sum(lengths), learned)
-    return Pass(max(lengths) * len(rows), max(lengths), learned)
+    padded = max(lengths) * len(rows)
+    if layout is Layout.JOINED and len(rows) > 1:
+        return Pass(joined_tokens(lengths, shared_tokens(rows)), max(lengths), learned, attended=padded)
+    return Pass(padded, max(lengths), learned)
+
+
+def expected_layout(config: Any, spec: RunSpec, *, attention: str, device: str, longest: int) -> Layout:
+    """Return how rows will presumably lie (`loss.joins_exactly`), before there is a model to ask."""
+    kind = _KINDS.get(getattr(config, "model_type", ""), Kind())
+    plain = not (kind.own_attention or _capped(config) or _drops(config) or spec.lora.lora_dropout)
+    seen = min(getattr(config, name, None) or longest for name in WINDOWS)
+    if device == "cpu" and attention == "eager" and spec.method is Method.LORA and plain and seen >= longest:
+        return Layout.JOINED
+    return Layout.PACKED if spec.training.packing else Layout.PADDED
 
 
 def estimate_memory(
@@ -202,7 +216,10 @@ def estimate_memory(
     layers = one.positions * (
         _fused_layer_bytes(shape, kind, half=half) if fused else _layer_bytes(shape, kind, half=half)
     )
-    layers += one.positions * _attention_bytes(shape, kind, config, one.width if eager else 0, half=half, fused=fused)
+    attended = one.attended or one.positions
+    layers += attended * _attention_bytes(shape, kind, config, one.width if eager else 0, half=half, fused=fused)
+    # Queries, keys and values are kept as attention sees them.
+    layers += (attended - one.positions) * half * (shape.attention + 2 * shape.keys)
     if not full:
         layers += one.positions * _adapter_bytes(shape, spec.lora, half=half)
     if checkpointing:
@@ -252,14 +269,22 @@ def _attention_bytes(shape: Shape, kind: Kind, config: Any, width: int, *, half:
     capped scores. With dropout PyTorch's plain way is taken, all of it in float32.
     """
     each = shape.heads * width
-    if getattr(config, "attn_pdrop", 0) or getattr(config, "attention_dropout", 0):
+    if _drops(config):
         return _FLOAT32 * (3 * each + 3 * shape.attention)
-    capped = getattr(config, "attn_logit_softcapping", None) is not None
+    capped = _capped(config)
     if fused and not (kind.own_attention or capped):
         return half * each
     repeated = 2 * half * (shape.attention - shape.keys) if width else 0
     weights = _FLOAT32 + (half if half < _FLOAT32 else 0)  # as softmax gives them and as they are multiplied
     return each * (weights + (2 * half if capped else 0)) + repeated
+
+
+def _drops(config: Any) -> bool:
+    return bool(getattr(config, "attn_pdrop", 0) or getattr(config, "attention_dropout", 0))
+
+
+def _capped(config: Any) -> bool:
+    return getattr(config, "attn_logit_softcapping", None) is not None
 
 
 def _adapter_bytes(shape: Shape, lora: LoraSettings, *, half: int) -> int:

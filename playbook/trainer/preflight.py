@@ -18,7 +18,7 @@ from playbook.scoring.figures import counted
 from playbook.trainer.data import PreparedRows, Row
 from playbook.trainer.day import DAY
 from playbook.trainer.errors import RunError
-from playbook.trainer.memory import Pass, estimate_memory, largest_pass
+from playbook.trainer.memory import Pass, estimate_memory, expected_layout, largest_pass
 from playbook.trainer.model import choose_attention, choose_device, faster_dtype
 from playbook.trainer.prepare import Prepared, Run
 
@@ -32,13 +32,12 @@ _LISTED_LINES = 100
 class Checked:
     """What training takes from here. `compute_dtype`: probed on this machine. `checkpointing`: the spec asks for it, or
     the estimate `memory_bytes` exceeds what is free. `prepack`: prepacked weights are
-    quicker here, and there is memory for them. `largest`: the micro-batch that needs the most."""
+    quicker here, and there is memory for them."""
 
     compute_dtype: str
     checkpointing: bool
     prepack: bool
     memory_bytes: dict[str, int]
-    largest: Pass
     attention: str
     device: str
 
@@ -49,7 +48,10 @@ def check(run: Run, prepared: Prepared) -> Checked:
     _require_plain_weights(run, prepared, device.type)
     dtype = faster_dtype(device)
     attention = choose_attention(device, longest=prepared.longest, compute_dtype=dtype)
-    largest = largest_pass(prepared.train.rows, run.spec.training, seed=run.spec.seed)
+    layout = expected_layout(
+        prepared.config, run.spec, attention=attention, device=device.type, longest=prepared.longest
+    )
+    largest = largest_pass(prepared.train.rows, run.spec.training, layout, seed=run.spec.seed)
     estimate = partial(
         estimate_memory,
         prepared.config,
@@ -83,7 +85,7 @@ def check(run: Run, prepared: Prepared) -> Checked:
     _tell_what_the_template_adds(run, prepared)
     _warn_of_what_is_left_out(run, prepared)
     run.emitter.preflight(splits=_splits(run, prepared), samples=_samples(run, prepared), memory_bytes=memory)
-    return Checked(dtype, checkpointing, prepack, memory, largest, attention, device.type)
+    return Checked(dtype, checkpointing, prepack, memory, attention, device.type)
 
 
 def _prepacking_pays(dtype: str) -> bool:

@@ -5,7 +5,6 @@ not kept waiting. The import of this module brings torch and peft; `__main__` de
 """
 
 import contextlib
-import math
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,36 +13,30 @@ from pathlib import Path
 
 import torch
 
-from playbook.contracts.events import Configured, Plain, plain_value
 from playbook.contracts.report import Report, TrainingSummary
-from playbook.contracts.run_spec import Arm, Method
+from playbook.contracts.run_spec import Method
 from playbook.contracts.states import Stage
 from playbook.scoring.compare import compare_all
 from playbook.scoring.figures import counted
 from playbook.trainer.artifacts import Description, describe, device_name, save_tuned, versions, write_atomically
 from playbook.trainer.checkpoint import DamagedCheckpointError, TrainingState, find_checkpoint
-from playbook.trainer.day import DAY
 from playbook.trainer.forecast import CPU_GROWTH_BYTES, Foresight
 from playbook.trainer.fused import fuse
 from playbook.trainer.fused_adapters import release_prepacked
-from playbook.trainer.generate import tokens_to_read
-from playbook.trainer.loss import packs_exactly
+from playbook.trainer.layout import Layout
 from playbook.trainer.measure import Measured, answer_logits, compare_export, evaluation_stage
+from playbook.trainer.memory import largest_pass
 from playbook.trainer.model import (
     LoadedModel,
     compute_activations_twice,
     in_float32,
     load_base,
     load_for_training,
-    probe_products,
 )
+from playbook.trainer.plan import choose_layout, configuration, log_plan, template_day, workload_of
 from playbook.trainer.preflight import Checked, total_bytes
 from playbook.trainer.prepare import Prepared, Run, trained_with
-from playbook.trainer.schedule import Workload, step_cost
 from playbook.trainer.train import TrainingJob, train
-
-#: Tokens of the general set, about; it is recalled before and after.
-_GENERAL_TOKENS = 3000
 
 
 @dataclass(frozen=True)
@@ -67,7 +60,7 @@ def train_and_measure(run: Run, prepared: Prepared, checked: Checked, *, started
     else:
         run.emitter.log("No tuned arm is asked for, so nothing is trained and no adapter is written.")
         loaded = _as_measured(run, _load(run, prepared, compute_dtype=checked.compute_dtype))
-        run.emitter.configured(_configuration(run, prepared, loaded, checked, packing=False, fused={}))
+        run.emitter.configured(configuration(run, prepared, loaded, checked, layout=Layout.PADDED, fused={}))
     measured = Measured()
     with run.emitter.stage(Stage.EVALUATION):
         try:
@@ -110,10 +103,10 @@ def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
     prepack = checked.prepack and loaded.compute_dtype == checked.compute_dtype
     fused = fuse(loaded, prepack=prepack)
     run.stop.check()
-    packing = _may_pack(run, prepared, loaded)
-    run.emitter.configured(_configuration(run, prepared, loaded, checked, packing=packing, fused=fused))
-    _log_plan(run, prepared)
-    job = _training_job(run, prepared, loaded, checked, made_with=made_with, packing=packing)
+    layout = choose_layout(run, prepared, loaded)
+    run.emitter.configured(configuration(run, prepared, loaded, checked, layout=layout, fused=fused))
+    log_plan(run, prepared, layout)
+    job = _training_job(run, prepared, loaded, checked, made_with=made_with, layout=layout)
     if found is not None:
         left = run.spec.training.max_steps - found[1].step
         run.emitter.log(f"Going on from {found[0].name}; {counted(left, 'step')} left.")
@@ -131,7 +124,7 @@ def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
         commit_of_base=getattr(prepared.config, "_commit_hash", None),
         loaded=loaded,
         summary=_training_summary(run, loaded, state),
-        chat_template_day=_template_day(prepared),
+        chat_template_day=template_day(prepared),
     )
     saved_dtype = prepared.config.dtype or torch.float32
     start = time.monotonic()
@@ -175,22 +168,10 @@ def _as_measured(run: Run, loaded: LoadedModel) -> LoadedModel:
     return in_float32(loaded) if run.spec.evaluation.evaluation_dtype == "float32" else loaded
 
 
-def _may_pack(run: Run, prepared: Prepared, loaded: LoadedModel) -> bool:
-    """Tell whether rows are packed: when the spec asks for it and no logit of this model changes by it."""
-    if not run.spec.training.packing:
-        return False
-    if packs_exactly(loaded, prepared.train.rows, pad_id=prepared.tokenizer.pad_token_id):
-        return True
-    run.emitter.warn(
-        "packing is switched off: in this model packed rows would see each other. Rows are padded instead."
-    )
-    return False
-
-
 def _training_job(
-    run: Run, prepared: Prepared, loaded: LoadedModel, checked: Checked, *, made_with: dict[str, str], packing: bool
+    run: Run, prepared: Prepared, loaded: LoadedModel, checked: Checked, *, made_with: dict[str, str], layout: Layout
 ) -> TrainingJob:
-    workload = _workload(run, prepared)
+    workload = workload_of(run, prepared, layout)
     return TrainingJob(
         loaded=loaded,
         settings=run.spec.training,
@@ -210,105 +191,12 @@ def _training_job(
             emitter=run.emitter,
             process_start=run.process_start,
             bytes_of=partial(total_bytes, run, prepared, checked),
-            largest=checked.largest,
+            layout=layout,
+            largest=largest_pass(prepared.train.rows, run.spec.training, layout, seed=run.spec.seed),
             growth_bytes=CPU_GROWTH_BYTES[loaded.compute_dtype] if loaded.device.type == "cpu" else 0,
         ),
-        packing=packing,
+        layout=layout,
     )
-
-
-def _workload(run: Run, prepared: Prepared) -> Workload:
-    """Return the work of the run. The tuned model's answers are as long as those expected, which it was taught; an
-    untuned one goes on until it is cut."""
-    training, evaluation = run.spec.training, run.spec.evaluation
-    lengths = [len(row.encoded.input_ids) for row in prepared.train.rows]
-    answer = max(len(row.encoded.input_ids) - row.encoded.prompt_length for row in prepared.held)
-    taught = min(answer, evaluation.max_new_tokens)
-    every = [*prepared.questions.items(), *((Arm.FEW_SHOT, found) for found in prepared.repeated)]
-    asked = [(arm, [one.prompt_ids for one in found if one.error is None]) for arm, found in every]
-    config = prepared.config.get_text_config()
-    return Workload(
-        training_step=_rows_per_step(run) * sum(lengths) / len(lengths),
-        validation=sum(len(row.encoded.input_ids) for row in prepared.validation.rows),
-        validations=math.ceil(training.max_steps / training.eval_steps),
-        generated_tokens=sum(
-            len(prompts) * (taught if arm.is_tuned else evaluation.max_new_tokens) for arm, prompts in asked
-        ),
-        prompt_tokens=sum(tokens_to_read(config, prompts) for _, prompts in asked) + 2 * _GENERAL_TOKENS,
-        step_cost=step_cost(run.spec),
-    )
-
-
-def _rows_per_step(run: Run) -> int:
-    return run.spec.training.per_device_train_batch_size * run.spec.training.gradient_accumulation_steps
-
-
-def _configuration(
-    run: Run, prepared: Prepared, loaded: LoadedModel, checked: Checked, *, packing: bool, fused: dict[str, int]
-) -> Configured:
-    spec = run.spec
-    effective: dict[str, Plain] = {
-        "base_model": spec.base_model.id,
-        "seed": spec.seed,
-        "method": str(spec.method),
-        "device": device_name(loaded.device),
-        "compute_dtype": loaded.compute_dtype,
-        "attention": loaded.attention,
-        **_probed(loaded),
-        "trained_dtype": "float32",
-        "optimizer": "adamw (fused)",
-        "context_length": prepared.context_length,
-        **({"chat_template_day": day} if (day := _template_day(prepared)) else {}),
-        "train_rows": len(prepared.train.rows),
-        "train_rows_dropped": len(prepared.train.dropped_lines),
-        "train_rows_truncated": len(prepared.train.truncated_lines),
-        "validation_rows": len(prepared.validation.rows),
-        "rows_per_step": _rows_per_step(run),
-        "epochs": round(spec.training.max_steps * _rows_per_step(run) / len(prepared.train.rows), 3),
-    }
-    parts = (
-        (spec.training, spec.evaluation) if spec.method is Method.FULL else (spec.lora, spec.training, spec.evaluation)
-    )
-    for part in parts:
-        for name, value in part.model_dump(mode="json").items():
-            effective[name] = plain_value(value)
-    effective["max_length"] = prepared.max_length
-    effective["gradient_checkpointing"] = checked.checkpointing
-    effective["packing"] = packing
-    effective["fused"] = ", ".join(fused) or "nothing"
-    effective["use_liger_kernel"] = loaded.liger
-    effective["torch_compile"] = spec.training.torch_compile and loaded.device.type == "cuda"
-    return Configured(
-        at=datetime.now(UTC),
-        effective=effective,
-        trainable_parameters=loaded.trainable_parameters,
-        total_parameters=loaded.total_parameters,
-    )
-
-
-def _template_day(prepared: Prepared) -> str | None:
-    return DAY.date().isoformat() if prepared.builder.asks_for_the_day else None
-
-
-def _probed(loaded: LoadedModel) -> dict[str, float]:
-    """Return what the choice of the number format was made by, in 10^9 operations a second; nothing on a GPU."""
-    if loaded.device.type == "cuda":
-        return {}
-    return {f"probed_{name}_gflops": round(speed / 1e9, 1) for name, speed in probe_products().items()}
-
-
-def _log_plan(run: Run, prepared: Prepared) -> None:
-    steps, rows_per_step = run.spec.training.max_steps, _rows_per_step(run)
-    passes = steps * rows_per_step / len(prepared.train.rows)
-    run.emitter.log(
-        f"Training {counted(steps, 'step')} of {counted(rows_per_step, 'row')}: {passes:.1f} passes over "
-        f"{counted(len(prepared.train.rows), 'row')}."
-    )
-    if prepared.max_length < run.spec.training.max_length:
-        run.emitter.warn(
-            f"max_length {run.spec.training.max_length} exceeds the context of the base model; "
-            f"{prepared.max_length} is used."
-        )
 
 
 def _measured(run: Run, prepared: Prepared, trained: Trained, measured: Measured, exported: LoadedModel) -> Description:
@@ -365,6 +253,7 @@ def _training_summary(run: Run, loaded: LoadedModel, state: TrainingState) -> Tr
         seconds_to_first_step=state.seconds_to_first_step,
         supervised_tokens=state.supervised_tokens,
         tokens=state.tokens,
+        computed_tokens=state.computed_tokens,
         final_train_loss=state.final_train_loss,
         final_validation_loss=state.validation_losses[-1],
         trainable_parameters=loaded.trainable_parameters,

@@ -34,12 +34,12 @@ from playbook.trainer.emit import Emitter
 from playbook.trainer.errors import RunError, is_out_of_memory
 from playbook.trainer.folder import RunFolder
 from playbook.trainer.forecast import Foresight
+from playbook.trainer.layout import VALIDATION_BATCH_ROWS, Layout, computed_tokens
 from playbook.trainer.loss import loss_sum
 from playbook.trainer.model import LoadedModel, compile_layers
 from playbook.trainer.schedule import Pace, Workload, learning_rate_at, worth_compiling
 from playbook.trainer.stop import Stop
 
-_VALIDATION_BATCH_ROWS = 8
 #: By their names, as transformers knows them.
 _WITHOUT_DECAY = re.compile(r"bias|layernorm|rmsnorm|(?:^|\.)norm(?:$|\.)|_norm(?:$|\.)")
 
@@ -47,7 +47,7 @@ _WITHOUT_DECAY = re.compile(r"bias|layernorm|rmsnorm|(?:^|\.)norm(?:$|\.)|_norm(
 @dataclass(frozen=True)
 class TrainingJob:
     """What the loop needs, gathered by `run`. `process_start`: time.monotonic() at the start of the process.
-    `foresight` predicts after the first steps. `packing`: rows lie end to end, which was proved to change no logit."""
+    `foresight` predicts after the first steps. `layout`: how rows lie, which was proved to change no logit."""
 
     loaded: LoadedModel
     settings: TrainingSettings
@@ -62,7 +62,7 @@ class TrainingJob:
     process_start: float
     made_with: dict[str, str]
     foresight: Foresight
-    packing: bool = False
+    layout: Layout = Layout.PADDED
     pace: Pace = field(default_factory=Pace)
 
     @cached_property
@@ -171,12 +171,14 @@ def _one_step(
     optimizer.zero_grad()
     seconds = time.monotonic() - start
     tokens = sum(len(row.encoded.input_ids) for row in rows)
+    size = job.settings.per_device_train_batch_size
     new = state.model_copy(
         update={
             "step": state.step + 1,
             "seconds": state.seconds + seconds,
             "seconds_to_first_step": state.seconds_to_first_step or time.monotonic() - job.process_start,
             "tokens": state.tokens + tokens,
+            "computed_tokens": state.computed_tokens + computed_tokens(rows, job.layout, batch_size=size),
             "supervised_tokens": state.supervised_tokens + sum(row.encoded.supervised_tokens for row in rows),
             "train_losses": (*state.train_losses, loss),
         }
@@ -248,7 +250,7 @@ def _accumulate_gradients(job: TrainingJob, rows: Sequence[Row], *, updates: int
     supervised = sum(row.encoded.supervised_tokens for row in rows)
     total = 0.0
     for at in range(0, len(rows), size):
-        loss = loss_sum(job.loaded, rows[at : at + size], pad_id=job.pad_id, packing=job.packing) / supervised
+        loss = loss_sum(job.loaded, rows[at : at + size], pad_id=job.pad_id, layout=job.layout) / supervised
         total += loss.item()
         if not math.isfinite(total):
             lines = ", ".join(str(row.line) for row in rows[at : at + size])
@@ -263,9 +265,9 @@ def _validate(job: TrainingJob, state: TrainingState) -> TrainingState:
     job.loaded.model.eval()
     total = 0.0
     with torch.inference_mode():
-        for at in range(0, len(rows), _VALIDATION_BATCH_ROWS):
+        for at in range(0, len(rows), VALIDATION_BATCH_ROWS):
             job.stop.check()
-            total += _loss_or_halves(job, rows[at : at + _VALIDATION_BATCH_ROWS])
+            total += _loss_or_halves(job, rows[at : at + VALIDATION_BATCH_ROWS])
     job.loaded.model.train()
     loss = total / sum(row.encoded.supervised_tokens for row in rows)
     if not math.isfinite(loss):
@@ -307,8 +309,10 @@ def _validate(job: TrainingJob, state: TrainingState) -> TrainingState:
 
 def _loss_or_halves(job: TrainingJob, rows: Sequence[Row]) -> float:
     """Return the summed loss of the rows; where the memory does not hold them together, of each half in turn."""
+    # A block mask of so many rows would take more memory than a step's.
+    layout = Layout.PADDED if job.layout is Layout.PACKED else job.layout
     try:
-        return loss_sum(job.loaded, rows, pad_id=job.pad_id).item()
+        return loss_sum(job.loaded, rows, pad_id=job.pad_id, layout=layout).item()
     except (MemoryError, RuntimeError) as error:
         if len(rows) == 1 or not is_out_of_memory(error):
             raise

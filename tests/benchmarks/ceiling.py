@@ -41,7 +41,8 @@ def measured_ceiling() -> dict[str, float]:
 def measured_ceiling_of(shape: Shape, spec: RunSpec, training: TrainingSummary, dtype: str) -> float:
     """Return the floating-point operations a second of the bare products of a mean training pass, each at its best."""
     passes = training.steps * spec.training.gradient_accumulation_steps
-    products = products_of(shape, spec, rows=training.tokens // passes, learned=training.supervised_tokens // passes)
+    rows = (training.computed_tokens or training.tokens) // passes
+    products = products_of(shape, spec, rows=rows, learned=training.supervised_tokens // passes)
     return float(_in_a_process(dtype, json.dumps(products)))
 
 
@@ -69,7 +70,8 @@ def _in_a_process(*arguments: str) -> Any:
 
 
 def training_flops(shape: Shape, spec: RunSpec, training: TrainingSummary, *, mean_length: float) -> float:
-    """Return the floating-point operations that the model itself asks for in a run, padding and repetition left out.
+    """Return the floating-point operations that the model itself asks for in a run: padding is left out, what is
+    computed twice too, and what rows begin with alike, which is computed once, counts once.
 
     A product of (a, b) and (b, c) takes 2abc. Forward: every linear layer for every token, the vocabulary at supervised
     tokens alone, attention over half the row on average. Backward: the gradient of the inputs takes as much again, that
@@ -78,8 +80,8 @@ def training_flops(shape: Shape, spec: RunSpec, training: TrainingSummary, *, me
     linear = shape.layers * sum(wide * out for wide, out in shape.linear.values())
     attention = shape.layers * 2 * shape.attention * mean_length / 2
     head = shape.vocabulary * shape.hidden
-    tokens, learned = training.tokens, training.supervised_tokens
-    frozen = 4 * ((linear + attention) * tokens + head * learned)
+    tokens, learned = training.computed_tokens or training.tokens, training.supervised_tokens
+    frozen = 4 * (linear * tokens + attention * training.tokens + head * learned)
     if spec.method is Method.FULL:
         return frozen + 2 * (linear * tokens + head * learned)
     return frozen + 6 * shape.adapter_parameters(spec.lora) * tokens

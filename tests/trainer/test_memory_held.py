@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from playbook.trainer.decode import attend_in_groups
+from playbook.trainer.layout import Layout
 from playbook.trainer.loss import loss_sum
 from tests.trainer.test_train import job, rows
 
@@ -29,15 +31,16 @@ def test_logits_of_a_batch_are_gone_before_the_next_one(tiny_models_dir: Path, t
     assert alive == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("packing", [False, True])
-def test_logits_are_computed_at_learned_tokens_alone(tiny_models_dir: Path, tmp_path: Path, packing: bool) -> None:
+@pytest.mark.parametrize("layout", Layout)
+def test_logits_are_computed_at_learned_tokens_alone(tiny_models_dir: Path, tmp_path: Path, layout: Layout) -> None:
     made = job(tiny_models_dir, tmp_path / "run")
     made.emitter.close()
     shapes: list[tuple[int, ...]] = []
     head = made.loaded.model.get_output_embeddings()
     head.register_forward_hook(lambda _, __, logits: shapes.append(tuple(logits.shape)))
 
-    loss_sum(made.loaded, rows(6), pad_id=0, packing=packing)
+    assert attend_in_groups(made.loaded.model)
+    loss_sum(made.loaded, rows(6), pad_id=0, layout=layout)
 
     learned = sum(row.encoded.supervised_tokens for row in rows(6))
     assert shapes == [(1, learned, head.out_features)]

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from playbook.contracts.run_spec import RunSpec
 from playbook.trainer.data import Row
 from playbook.trainer.fused import fuse
+from playbook.trainer.layout import Layout
 from playbook.trainer.loss import loss_sum
 from playbook.trainer.memory import Pass, estimate_memory
 from playbook.trainer.model import LoadedModel, ModelSource, load_for_training
@@ -25,7 +26,7 @@ SHAPE = {
 }  # fmt: skip
 
 
-def bytes_kept(loaded: LoadedModel, rows: list[Row]) -> int:
+def bytes_kept(loaded: LoadedModel, rows: list[Row], *, layout: Layout = Layout.PADDED) -> int:
     """Return the size of all tensors that wait for the way back, weights aside."""
     weights = {tensor.untyped_storage().data_ptr() for tensor in (*loaded.model.parameters(), *loaded.model.buffers())}
     kept: dict[int, tuple[int, torch.Tensor]] = {}
@@ -37,7 +38,7 @@ def bytes_kept(loaded: LoadedModel, rows: list[Row]) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        loss = loss_sum(loaded, rows, pad_id=0)
+        loss = loss_sum(loaded, rows, pad_id=0, layout=layout)
     assert loss.requires_grad
     return sum(size for size, _ in kept.values())
 

@@ -8,6 +8,7 @@ import torch
 from transformers import AttentionInterface
 
 from playbook.contracts.events import Configured, MetricPoint
+from playbook.trainer.layout import Layout
 from playbook.trainer.loss import logits_of, loss_sum, make_batch, pack_batch, packs_exactly
 from tests.trainer.conftest import MakeRun, Train, events_of, warnings_of
 from tests.trainer.test_train import job, rows
@@ -40,7 +41,9 @@ def test_packed_rows_give_the_logits_that_each_gives_alone(
 def test_the_loss_of_packed_rows_is_that_of_padded_ones(tiny_models_dir: Path, tmp_path: Path) -> None:
     made = job(tiny_models_dir, tmp_path / "run")
     made.emitter.close()
-    padded, packed = (loss_sum(made.loaded, rows(6), pad_id=0, packing=packing).item() for packing in (False, True))
+    padded, packed = (
+        loss_sum(made.loaded, rows(6), pad_id=0, layout=layout).item() for layout in (Layout.PADDED, Layout.PACKED)
+    )
 
     assert packed == pytest.approx(padded, rel=1e-5)
 

@@ -7,8 +7,9 @@ from transformers import AutoConfig, LlamaForCausalLM
 
 from playbook.contracts.dataset import Split
 from playbook.contracts.events import Configured, Log, Predicted, Preflight, SplitTokens
-from playbook.contracts.run_spec import BaseModelRef, LoraSettings, Method, RunSpec, TrainingSettings
+from playbook.contracts.run_spec import BaseModelRef, LoraSettings, Method, RunSpec
 from playbook.trainer.data import PreparedRows, Row
+from playbook.trainer.layout import Layout
 from playbook.trainer.memory import Pass, Shape, estimate_memory, pass_of
 from playbook.trainer.model import load_for_training, resolve
 from playbook.trainer.preflight import split_tokens
@@ -109,7 +110,7 @@ def test_the_estimate_follows_method_precision_and_checkpointing(make_run: MakeR
 def test_packed_rows_are_one_wide_row() -> None:
     rows = [Row(n, Encoded(input_ids=(1,) * n, prompt_length=2)) for n in (5, 9)]
 
-    padded, packed = (pass_of(rows, TrainingSettings(packing=packing)) for packing in (False, True))
+    padded, packed = (pass_of(rows, layout) for layout in (Layout.PADDED, Layout.PACKED))
 
     assert (padded, packed) == (Pass(18, 9, 10), Pass(14, 14, 10))
 
