@@ -76,13 +76,14 @@ def measure() -> tuple[list[Row], dict[str, object]]:
     return [*_sample_job_rows(report), *ours, *compared, *billion], details
 
 
-def write_run_folder(folder: Path) -> RunSpec:
-    """Write the shipped recipe and dataset as a run folder and return its spec."""
+def write_run_folder(folder: Path, *, test_rows: int | None = None) -> RunSpec:
+    """Write the shipped recipe and dataset as a run folder, all or some of the test rows, and return its spec."""
     recipe = Recipe.model_validate(yaml.safe_load(RECIPE.read_text(encoding="utf-8")))
     (folder / "inputs").mkdir(parents=True)
     files = []
     for split in Split:
-        data = (DATASET / f"{split}.jsonl").read_bytes()
+        lines = (DATASET / f"{split}.jsonl").read_bytes().splitlines(keepends=True)
+        data = b"".join(lines[:test_rows] if split is Split.TEST else lines)
         (folder / "inputs" / f"{split}.jsonl").write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
         files.append(InputFile(split=split, sha256=digest, size_bytes=len(data), rows=data.count(b"\n")))

@@ -61,8 +61,10 @@ def _loop_ms() -> float:
 
 
 def write_results(name: str, rows: Sequence[Row], details: dict[str, object]) -> Path:
-    """Write `results/<date>-<name>.json` and return its path."""
-    path = RESULTS / f"{datetime.now(UTC).date()}-{name}.json"
+    """Write `results/<date>-<name>.json` and return its path. Details may name a `kind` of machine whose results do not
+    take the place of another's: it then ends the name."""
+    kind = f"-{details['kind']}" if "kind" in details else ""
+    path = RESULTS / f"{datetime.now(UTC).date()}-{name}{kind}.json"
     RESULTS.mkdir(exist_ok=True)
     content = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
