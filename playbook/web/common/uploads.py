@@ -5,7 +5,7 @@ them. A body of a length that nobody told is never read at all: Django reads as 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -68,22 +68,24 @@ class BoundedUpload(FileUploadHandler):
 
 
 class UploadToDisk(TemporaryFileUploadHandler):
-    """Django's handler. Raises UploadDiskFull when there is no room for the file."""
+    """Django's handler. Raises UploadDiskFull when there is no room for the file, of which nothing is left then."""
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        with _room():
+        with self._room():
             super().receive_data_chunk(raw_data, start)
 
     def file_complete(self, file_size: int) -> "UploadedFile[bytes] | None":
-        with _room():
+        with self._room():
             return super().file_complete(file_size)
 
-
-@contextmanager
-def _room() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in DISK_FULL:
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            # Closing writes what waits in memory, for which there is no room either; the file goes all the same.
+            with suppress(OSError):
+                self.file.close()
             raise UploadDiskFull(str(error)) from error
-        raise

@@ -61,11 +61,12 @@ def test_nothing_of_what_a_stranger_sends_reaches_the_disk(db: None, settings: S
 
 
 def test_a_disk_that_is_full_before_the_whole_file_is_there_is_told(
-    client: Client, use_case: UseCase, alice: User, settings: Settings
+    client: Client, use_case: UseCase, alice: User, settings: Settings, tmp_path: Path
 ) -> None:
     """The system refuses to let the file grow, as on a full disk."""
     settings.PLAYBOOK_MAX_UPLOAD_MB = 10
     settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 0
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path
     client.force_login(alice)
     limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.getsignal(signal.SIGXFSZ)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -77,3 +78,4 @@ def test_a_disk_that_is_full_before_the_whole_file_is_there_is_told(
         signal.signal(signal.SIGXFSZ, handler)
     assert answer.status_code == 507
     assert "There is no room for the file, so nothing was stored." in answer.content.decode()
+    assert not list(tmp_path.glob("*.upload*"))
