@@ -20,9 +20,10 @@ def _has_kernel(dtype: torch.dtype) -> bool:
 
 
 #: oneDNN computes with prepacked weights in bfloat16 on processors that know some vectors of 512 bits, or AVX-NE.
-IN_BFLOAT16 = pytest.mark.skipif(
+_KERNEL = pytest.mark.skipif(
     not _has_kernel(torch.bfloat16), reason="this processor has no kernel for prepacked weights in bfloat16"
 )
+IN_BFLOAT16 = (pytest.mark.processor, _KERNEL)
 
 
 @pytest.fixture(autouse=True)
