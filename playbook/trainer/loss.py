@@ -170,8 +170,8 @@ def joins_exactly(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int, long
     few = [*rows[:3]] * (3 if len(rows) < 3 else 1)
     try:
         return _same_as_alone(loaded, join_batch(few, pad_id=pad_id), few, pad_id=pad_id)
-    except TypeError:
-        return False  # it takes no word of places
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+        return False  # it takes no word of places, or does something of its own with masks
 
 
 def packs_exactly(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int) -> bool:
@@ -183,10 +183,12 @@ def packs_exactly(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int) -> b
 def _same_as_alone(loaded: LoadedModel, batch: Batch, rows: Sequence[Row], *, pad_id: int) -> bool:
     """Tell whether the logits of `batch`, which holds `rows`, are those of each of them alone."""
     loaded.model.eval()
-    with torch.inference_mode():
-        together = _all_logits(loaded, batch)
-        alone = [_all_logits(loaded, make_batch([row], pad_id=pad_id, device=loaded.device)) for row in rows]
-    loaded.model.train()
+    try:
+        with torch.inference_mode():
+            together = _all_logits(loaded, batch)
+            alone = [_all_logits(loaded, make_batch([row], pad_id=pad_id, device=loaded.device)) for row in rows]
+    finally:
+        loaded.model.train()
     expected = torch.cat(alone)
     largest = float((together - expected).abs().max() / expected.abs().max())
     return largest < _PROOF_TOLERANCE[loaded.compute_dtype]

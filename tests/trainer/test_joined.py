@@ -195,6 +195,21 @@ def test_a_model_that_attends_in_its_own_way_is_not_joined(tmp_path: Path, kind:
     assert not joins_exactly(load(tmp_path, kind), rows(9, 2, 14), pad_id=0, longest=42)
 
 
+@pytest.mark.parametrize("error", [TypeError, ValueError, IndexError, RuntimeError])
+def test_a_model_that_fails_on_joined_rows_is_trained_as_before(tmp_path: Path, error: type[Exception]) -> None:
+    loaded, some = load(tmp_path, "llama"), rows(9, 2, 14)
+
+    def own_way(_: torch.nn.Module, __: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if "places" in named:
+            raise error("of a kind that is not known")
+
+    loaded.model.base_model.model.model.register_forward_pre_hook(own_way, with_kwargs=True)
+
+    assert not joins_exactly(loaded, some, pad_id=0, longest=42)
+    assert loaded.model.training
+    assert loss_sum(loaded, some, pad_id=0).isfinite()
+
+
 def test_logits_that_joining_would_change_are_found(tmp_path: Path) -> None:
     loaded, some = load(tmp_path, "llama"), rows(9, 2, 14)
     first = loaded.model.base_model.model.model.layers[0]
