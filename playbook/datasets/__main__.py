@@ -47,7 +47,7 @@ def main() -> int:
         traceback.print_exc()
         tell(Progress(stage=Stage.FAILED, share=0, message=_reason(error, limits)))
         return 1
-    print(f"Rows: {report.rows:,}, problems: {report.problems:,}" + (": refused" if report.refused else ""))
+    print(f"Rows: {report.rows:,}, problems: {report.problems:,}" + (", refused" if report.refused else ""))
     return 0
 
 

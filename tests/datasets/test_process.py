@@ -33,7 +33,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def test_an_import_writes_report_and_splits(tmp_path: Path) -> None:
     done = run(str(order(tmp_path, jsonl(rows_of(20)))))
-    assert (done.returncode, done.stdout) == (0, "20 rows, 0 problems\n")
+    assert (done.returncode, done.stdout) == (0, "Rows: 20, problems: 0\n")
     assert progress(tmp_path) == Progress(stage=Stage.DONE, share=1, rows=20)
     report = Report.model_validate_json((tmp_path / REPORT).read_bytes())
     assert [split.rows for split in report.splits] == [16, 2, 2]
@@ -43,7 +43,7 @@ def test_an_import_writes_report_and_splits(tmp_path: Path) -> None:
 
 def test_refused_rows_are_a_result(tmp_path: Path) -> None:
     done = run(str(order(tmp_path, b"oops\n")))
-    assert (done.returncode, done.stdout) == (0, "0 rows, 1 problems: refused\n")
+    assert (done.returncode, done.stdout) == (0, "Rows: 0, problems: 1, refused\n")
     assert Report.model_validate_json((tmp_path / REPORT).read_bytes()).refused
 
 
@@ -90,7 +90,7 @@ def test_a_full_disk_is_one_sentence_and_the_import_can_start_again(tmp_path: Pa
         message="The disk is full. Free some space, then start the import again; nothing was stored.",
     )
     assert sorted(path.name for path in folder.iterdir()) == sorted([*kept, PROGRESS])
-    assert run(str(folder)).stdout == "2,000 rows, 0 problems\n"
+    assert run(str(folder)).stdout == "Rows: 2,000, problems: 0\n"
 
 
 def test_a_folder_without_an_order_is_a_usage_error(tmp_path: Path) -> None:

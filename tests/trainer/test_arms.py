@@ -240,7 +240,7 @@ def test_rows_that_an_arm_cannot_ask_are_failed_and_counted(make_run: MakeRun, t
         0,
     )
     assert (rag.scores[0].n, len(rag.failed) >= 1) == (4, True)
-    assert [text for text in warnings_of(folder) if text.startswith("rag: lines 1")]
+    assert [text for text in warnings_of(folder) if text.startswith("rag: test.jsonl, line")]
 
 
 def test_perplexity_is_that_of_the_expected_answers(make_run: MakeRun, train: Train) -> None:
