@@ -131,6 +131,8 @@ def trained_with(spec: RunSpec, *, base: str) -> dict[str, str]:
     parts = spec.model_dump(mode="json", include={"base_model", "seed", "method", "lora", "training"})
     parts["prompt"] = {"system": spec.prompt.system, "user_template": spec.prompt.user_template}
     parts["inputs"] = {str(split): spec.input(split).sha256 for split in (Split.TRAIN, Split.VALIDATION)}
+    # Named either way, so that to switch it on or off is a difference too.
+    parts["retrieval"] = {"in_training": spec.retrieval.in_training}
     if spec.retrieval.in_training:
         parts |= spec.model_dump(mode="json", include={"retrieval", "documents"})
     parts["base_model"]["files"] = base

@@ -171,14 +171,14 @@ def _one_step(
     optimizer.zero_grad()
     seconds = time.monotonic() - start
     tokens = sum(len(row.encoded.input_ids) for row in rows)
-    size = job.settings.per_device_train_batch_size
+    computed = computed_tokens(rows, job.layout, batch_size=job.settings.per_device_train_batch_size)
     new = state.model_copy(
         update={
             "step": state.step + 1,
             "seconds": state.seconds + seconds,
             "seconds_to_first_step": state.seconds_to_first_step or time.monotonic() - job.process_start,
             "tokens": state.tokens + tokens,
-            "computed_tokens": state.computed_tokens + computed_tokens(rows, job.layout, batch_size=size),
+            "computed_tokens": state.computed_tokens + computed,
             "supervised_tokens": state.supervised_tokens + sum(row.encoded.supervised_tokens for row in rows),
             "train_losses": (*state.train_losses, loss),
         }
@@ -193,7 +193,8 @@ def _one_step(
             "peak_memory_bytes": float(peak_memory_bytes(job.loaded.device)),
         },
     )
-    job.pace.step_done(tokens=tokens, seconds=seconds)
+    # As the work that is left is counted.
+    job.pace.step_done(tokens=computed, seconds=seconds)
     _emit_progress(job, new)
     _foresee(job, new, rows, seconds=seconds)
     new = watch.with_loss(new, loss)

@@ -10,7 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from playbook.contracts.events import CheckpointSaved, Log
+from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import EndReason
+from playbook.trainer.prepare import trained_with
 from tests.trainer.conftest import TINY_ID, MakeRun, Train, ended, events_of, warnings_of
 from tests.trainer.test_process import curve
 
@@ -87,6 +89,22 @@ def _change(folder: Path, **changes: Any) -> None:
     for part, values in changes.items():
         spec[part] = spec[part] | values if isinstance(values, dict) else values
     (folder / "spec.json").write_text(json.dumps(spec))
+
+
+def test_to_train_with_passages_or_without_is_another_run_either_way(make_run: MakeRun) -> None:
+    document = json.dumps({"id": "a", "text": "The answer is one."}).encode()
+    asked = {"documents": document, "evaluation": {"arms": ["rag", "rag_lora"]}}
+    without, with_passages = (
+        trained_with(
+            RunSpec.model_validate_json(
+                (make_run(name=str(on), retrieval={"in_training": on}, **asked) / "spec.json").read_bytes()
+            ),
+            base="digest",
+        )
+        for on in (False, True)
+    )
+
+    assert (without["retrieval.in_training"], with_passages["retrieval.in_training"]) == ("false", "true")
 
 
 @pytest.mark.parametrize(

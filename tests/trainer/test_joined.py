@@ -1,5 +1,6 @@
 """Joined rows, whose common beginning is computed once, train a model as rows by themselves do."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,18 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from playbook.contracts.events import Configured, Log
 from playbook.contracts.run_spec import LoraSettings, Method
 from playbook.trainer.data import Row
+from playbook.trainer.decode import attend_in_groups
 from playbook.trainer.fused import fuse
 from playbook.trainer.layout import Layout, joined_tokens, shared_tokens
 from playbook.trainer.loss import IGNORED, join_batch, joins_exactly, loss_sum
 from playbook.trainer.memory import estimate_memory, expected_layout, pass_of
 from playbook.trainer.model import LoadedModel, ModelSource, compute_activations_twice, load_for_training
 from playbook.trainer.prompt import Encoded
+from playbook.trainer.schedule import Pace
+from playbook.trainer.train import train as train_steps
 from tests.trainer.conftest import MakeRun, Train, events_of, report_of, row
 from tests.trainer.test_memory_kept import SHAPE, bytes_kept, spec_of
+from tests.trainer.test_train import job
 
 SYSTEM = tuple(range(100, 123))
 
@@ -193,6 +198,24 @@ def test_a_model_that_draws_by_chance_is_not_joined(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["gemma2", "bloom", "stablelm"])
 def test_a_model_that_attends_in_its_own_way_is_not_joined(tmp_path: Path, kind: str) -> None:
     assert not joins_exactly(load(tmp_path, kind), rows(9, 2, 14), pad_id=0, longest=42)
+
+
+def test_the_time_left_is_told_by_the_tokens_that_are_computed(tiny_models_dir: Path, tmp_path: Path) -> None:
+    noted: list[int] = []
+
+    class Noted(Pace):
+        def step_done(self, *, tokens: int, seconds: float) -> None:
+            noted.append(tokens)
+            super().step_done(tokens=tokens, seconds=seconds)
+
+    some = tuple(rows(9, 9, 9, 9))
+    made = job(tiny_models_dir, tmp_path / "run", max_steps=1, per_device_train_batch_size=4)
+    assert attend_in_groups(made.loaded.model)
+    state = train_steps(replace(made, rows=some, validation_rows=some, layout=Layout.JOINED, pace=Noted()), resume=None)
+    made.emitter.close()
+
+    assert shared_tokens(some) == 23
+    assert noted == [state.tokens - 3 * 23] == [state.computed_tokens]
 
 
 @pytest.mark.parametrize("error", [TypeError, ValueError, IndexError, RuntimeError])
