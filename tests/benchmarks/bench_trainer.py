@@ -5,7 +5,8 @@ predictions came. On a CUDA machine the same for a model of a billion parameters
 
 The trainers run as processes of their own, one after the other: the same model, rows, steps, learning rate, schedule
 and LoRA settings; everything else at its default, or as it is quickest. All adapters answer the same test split
-through our evaluation.
+through our evaluation. What both trainers compute in is the quicker number format of the machine; each has a result
+file of its own, for where products in bfloat16 are no quicker there is less to win.
 """
 
 import hashlib
@@ -55,6 +56,7 @@ def measure() -> tuple[list[Row], dict[str, object]]:
         losses = _losses(RunFolder(folder), trl)
         billion = _billion_rows(Path(temporary), spec, ceiling)
     details = {
+        "kind": quickest(ceiling),
         "spec": spec.model_dump(mode="json", exclude={"inputs"}),
         "device": report.device,
         "matmul_ceiling_flops": ceiling,

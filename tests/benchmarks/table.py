@@ -87,7 +87,8 @@ def measured_table() -> str:
     lines = ["| measured | value | promise | on |", "|---|---|---|---|"]
     for path in newest.values():
         content = json.loads(path.read_text(encoding="utf-8"))
-        day = content["measured_at"][:10]
+        day, kind = content["measured_at"][:10], content["details"].get("kind")
+        on = f"{day}, {kind}" if kind else day
         if note := content["details"].get("note"):
             notes.append(f"\nOn {path.name}: {note}")
         for row in (Row(**{key: row[key] for key in Row.__dataclass_fields__}) for row in content["rows"]):
@@ -95,7 +96,7 @@ def measured_table() -> str:
             promise = ", ".join(f"{words} {limit:.3g}" for words, limit in limits if limit is not None)
             missed = "" if row.holds else " (missed)"
             value = f"{row.value:,.4g} {row.unit}".strip()
-            lines.append(f"| {row.name} | {value} | {promise}{missed} | {day} |")
+            lines.append(f"| {row.name} | {value} | {promise}{missed} | {on} |")
     return "\n".join(line.replace(" |  |", " | |") for line in lines + notes) + "\n"
 
 
