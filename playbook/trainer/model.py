@@ -4,14 +4,12 @@
 that from the environment at import time.
 """
 
-import math
 import os
 import re
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ from playbook.contracts.run_spec import BaseModelRef, LoraSettings, Method
 from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError, first_line, is_out_of_memory
 from playbook.trainer.model_folder import holds_adapter, own_code, require_plain, require_sizes
+from playbook.trainer.number_format import faster_dtype
 
 if TYPE_CHECKING:
     import torch
@@ -28,8 +27,6 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 #: Up to this many tokens a row, plain matrix products beat PyTorch's fused attention kernel on a CPU (by a fifth of
 #: the step at 110 tokens, by nothing at 512); beyond it they also need memory that grows with the square.
 _EAGER_UP_TO = 512
-#: Products of each number format by which the quicker one is chosen; the shortest is what no other process disturbed.
-_PROBE_TRIALS = 8
 
 
 @dataclass(frozen=True)
@@ -329,42 +326,6 @@ def in_float32(loaded: LoadedModel) -> LoadedModel:
         return loaded
     loaded.model.float()
     return replace(loaded, compute_dtype="float32")
-
-
-def faster_dtype(device: "torch.device") -> str:
-    """Return "bfloat16" or "float32", whichever `probe_products` finds quicker here; on a GPU what it was built for."""
-    import torch
-
-    if device.type == "cuda":
-        # GPUs before Ampere emulate bfloat16, without their tensor cores.
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    probed = probe_products()
-    return max(probed, key=lambda name: probed[name])
-
-
-@cache
-def probe_products() -> dict[str, float]:
-    """Measure a few matrix products on the CPU and return floating-point operations a second by number format.
-
-    CPUs without bfloat16 instructions emulate it at a tenth of the speed, so the right choice depends on the machine.
-    Measured once a process; the effective configuration records it.
-    """
-    import torch
-
-    factors = {
-        name: (torch.ones(512, 576, dtype=getattr(torch, name)), torch.ones(576, 1536, dtype=getattr(torch, name)))
-        for name in ("bfloat16", "float32")
-    }
-    for left, right in factors.values():
-        left @ right  # the first call compiles the kernel
-    shortest = dict.fromkeys(factors, math.inf)
-    for _ in range(_PROBE_TRIALS):
-        for name, (left, right) in factors.items():
-            # By the processor's clock and in turns: on a busy machine the other processes must not decide.
-            start = time.thread_time()
-            left @ right
-            shortest[name] = min(shortest[name], time.thread_time() - start)
-    return {name: 2 * 512 * 576 * 1536 / seconds for name, seconds in shortest.items()}
 
 
 def _unreadable(source: ModelSource, part: str, error: Exception) -> RunError:

@@ -13,7 +13,8 @@ from playbook.trainer.day import DAY
 from playbook.trainer.generate import tokens_to_read
 from playbook.trainer.layout import VALIDATION_BATCH_ROWS, Layout, computed_tokens, shared_tokens
 from playbook.trainer.loss import joins_exactly, packs_exactly
-from playbook.trainer.model import LoadedModel, probe_products
+from playbook.trainer.model import LoadedModel
+from playbook.trainer.number_format import probe_products
 from playbook.trainer.preflight import Checked
 from playbook.trainer.prepare import Prepared, Run
 from playbook.trainer.schedule import Workload, step_cost

@@ -37,12 +37,12 @@ from playbook.trainer.model import (
     allow_hub,
     choose_attention,
     choose_device,
-    faster_dtype,
     load_base,
     load_tokenizer,
     read_limits,
     resolve,
 )
+from playbook.trainer.number_format import faster_dtype
 from playbook.trainer.prompt import PromptBuilder
 from playbook.trainer.stop import Stop
 

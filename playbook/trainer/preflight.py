@@ -19,7 +19,8 @@ from playbook.trainer.data import PreparedRows, Row
 from playbook.trainer.day import DAY
 from playbook.trainer.errors import RunError
 from playbook.trainer.memory import Pass, estimate_memory, expected_layout, largest_pass
-from playbook.trainer.model import choose_attention, choose_device, faster_dtype
+from playbook.trainer.model import choose_attention, choose_device
+from playbook.trainer.number_format import faster_dtype
 from playbook.trainer.prepare import Prepared, Run
 
 _SAMPLES = {Split.TRAIN: 3, Split.VALIDATION: 1, Split.TEST: 1}

@@ -22,12 +22,12 @@ from playbook.trainer.generate import Generated, Generator, answer
 from playbook.trainer.model import (
     choose_attention,
     choose_device,
-    faster_dtype,
     load_base,
     load_tokenizer,
     read_limits,
     resolve,
 )
+from playbook.trainer.number_format import faster_dtype
 from playbook.trainer.prompt import PromptBuilder
 from playbook.trainer.sample_model import SAMPLE_MODEL_ID
 from playbook.trainer.stop import Stop

@@ -32,12 +32,11 @@ from playbook.trainer.folder import RunFolder
 from playbook.trainer.generate import Generator
 from playbook.trainer.model import (
     choose_device,
-    faster_dtype,
     load_tokenizer,
-    probe_products,
     read_limits,
     resolve,
 )
+from playbook.trainer.number_format import faster_dtype, probe_products
 from playbook.trainer.prompt import PromptBuilder
 from playbook.trainer.questions import Held, build_questions
 from playbook.trainer.stop import Stop
