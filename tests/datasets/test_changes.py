@@ -1,5 +1,6 @@
 """What two versions differ in: rows that came, went or changed, and rows that only moved."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -120,3 +121,25 @@ def test_all_are_counted_and_the_first_are_listed(comparing: Comparing, monkeypa
     found = comparing({Split.TRAIN: rows, Split.TEST: rows[:0]}, {Split.TRAIN: rows[:1], Split.TEST: rows[:0:-1]})
     assert totals(found[Split.TEST]) == {"moved": 8}
     assert [(move.was, move.row.number) for move in found[Split.TEST].moved] == [(9, 1), (8, 2)]
+
+
+def test_a_row_that_another_program_wrote_is_the_same_row(tmp_path: Path) -> None:
+    """Other blanks, escapes and orders of fields: the same rows saved by jq or pandas are no change."""
+    kept, moved, changed = (chat(f"où est {name} ?", "là", metadata={"a": "1", "b": "2"}) for name in "xyz")
+    mended = chat("où est z ?", "ici", metadata={"a": "1", "b": "2"})
+    before = {Split.TRAIN: [kept, kept, moved, changed], Split.TEST: [chat("t", "1")]}
+    after = {Split.TRAIN: [mended, kept, kept], Split.TEST: [moved, chat("t", "1")]}
+    paths = {name: {split: tmp_path / f"{name}-{split}" for split in before} for name in ("before", "after")}
+    for split, path in paths["before"].items():
+        path.write_bytes(jsonl(before[split]))
+    for split, path in paths["after"].items():
+        rows = (dict(reversed(row.items())) for row in after[split])
+        path.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
+
+    found = diff(paths["before"], paths["after"])
+
+    assert {split: totals(differing) for split, differing in found.items()} == {
+        Split.TRAIN: {"changed": 1, "moved away": 1, "kept": 2},
+        Split.TEST: {"moved": 1, "kept": 1},
+    }
+    assert [(move.was, move.row.number) for move in found[Split.TEST].moved] == [(3, 1)]
