@@ -17,7 +17,7 @@ from playbook.contracts.dataset_problems import as_text
 from playbook.datasets.formats import Row
 from playbook.datasets.near import NearDuplicates
 from playbook.datasets.private import find_private
-from playbook.datasets.text import Hashes, Texts, Words, hash64, mix, words_of
+from playbook.datasets.text import Hashes, Texts, Words, hash64, mix, runs_of, words_of
 
 MAX_CLASSES = 50
 _MAX_FIELDS = 8
@@ -148,12 +148,12 @@ class Gathering:
             content, role = message.get("content") or "", message["role"]
             words = words_of(content)
             said = " ".join(words)
+            if role != "system":
+                batch.words += runs_of(words, said)
             contents.append(content)
             if calls := message.get("tool_calls"):
                 said = f"{said}\x1f{as_text(calls)}"
             folded.append(f"{role}\x1f{said}")
-            if role != "system":
-                batch.words += words
         self._columns["prompt"].append(hash64("\x1e".join(folded[:-1] or folded)))
         self._columns["answer"].append(hash64(said))
         metadata = row.get("metadata") or {}

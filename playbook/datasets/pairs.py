@@ -45,7 +45,8 @@ _WORDS = {
     ),
     "13": (
         "{held} rows that share 13 words in a row with {base}",
-        "The measure of contamination of the GPT-3 paper. Standing phrases cause it too: read some.",
+        "The measure of contamination of the GPT-3 paper; in Chinese and Japanese a character counts as a word. "
+        "Standing phrases cause it too: read some.",
     ),
 }
 

@@ -3,6 +3,7 @@
 The hashes are of our own making and the same in every run; they name words and never protect anything.
 """
 
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
@@ -17,6 +18,10 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
 #: Words whose hashes are kept, and their longest: a few megabytes.
 _WORDS_KEPT, _LETTERS_KEPT = 30_000, 40
+#: Kana and Han: scripts that put no blank between words.
+_DENSE = r"\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+_HAS_DENSE = re.compile(f"[{_DENSE}]")
+_DENSE_OR_WORD = re.compile(rf"[{_DENSE}]|[^\s{_DENSE}]+")
 
 
 def hash64(text: str) -> int:
@@ -32,6 +37,18 @@ def words_of(text: str) -> list[str]:
     True
     """
     return (text if text.isascii() else normalize("NFC", text)).lower().split()
+
+
+def runs_of(words: list[str], text: str) -> list[str]:
+    """Return the words that runs are made of, given those of a text and the text that they make up. Of a script without
+    blanks each letter counts as a word: a whole sentence would be one, and two that differ in a letter nothing alike.
+
+    >>> runs_of(["返金は30日以内"], "返金は30日以内")
+    ['返', '金', 'は', '30', '日', '以', '内']
+    """
+    if text.isascii() or not _HAS_DENSE.search(text):
+        return words
+    return _DENSE_OR_WORD.findall(text)
 
 
 def mix(hashes: Hashes) -> Hashes:

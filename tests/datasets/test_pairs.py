@@ -79,3 +79,20 @@ def test_calls_of_tools_tell_prompts_and_answers_apart(importing: Importing) -> 
     assert not report.refused
     last = [{"messages": calling(city, "")["messages"][:2]} for city in ("Rome", "Oslo")]  # type: ignore[index]
     assert found(split_as(importing, last, [], []))["conflict"] == 2
+
+
+CHINESE = "上周五我订购的蓝色台灯在运输途中摔坏了，包装盒完好无损，请问可以免费更换一盏新的吗？"
+
+
+def test_near_rows_and_shared_runs_are_found_where_no_blank_stands_between_words(importing: Importing) -> None:
+    asked = CHINESE.replace("上周五", "上周六")
+    shared = CHINESE[8:22]
+    validation = [chat(f"客服你好，{shared}，我应该联系谁来处理这件事情呢", "好")]
+    report = split_as(importing, [chat(CHINESE, "可以")], validation, [chat(asked, "可以")])
+    assert {code: refs(report, code) for code in found(report) if code.startswith("overlap")} == {
+        "overlap_near": [[("test", 3), ("train", 3)]],
+        "overlap_13": [[("test", 3), ("train", 3)]],
+        "overlap_13_validation_train": [[("validation", 3), ("train", 3)]],
+        "overlap_13_test_validation": [[("test", 3), ("validation", 3)]],
+    }
+    assert found(split_as(importing, [chat(CHINESE, "可以")], [], [chat(CHINESE[:12], "好")])).keys() == {"class_gap"}
