@@ -19,7 +19,8 @@ from playbook.datasets.near import NearDuplicates
 from playbook.datasets.private import find_private
 from playbook.datasets.text import Hashes, Texts, Words, hash64, mix, runs_of, words_of
 
-MAX_CLASSES = 50
+#: Sets of intents have some 150 classes; more values than these are no classes.
+MAX_CLASSES = 500
 _MAX_FIELDS = 8
 MAX_FINDS = 1_000
 #: Names of metadata, and of fields of the answers, that are told apart. A file could bring new ones in each row.
@@ -77,12 +78,12 @@ class Finds:
 
 
 class ClassField:
-    """The values of one field of the answers; given up when there are more than 50."""
+    """The values of one field of the answers; given up when there are more than 500."""
 
     def __init__(self) -> None:
         self.names: dict[str, int] = {}
         self.rows: array[int] = array("I")
-        self.values: array[int] = array("B")
+        self.values: array[int] = array("H")
 
     def add(self, row: int, value: str) -> bool:
         number = self.names.setdefault(value[:80], len(self.names))

@@ -14,6 +14,8 @@ from playbook.datasets.splits import LEFT_OUT, SPLITS, Assignment
 _BINS = 24
 #: Rows that are shown of a class, and of each end of the lengths.
 SHOWN = 5
+#: Of many values, such as numbers, that repeat now and then, few are classes.
+_MANY, _ROWS_OF_MANY, _ROWS_OF_FEW = 50, 10, 2
 Rows = NDArray[np.uint32]
 
 
@@ -77,16 +79,20 @@ def classes(rows: Gathered, assignment: Assignment) -> list[list[OneClass]]:
     found = []
     for name, values in sorted(rows.classes.items(), key=lambda field: not field[0]):
         here = sorted(_of_field(name or "answer", values, assignment), key=lambda one: -one.size)
-        if 2 <= len(here) <= sum(one.size for one in here) / 2:
+        rows_each = _ROWS_OF_MANY if len(here) > _MANY else _ROWS_OF_FEW
+        if 2 <= len(here) <= sum(one.size for one in here) / rows_each:
             found.append(here)
     return found
 
 
 def _of_field(field: str, values: ClassField, assignment: Assignment) -> Iterator[OneClass]:
-    rows, numbers = np.frombuffer(values.rows, dtype=np.uint32), np.frombuffer(values.values, dtype=np.uint8)
+    rows, numbers = np.frombuffer(values.rows, dtype=np.uint32), np.frombuffer(values.values, dtype=np.uint16)
     splits = assignment[rows]
-    for value, number in values.names.items():
-        here = np.flatnonzero((numbers == number) & (splits != LEFT_OUT))
+    by_value = np.argsort(numbers, kind="stable")
+    ends = np.cumsum(np.bincount(numbers, minlength=len(values.names)))
+    for value, begin, end in zip(values.names, (0, *ends[:-1]), ends, strict=True):
+        here = by_value[begin:end]
+        here = here[splits[here] != LEFT_OUT]
         if len(here):
             counts = {split: int((splits[here] == at).sum()) for at, split in enumerate(SPLITS)}
             one = OneClass(field, value, counts, rows[here[:SHOWN]])

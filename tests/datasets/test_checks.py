@@ -275,6 +275,15 @@ def test_a_rare_label_that_the_lot_keeps_out_of_test_is_told(importing: Importin
 
 
 def test_classes_that_test_and_train_both_have_are_no_gap(importing: Importing) -> None:
+def test_hundreds_of_intents_are_classes_and_numbers_that_repeat_are_none(importing: Importing) -> None:
+    intents = [chat(f"t{n}", f"intent {n % 150}") for n in range(1_500)]
+    (balance,) = importing(("rows.jsonl", jsonl(intents))).balances
+    assert {sum(counts.values()) for _, counts in balance.counts} == {10}
+    assert len(balance.counts) == 150
+    prices = [chat(f"t{n}", f"{n % 150} euros") for n in range(600)]
+    assert importing(("rows.jsonl", jsonl(prices))).balances == ()
+
+
     train = [chat(f"t{n}", "yes" if n % 2 else "no") for n in range(20)]
     report = importing(*three(train, [chat("x", "yes"), chat("y", "no")]))
     assert [group.note for group in check(report, "class_gap").groups] == [
