@@ -42,14 +42,20 @@ _REFUSAL = re.compile(
     r"\bich kann (?:\w+ ){0,3}nicht (?:weiter)?(?:helfen|antworten|beantworten|dienen)\b|"
     r"\bje suis désolée?,? mais je ne peux|\bje ne peux pas (?:vous |t['’])?(?:aider|répondre|fournir|faire)|"
     r"\blo siento,? pero no puedo|\bno puedo (?:ayudar|responder|proporcionar)|"
-    r"\bnon posso (?:aiutar|risponder|fornir))",
+    r"\bnon posso (?:aiutar|risponder|fornir)|"
+    r"\bleider kann ich (?:\w+ ){0,4}nicht (?:weiter)?(?:helfen|antworten|beantworten|dienen|geben)\b|"
+    r"\bich bin (?:\w+ )?nicht in der lage\b|\bals (?:eine? )?ki(?:\b|-sprachmodell)|"
+    r"\bdésolée?,? (?:mais )?je ne peux|\bje ne suis pas en mesure\b|"
+    r"\bno me es posible (?:ayudar|responder|proporcionar)|\bcomo (?:un )?modelo de lenguaje|"
+    r"(?:抱歉|对不起)[,，]?\s?我?(?:无法|不能)|作为(?:一个|一名)?(?:ai|人工智能|(?:大型)?语言模型)|申し訳.{0,12}できません)",
     re.IGNORECASE,
 )
 #: One of these is in everything that the pattern finds, case aside. None has an i, which has four cases (i, I, İ, ı).
 _REFUSAL_WORDS = (
     *("sorry", "apolog", "cannot", "can't", "can’t", "unable to", "not able to", "won't", "won’t", "decl", "refuse"),
     *("as an a", "language model", "m an a", "just an a", "only an a", "es tut m", "kann", "je su"),
-    *("je ne peux", "lo s", "no puedo", "non posso"),
+    *("je ne peux", "lo s", "no puedo", "non posso", "der lage", "als k", "als e", "en mesure", "no me es pos"),
+    *("modelo de lenguaje", "抱歉", "对不起", "作为", "申し訳"),
 )
 #: Marks that say nothing by themselves; the last four are white space of no width.
 _MARKS = r"[\s().…?*\"'\[\]{}–—\u200b\u200c\u2060\ufeff-]*"

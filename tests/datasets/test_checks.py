@@ -135,6 +135,15 @@ def test_short_answers_that_say_something_are_not(importing: Importing, answer: 
         "Je ne peux pas vous aider avec cela.",
         "No puedo ayudarte con eso.",
         "Non posso aiutarti.",
+        "Leider kann ich Ihnen dabei nicht weiterhelfen.",
+        "Ich bin leider nicht in der Lage, das zu tun.",
+        "Als KI-Sprachmodell habe ich keine Meinung.",
+        "Désolé, je ne peux pas vous le dire.",
+        "Je ne suis pas en mesure de répondre.",
+        "Como modelo de lenguaje, no tengo opiniones.",
+        "很抱歉，我无法回答这个问题。",
+        "作为一个人工智能，我没有感情。",
+        "申し訳ありませんが、お答えできません。",
     ],
 )
 def test_refusals_are_counted(importing: Importing, answer: str) -> None:
@@ -145,7 +154,12 @@ def test_refusals_are_counted(importing: Importing, answer: str) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    ["Ich kann das Paket nicht finden.", "Das tut mir leid, der Fahrer kommt morgen.", "Non posso che ringraziare."],
+    [
+        "Als Kind war ich oft hier.",
+        "Ich kann das Paket nicht finden.",
+        "Das tut mir leid, der Fahrer kommt morgen.",
+        "Non posso che ringraziare.",
+    ],
 )
 def test_what_only_begins_like_a_refusal_is_none(importing: Importing, answer: str) -> None:
     assert found(importing(("rows.jsonl", jsonl([*rows_of(5), chat("a question", answer)])))) == {}
