@@ -223,6 +223,18 @@ def test_secrets_and_personal_data_are_named_but_not_repeated(importing: Importi
         ("from 0.12 to 0.34, 001 002 003 004, 0012345678, 05.04.2026", []),
         ("-----BEGIN PGP PRIVATE KEY BLOCK-----", ["private key"]),
         ("GOCSPX-" + "a1" * 12 + " dckr_pat_" + "a1" * 12, ["Google client secret", "Docker token"]),
+        ("xapp-1-A0" + "b1" * 20 + " gsk_" + "a1" * 26 + " hvs." + "c3" * 40, ["Slack token", "API key", "API key"]),
+        ("password is Hunter22x, Kennwort lautet Sommer2024", ["password", "password"]),
+        ("mot de passe : Soleil2024!, contraseña: Verano24", ["password", "password"]),
+        ('{"access_token": "' + "a1" * 16 + '"}', ["password"]),
+        ("The password is case-sensitive! Its secret is that access token: the door.", []),
+        ("1-800-555-0199 or 090-1234-5678 or 06-12345678", ["phone number"] * 3),
+        ("+49\u00a0170\u202f1234567, DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000", ["phone number", "IBAN"]),
+        ("2221 0000 0000 0009, 3782 822463 10005, 5555\u00a05555\u20115555\u00a04444", ["card number"] * 3),
+        ("ES91 2100 0418 4502 0005 1332 und AT61 1904 3002 3457 3201 bitte sehr", ["IBAN", "IBAN"]),
+        ("fe0905ab77f4a8516067c857b590de50, icon@2x.png, PASSWORD=$PASSWORD2, secret = f.randint(1)", []),
+        ("[0.2288487003037288, 0,4099273201520167], order 624-1690839-2311322", []),
+        ("EAN 4006381333931, order 6331101999990, 4222222222222", []),
         ("write to müller@example.org, clone git@example.org:a/b", ["email address"]),
     ],
 )
@@ -263,6 +275,15 @@ def test_fields_of_the_answer_come_before_whole_answers_that_look_alike(importin
     assert [balance.field for balance in report.balances] == ["issue", "answer"]
 
 
+def test_hundreds_of_intents_are_classes_and_numbers_that_repeat_are_none(importing: Importing) -> None:
+    intents = [chat(f"t{n}", f"intent {n % 150}") for n in range(1_500)]
+    (balance,) = importing(("rows.jsonl", jsonl(intents))).balances
+    assert {sum(counts.values()) for _, counts in balance.counts} == {10}
+    assert len(balance.counts) == 150
+    prices = [chat(f"t{n}", f"{n % 150} euros") for n in range(600)]
+    assert importing(("rows.jsonl", jsonl(prices))).balances == ()
+
+
 def test_a_class_without_a_row_in_test_or_in_train_is_told_with_its_rows(importing: Importing) -> None:
     train = [chat(f"t{n}", json.dumps({"issue": "lost" if n < 3 else "late"})) for n in range(9)]
     test = [chat("x", '{"issue": "late"}'), chat("y", '{"issue": "broken"}')]
@@ -289,15 +310,6 @@ def test_a_rare_label_that_the_lot_keeps_out_of_test_is_told(importing: Importin
 
 
 def test_classes_that_test_and_train_both_have_are_no_gap(importing: Importing) -> None:
-def test_hundreds_of_intents_are_classes_and_numbers_that_repeat_are_none(importing: Importing) -> None:
-    intents = [chat(f"t{n}", f"intent {n % 150}") for n in range(1_500)]
-    (balance,) = importing(("rows.jsonl", jsonl(intents))).balances
-    assert {sum(counts.values()) for _, counts in balance.counts} == {10}
-    assert len(balance.counts) == 150
-    prices = [chat(f"t{n}", f"{n % 150} euros") for n in range(600)]
-    assert importing(("rows.jsonl", jsonl(prices))).balances == ()
-
-
     train = [chat(f"t{n}", "yes" if n % 2 else "no") for n in range(20)]
     report = importing(*three(train, [chat("x", "yes"), chat("y", "no")]))
     assert [group.note for group in check(report, "class_gap").groups] == [
