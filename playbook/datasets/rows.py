@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from unicodedata import normalize
 
 from playbook.contracts.dataset import Example
 from playbook.contracts.dataset_problems import as_text
@@ -46,10 +47,10 @@ class Query:
         return bool(self.text or self.field)
 
     def matches(self, example: Example) -> bool:
-        wanted = self.text.lower()
+        wanted = _folded(self.text)
         calls = (as_text(message.tool_calls) for message in example.messages if message.tool_calls)
         texts = (*(message.content for message in example.messages), *calls, *example.metadata.values())
-        return (not wanted or any(wanted in text.lower() for text in texts)) and (
+        return (not wanted or any(wanted in _folded(text) for text in texts)) and (
             not self.field or _value_of(example.answer, self.field) == self.value
         )
 
@@ -82,6 +83,11 @@ def search(path: Path, query: Query, *, after: int, count: int) -> Found:
             if query.matches(example):
                 found.append(NumberedRow(number, example))
     return Found(tuple(found), reached=number, is_end=True)
+
+
+def _folded(text: str) -> str:
+    """Return the text in lower case, with each letter and its marks in one, as people type it."""
+    return (text if text.isascii() else normalize("NFC", text)).lower()
 
 
 def _value_of(answer: str, field: str) -> str:

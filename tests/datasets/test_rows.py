@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
@@ -60,3 +61,8 @@ def test_a_search_reads_a_bounded_part_at_once(file: Path, monkeypatch: pytest.M
     found = search(file, Query(text="prompt 30"), after=0, count=5)
     assert (numbers(found), found.is_end) == ([], False)
     assert 0 < found.reached < 30
+
+
+def test_a_search_finds_letters_whose_marks_stand_apart(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(jsonl([chat("a", "b"), chat(normalize("NFD", "Wo ist das Café?"), "c")]))
+    assert numbers(search(tmp_path / "rows", Query(text="CAFÉ"), after=0, count=9)) == [2]
