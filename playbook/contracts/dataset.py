@@ -6,7 +6,7 @@ dump when a row does not use them, so a plain row stays {"role", "content"}.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Literal
 from unicodedata import category
@@ -14,7 +14,7 @@ from unicodedata import category
 from pydantic import Field, JsonValue
 
 from playbook.contracts.dataset_problems import Problem, ProblemCode, shown
-from playbook.contracts.json_text import decode_strictly, half_character
+from playbook.contracts.json_text import decode_strictly, half_character, why_no_arguments, why_no_json
 from playbook.contracts.model import Frozen
 
 MAX_LINE_BYTES = 1_000_000
@@ -155,13 +155,6 @@ def parse_line(number: int, line: bytes) -> object | Problem:
     return value
 
 
-def why_no_json(error: Exception) -> str:
-    """Return in words why a text could not be decoded."""
-    if isinstance(error, json.JSONDecodeError):
-        return f"column {error.colno}: {error.msg}"
-    return "nested too deeply" if isinstance(error, RecursionError) else "a number has thousands of digits"
-
-
 def check_row(number: int, row: object) -> Example | list[Problem]:
     """Return the example that a JSON value in the chat format says, or everything that is wrong with it."""
     problems = row_problems(number, row)
@@ -296,6 +289,8 @@ def _message_problems(problem: _MakeProblem, index: int, message: object) -> lis
         found.append(problem(f"{field}.tool_calls", calls, ProblemCode.DATA_TYPE, _ONLY_JSON))
     elif _is_deep(calls):
         found.append(problem(f"{field}.tool_calls", calls, ProblemCode.DATA_TYPE, _TOO_DEEP))
+    else:
+        found += _call_problems(problem, f"{field}.tool_calls", calls or ())
     if not isinstance(content, str) and not (content is None and calls):
         found.append(
             problem(
@@ -325,6 +320,18 @@ def _message_problems(problem: _MakeProblem, index: int, message: object) -> lis
         if not isinstance(message.get(key), str | None):
             found.append(problem(f"{field}.{key}", message[key], ProblemCode.DATA_TYPE, "Write it as text."))
     return found
+
+
+def _call_problems(problem: _MakeProblem, field: str, calls: Iterable[dict[str, object]]) -> Iterator[Problem]:
+    """Yield which calls name no function, or hand it what is no JSON object: chat templates could not write them."""
+    for at, call in enumerate(calls):
+        function = call.get("function", call)
+        if not isinstance(function, dict) or not isinstance(name := function.get("name"), str) or not name.strip():
+            fix = 'Name the function that is called: {"function": {"name": "…", "arguments": {…}}}.'
+            yield problem(f"{field}[{at}]", call, ProblemCode.MESSAGE_MISSING_KEY, fix)
+        elif why := why_no_arguments(arguments := function.get("arguments")):
+            fix = f'Write the arguments as a JSON object, such as {{"city": "Rome"}}: {why}.'
+            yield problem(f"{field}[{at}].arguments", arguments, ProblemCode.NOT_JSON, fix)
 
 
 def _maker(number: int) -> _MakeProblem:

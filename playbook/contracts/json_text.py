@@ -55,6 +55,33 @@ def decode_strictly(text: str, at: int = 0) -> tuple[object, int, str]:
     return value, end, wrong
 
 
+def why_no_json(error: Exception) -> str:
+    """Return in words why a text could not be decoded."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"column {error.colno}: {error.msg}"
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number has thousands of digits"
+
+
+def why_no_arguments(value: object) -> str:
+    """Return why a value is nothing that a function can be called with, "" where it is: an object, or a text that holds
+    one, or nothing.
+
+    >>> why_no_arguments('{"city": "Rome"}'), why_no_arguments("[1]")
+    ('', 'this is no object')
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return ""
+        try:
+            value, end, wrong = decode_strictly(text)
+        except (ValueError, RecursionError) as error:
+            return why_no_json(error)
+        if wrong or end < len(text):
+            return wrong or f"column {end + 1}: something follows the object"
+    return "" if value is None or isinstance(value, dict) else "this is no object"
+
+
 def half_character(value: object) -> str | None:
     """Return the path of the first text that cannot be written as UTF-8, "" for the value itself, None without any.
 

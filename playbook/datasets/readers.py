@@ -13,9 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
-from playbook.contracts.dataset import MAX_LINE_BYTES, parse_line, why_no_json
+from playbook.contracts.dataset import MAX_LINE_BYTES, parse_line
 from playbook.contracts.dataset_problems import Problem, ProblemCode, shown
-from playbook.contracts.json_text import decode_strictly, half_character
+from playbook.contracts.json_text import decode_strictly, half_character, why_no_json
 from playbook.datasets.parquet import read_parquet
 from playbook.datasets.problems import UnreadableFile
 from playbook.datasets.spec import Limits

@@ -86,6 +86,30 @@ def test_a_message_that_calls_tools_needs_no_content() -> None:
     assert example.messages[1].tool_calls == tuple(calls)
 
 
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ({}, [("messages[1].tool_calls[0]", "message_missing_key")]),
+        ({"function": {"arguments": "{}"}}, [("messages[1].tool_calls[0]", "message_missing_key")]),
+        ({"function": {"name": " "}}, [("messages[1].tool_calls[0]", "message_missing_key")]),
+        ({"function": "f"}, [("messages[1].tool_calls[0]", "message_missing_key")]),
+        ({"function": {"name": "f", "arguments": "{city"}}, [("messages[1].tool_calls[0].arguments", "not_json")]),
+        ({"function": {"name": "f", "arguments": "[1]"}}, [("messages[1].tool_calls[0].arguments", "not_json")]),
+        ({"function": {"name": "f", "arguments": [1]}}, [("messages[1].tool_calls[0].arguments", "not_json")]),
+        ({"function": {"name": "f", "arguments": '{"a":1}}'}}, [("messages[1].tool_calls[0].arguments", "not_json")]),
+        ({"name": "f", "arguments": '{"a":1,"a":2}'}, [("messages[1].tool_calls[0].arguments", "not_json")]),
+    ],
+)
+def test_a_call_that_no_template_can_write_is_named(call: dict[str, object], expected: list[tuple[str, str]]) -> None:
+    assert problems(line(USER, {"role": "assistant", "content": "", "tool_calls": [call]})) == expected
+
+
+@pytest.mark.parametrize("arguments", [None, "", "{}", ' {"a": 1} ', {"a": 1}])
+def test_a_call_takes_an_object_or_nothing(arguments: object) -> None:
+    for call in ({"function": {"name": "f", "arguments": arguments}}, {"name": "f", "arguments": arguments}):
+        assert isinstance(read_line(1, line(USER, {"role": "assistant", "content": "", "tool_calls": [call]})), Example)
+
+
 def test_an_earlier_answer_that_is_learned_must_not_be_empty() -> None:
     silent: dict[str, object] = {"role": "assistant", "content": ""}
     last: dict[str, object] = {"role": "assistant", "content": "x"}
