@@ -144,12 +144,15 @@ def prepare_rows(
                 lost_tokens += len(encoded.input_ids)
                 continue
             shorter = _shorten(numbered, builder, name=name, max_length=max_length, encoded=encoded)
+            if len(shorter.input_ids) > max_length:
+                too_long.append((numbered.line, len(shorter.input_ids)))
+                continue
             truncated.append(numbered.line)
             lost_tokens += len(encoded.input_ids) - len(shorter.input_ids)
             encoded = shorter
         rows.append(Row(numbered.line, encoded))
     if too_long:
-        raise _refusal(too_long, name=name, max_length=max_length)
+        raise _refusal(too_long, name=name, max_length=max_length, over_length=over_length)
     if not rows:
         raise RunError(
             EndReason.NOTHING_TO_LEARN,
@@ -178,31 +181,32 @@ def leaves_tools_out(example: Example, encoded: Encoded, builder: PromptBuilder)
     return False
 
 
-def _refusal(too_long: list[tuple[int, int]], *, name: str, max_length: int) -> RunError:
+def _refusal(too_long: list[tuple[int, int]], *, name: str, max_length: int, over_length: OverLength) -> RunError:
     shown = ", ".join(f"line {line} ({tokens} tokens)" for line, tokens in too_long[:_SHOWN_PROBLEMS])
     more = f" and {len(too_long) - _SHOWN_PROBLEMS} more" if len(too_long) > _SHOWN_PROBLEMS else ""
-    return RunError(
-        EndReason.ROW_TOO_LONG,
-        f"{name}: {counted(len(too_long), 'row')} over {max_length} tokens: {shown}{more}. Shorten them, raise "
-        "max_length within the model's context, or choose over_length: drop or truncate.",
-    )
+    rows = f"{name}: {counted(len(too_long), 'row')} over {max_length} tokens"
+    if over_length is OverLength.TRUNCATE:
+        why = (
+            f"{rows} in what is to be learned and the chat template alone: {shown}{more}. Answers are never cut: raise "
+        )
+        fix = "max_length within the model's context, shorten them, or choose over_length: drop."
+    else:
+        why = f"{rows}: {shown}{more}. Shorten them, raise "
+        fix = "max_length within the model's context, or choose over_length: drop or truncate."
+    return RunError(EndReason.ROW_TOO_LONG, why + fix)
 
 
 def _shorten(
     numbered: NumberedExample, builder: PromptBuilder, *, name: str, max_length: int, encoded: Encoded
 ) -> Encoded:
-    """Cut the longest message that is not learned at its end until the row fits. What is learned is never cut: half an
-    answer, or one without its end-of-turn token, is worse than no row."""
+    """Cut the longest message that is not learned at its end until the row fits, or none is left to cut. What is
+    learned is never cut: half an answer, or one without its end-of-turn token, is worse than no row."""
     messages = list(numbered.example.messages)
     may_be_cut = [at for at, said in enumerate(messages[:-1]) if said.role != "assistant" or said.weight == 0]
     while (excess := len(encoded.input_ids) - max_length) > 0:
         at = max(may_be_cut, key=lambda index: len(messages[index].content), default=None)
         if at is None or not messages[at].content:
-            raise RunError(
-                EndReason.ROW_TOO_LONG,
-                f"{name}, line {numbered.line}: what is to be learned and the chat template alone take "
-                f"{len(encoded.input_ids)} tokens, more than max_length {max_length}; raise it or drop the row.",
-            )
+            break
         content = builder.without_tail(messages[at].content, excess)
         messages[at] = messages[at].model_copy(update={"content": content})
         shorter = numbered.example.model_copy(update={"messages": tuple(messages)})

@@ -217,9 +217,11 @@ class PromptBuilder:
         return str(self._tokenizer.decode([token]))
 
     def without_tail(self, text: str, tokens: int) -> str:
-        """Return `text` without its last `tokens` tokens; empty when it has no more than that."""
+        """Return `text` without its last `tokens` tokens; empty when it has no more than that. Always shorter: half of
+        a character that a cut would leave, and its stand-in may take more tokens than it took, is left out too."""
         ids = self.ids(text)
-        return str(self._tokenizer.decode(ids[:-tokens])) if tokens < len(ids) else ""
+        shorter = str(self._tokenizer.decode(ids[:-tokens])).rstrip("\ufffd") if tokens < len(ids) else ""
+        return shorter if len(shorter) < len(text) else text[:-1]
 
     def _answer(self, example: Example, before: str, *, where: str) -> str:
         """Return what the template writes of the answer after the prompt `before`, to the end of its text."""

@@ -135,11 +135,12 @@ def test_a_cut_takes_words_from_what_is_read_and_never_from_what_is_learned(buil
     assert learned(cut.encoded, builder) == ["a" * 90 + "<|im_end|>", "end<|im_end|>"]
 
 
-def test_a_row_whose_learned_part_alone_is_too_long_is_refused_rather_than_cut(builder: PromptBuilder) -> None:
-    long = example(turn("user", "u"), turn("assistant", "a" * 200))
+def test_rows_whose_learned_part_alone_is_too_long_are_all_refused_rather_than_cut(builder: PromptBuilder) -> None:
+    short, long = (example(turn("user", "u"), turn("assistant", "a" * count)) for count in (3, 200))
 
-    with pytest.raises(RunError, match=r"train\.jsonl, line 1: what is to be learned") as caught:
-        prepared([long], builder, max_length=64)
+    told = r"train\.jsonl: 2 rows over 64 tokens in what is to be learned .* alone: line 1 \(\d+ tokens\), line 3 \("
+    with pytest.raises(RunError, match=told) as caught:
+        prepared([long, short, long], builder, max_length=64)
     assert caught.value.reason is EndReason.ROW_TOO_LONG
 
 
@@ -156,3 +157,18 @@ def test_padding_by_the_end_token_leaves_the_end_of_the_answer_learned(tiny_mode
     )
 
     assert learned(encoded, builder) == ["ho<|im_end|>"]
+
+
+@pytest.mark.parametrize("excess", [1, 2, 3, 5])
+def test_a_cut_within_a_character_takes_all_of_it_and_comes_to_an_end(builder: PromptBuilder, excess: int) -> None:
+    """Half of one would be read as a stand-in that takes more tokens than the half did: the row never got shorter."""
+    said = example(turn("user", "été"), turn("assistant", "summer"))
+    most = len(builder.encode(said, where="line 1").input_ids) - excess
+
+    cut = prepare_rows(
+        [NumberedExample(1, said)], builder, name="train.jsonl", max_length=most, over_length=OverLength.TRUNCATE
+    )
+
+    encoded = cut.rows[0].encoded
+    asked = Message(role="user", content={1: "ét", 2: "ét", 3: "é", 5: ""}[excess])
+    assert encoded.input_ids[: encoded.prompt_length] == builder.prompt_ids([asked], where="line 1")
