@@ -260,7 +260,9 @@ def _read_csv(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | Pr
     """Yield rows as {column: text}. A cell is text and nothing else: a formula in it is never computed."""
     csv.field_size_limit(limits.row_bytes)
     lines = _CsvLines(stream, limits.row_bytes)
-    cells = csv.reader(lines, delimiter=_delimiter(stream.peek(_HEAD_BYTES).decode(errors="replace")), strict=True)
+    head = stream.peek(_HEAD_BYTES).decode(errors="replace")
+    mark = _delimiter(head)
+    cells = csv.reader(lines, delimiter=mark, skipinitialspace=_has_blanks_behind(mark, head), strict=True)
     names: list[str] = []
     begins = 1
     while True:
@@ -315,6 +317,13 @@ def _cell_too_long(line: int, limit: int) -> Problem:
         line=line,
         field="row",
         value=f"a cell of more than {limit:,} bytes",
+def _has_blanks_behind(mark: str, head: str) -> bool:
+    """Tell whether a blank stands behind each delimiter of the header: then the blanks of the rows are no part of their
+    cells, and a quote behind one begins a cell."""
+    header = _QUOTED.sub("", head.lstrip("\r\n").partition("\n")[0])
+    return header.count(mark) == header.count(f"{mark} ") > 0
+
+
         code=ProblemCode.LINE_TOO_LONG,
         fix="Shorten the cell, or close the quote that begins it: what follows cannot be told from it.",
     )

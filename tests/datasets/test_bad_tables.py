@@ -44,6 +44,15 @@ def test_the_delimiter_is_what_cuts_the_rows_as_it_does_the_header(
     assert not source.rows or source.mapping is None or source.rows == content.strip().count("\n")
 
 
+@pytest.mark.parametrize("header", ["prompt, completion", '"prompt", "completion"'])
+def test_blanks_behind_every_delimiter_are_no_part_of_the_cells(importing: Importing, header: str) -> None:
+    importing(("rows.csv", f'{header}\n"a, b", "x, y"\nc,  d\ne, f\n'.encode()))
+    said = [tuple(message["content"] for message in row["messages"]) for row in importing.all_rows()]
+    assert sorted(said) == [("a, b", "x, y"), ("c", "d"), ("e", "f")]
+    importing(("rows.csv", b"prompt,completion\na, x\nb,y\nc,z\n"))
+    assert ("a", " x") in [tuple(message["content"] for message in row["messages"]) for row in importing.all_rows()]
+
+
 def test_what_the_first_readable_row_says_tells_the_format(importing: Importing) -> None:
     """A hundred rows in another encoding made a table one of chat messages, which no other row then was."""
     rows = ["question,answer", *["ä,b"] * 150, *(f"q{n},a" for n in range(5))]
