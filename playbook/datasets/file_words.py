@@ -52,6 +52,11 @@ def _field_behind(field: str, mapping: Mapping, value: Fields[str, object]) -> s
         place -= 1
     if mapping.messages:
         return f"{mapping.messages}[{place}]{rest}"
+    history = value.get("history") if mapping.format is Format.ALPACA else None
+    if isinstance(history, list):
+        if place < 2 * len(history):
+            return f"history[{place // 2}][{place % 2}]"
+        place -= 2 * len(history)
     for name in filter(None, (mapping.prompt, mapping.answer)):
         content = as_messages(value.get(name))
         if not isinstance(content, list):

@@ -46,6 +46,9 @@ _PAIRS = (
 )
 #: Fields of a mapping that a row may lack.
 _OPTIONAL = ("system", "input")
+_HISTORY_FIX = (
+    'Write it as a list of pairs, [["question", "answer"], …], or give the field another name to keep it apart.'
+)
 _TITLES = {
     Format.CHAT: "Chat messages (OpenAI)",
     Format.PROMPT_COMPLETION: "Prompt and completion (TRL)",
@@ -134,6 +137,8 @@ def converter(mapping: Mapping) -> Callable[[int, object], Row | list[Problem]]:
         else:
             if problems := _field_problems(line, value, mapping):
                 return problems + _turn_problems(line, value, mapping, {problem.field for problem in problems})
+            if "history" in used and _history(value) is None:
+                return [_problem(line, "history", value["history"], ProblemCode.DATA_TYPE, _HISTORY_FIX)]
             row = {"messages": _of_fields(value, mapping)}
             if has_tools and (tools := _tools_in(value)) is not None:
                 row["tools"] = tools
@@ -154,7 +159,8 @@ def used_fields(mapping: Mapping) -> frozenset[str]:
     named = frozenset({mapping.messages, mapping.system, mapping.prompt, mapping.input, mapping.answer} - {""})
     if mapping.messages:
         return named | {"tools", "functions", "metadata"}
-    return named | {"tools"} if mapping.format is Format.PROMPT_COMPLETION else named
+    more = {Format.PROMPT_COMPLETION: {"tools"}, Format.ALPACA: {"history"}}
+    return named | more.get(mapping.format, set())
 
 
 def _of_messages(value: dict[str, object], mapping: Mapping) -> dict[str, object]:
@@ -293,6 +299,8 @@ def _of_fields(value: dict[str, object], mapping: Mapping) -> list[object]:
     messages: list[object] = []
     if mapping.system and not is_blank(value.get(mapping.system)):
         messages.append({"role": "system", "content": value[mapping.system]})
+    if mapping.format is Format.ALPACA:
+        messages += _history(value) or ()
     prompt = as_messages(value[mapping.prompt]) if mapping.prompt else ""
     if isinstance(prompt, list):
         messages += [_turn(turn) for turn in prompt]
@@ -304,6 +312,21 @@ def _of_fields(value: dict[str, object], mapping: Mapping) -> list[object]:
     if isinstance(answer, list):
         return messages + [_turn(turn) for turn in answer]
     return [*messages, {"role": "assistant", "content": _text(answer)}]
+
+
+def _history(value: Fields[str, object]) -> list[object] | None:
+    """Return the turns before the instruction, which LLaMA-Factory keeps as pairs; None when they are no such pairs.
+
+    >>> _history({"history": [["hi", "ho"]]})
+    [{'role': 'user', 'content': 'hi'}, {'role': 'assistant', 'content': 'ho'}]
+    """
+    pairs = value.get("history") or []
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        return None
+    turns: list[object] = []
+    for question, answer in pairs:
+        turns += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return turns
 
 
 def _text(value: object) -> str:

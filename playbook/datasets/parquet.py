@@ -49,13 +49,21 @@ def read_parquet(
                     problem = None
                     for name, column in zip(file.schema_arrow.names, batch, strict=True):
                         try:
-                            row[name] = column[at].as_py()
+                            row[name] = _as_it_came(column[at].as_py())
                         except (ValueError, OverflowError, pa.ArrowException) as error:
                             problem = problem or _unreadable(name, error)
                     yield problem or row, number / total
     except (pa.ArrowException, OSError) as error:
         why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise refuse_file(f"broken Parquet: {why}", "Write the file again, or export the rows as JSONL.") from error
+
+
+def _as_it_came(value: Any) -> Any:
+    """Return a value without the nulls that structs hold for what others of their column have: each tool would list
+    the parameters of all, and each call the arguments of all. TRL leaves them out too."""
+    if isinstance(value, dict):
+        return {name: _as_it_came(inner) for name, inner in value.items() if inner is not None}
+    return [_as_it_came(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _unreadable(column: str, error: Exception) -> Problem:

@@ -134,7 +134,7 @@ def _lines(stream: io.BufferedReader, limit: int) -> Iterator[tuple[int, bytes, 
 def _read_jsonl(stream: io.BufferedReader) -> Iterator[Record | Problem]:
     for number, line, length in _lines(stream, MAX_LINE_BYTES):
         if length > MAX_LINE_BYTES + 1:
-            yield _too_long(number, length, MAX_LINE_BYTES)
+            yield _too_long(number, length, MAX_LINE_BYTES, may_hold_all=number == 1)
             continue
         raw = line.removeprefix(codecs.BOM_UTF8).strip()
         if not raw:
@@ -143,14 +143,18 @@ def _read_jsonl(stream: io.BufferedReader) -> Iterator[Record | Problem]:
         yield value if isinstance(value, Problem) else Record(number, value, raw)
 
 
-def _too_long(line: int, length: int, limit: int) -> Problem:
-    """Return the problem of a line; of a row in an array that is only known to be longer, `length` is 0."""
+def _too_long(line: int, length: int, limit: int, *, may_hold_all: bool = False) -> Problem:
+    """Return the problem of a line; of a row in an array that is only known to be longer, `length` is 0.
+
+    `may_hold_all`: it may be one object around all rows.
+    """
+    more = " If it is no row but holds all of them, bring their list alone, as a JSON array." if may_hold_all else ""
     return Problem(
         line=line,
         field="line" if length else "row",
         value=f"{length:,} bytes" if length else f"more than {limit:,} bytes",
         code=ProblemCode.LINE_TOO_LONG,
-        fix=f"Keep a row under {limit:,} bytes; no small model reads that much.",
+        fix=f"Keep a row under {limit:,} bytes; no small model reads that much.{more}",
     )
 
 
@@ -158,7 +162,7 @@ def _read_json(stream: io.BufferedReader, limits: Limits) -> Iterator[Record | P
     """Yield the elements of one array, or the one object that the file is."""
     text = _Text(stream, limits.row_bytes)
     if text.peek() == "{":
-        yield text.value()
+        yield text.value(may_hold_all=True)
         if text.peek():
             fix = "Write one array of objects, or one object a line (JSONL)."
             raise refuse_file("more than one JSON value", fix, line=text.line)
@@ -203,7 +207,7 @@ class _Text:
         self.line += self._text.count("\n", self._at, self._at + count)
         self._at += count
 
-    def value(self) -> Record | Problem:
+    def value(self, *, may_hold_all: bool = False) -> Record | Problem:
         """Return the JSON value that begins here, or what is wrong with it. Raises UnreadableFile."""
         line, wanted = self.line, _BLOCK_BYTES
         while True:
@@ -211,7 +215,8 @@ class _Text:
                 value, end, wrong = decode_strictly(self._text, self._at)
             except (ValueError, RecursionError) as error:
                 if len(self._text) - self._at > self._row_bytes:
-                    raise UnreadableFile(_too_long(line, 0, self._row_bytes)) from error
+                    too_long = _too_long(line, 0, self._row_bytes, may_hold_all=may_hold_all)
+                    raise UnreadableFile(too_long) from error
                 if not self._fill(wanted):
                     raise self.broken(why_no_json(error)) from error
                 wanted *= 2  # so that a long row is not parsed from its start again and again
@@ -312,11 +317,6 @@ def _delimiter(head: str) -> str:
     return max(_DELIMITERS, key=fits)
 
 
-def _cell_too_long(line: int, limit: int) -> Problem:
-    return Problem(
-        line=line,
-        field="row",
-        value=f"a cell of more than {limit:,} bytes",
 def _has_blanks_behind(mark: str, head: str) -> bool:
     """Tell whether a blank stands behind each delimiter of the header: then the blanks of the rows are no part of their
     cells, and a quote behind one begins a cell."""
@@ -324,6 +324,11 @@ def _has_blanks_behind(mark: str, head: str) -> bool:
     return header.count(mark) == header.count(f"{mark} ") > 0
 
 
+def _cell_too_long(line: int, limit: int) -> Problem:
+    return Problem(
+        line=line,
+        field="row",
+        value=f"a cell of more than {limit:,} bytes",
         code=ProblemCode.LINE_TOO_LONG,
         fix="Shorten the cell, or close the quote that begins it: what follows cannot be told from it.",
     )

@@ -2,6 +2,7 @@
 
 from playbook.contracts.dataset import MAX_LINE_BYTES, Split
 from playbook.contracts.dataset_problems import Problem, ProblemCode, shown
+from playbook.datasets.embedded import are_turns, as_list
 from playbook.datasets.readers import Record
 from playbook.datasets.spec import Mapping, Source
 
@@ -14,14 +15,24 @@ def _inner_lists(records: list[Record | Problem]) -> list[str]:
     return [
         str(name)
         for name, value in objects[0].items()
-        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value)
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value) and not are_turns(value)
     ]
+
+
+def _only_turns(records: list[Record | Problem]) -> str:
+    """Return the one field that holds a conversation, "" where there are more, as in comparisons, or none."""
+    objects = [found.value for found in records if isinstance(found, Record) and isinstance(found.value, dict)]
+    lists = {str(name): as_list(value) for row in objects[:1] for name, value in row.items()}
+    names = [name for name, value in lists.items() if isinstance(value, list) and value and are_turns(value)]
+    return names[0] if len(names) == 1 else ""
 
 
 def unknown_format(columns: tuple[str, ...], first: list[Record | Problem]) -> Problem:
     lists = _inner_lists(first)
     if lists:
         fix = f'The rows seem to lie in the list "{shown(lists[0])}": bring that list alone, as a JSON array.'
+    elif turns := _only_turns(first):
+        fix = f"No known format has these fields. Choose “{shown(turns)}” as the list of messages."
     elif columns:
         fix = "No known format has these fields. Choose which of them is the prompt and which the answer."
     else:
