@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Fields
 from typing import Any
 
-from playbook.contracts.dataset import ROW_KEYS, row_problems
+from playbook.contracts.dataset import ROLES, ROW_KEYS, row_problems
 from playbook.contracts.dataset_problems import Problem, ProblemCode, as_text, shown
 from playbook.contracts.json_text import decode_strictly
 from playbook.datasets.embedded import are_turns, as_list, as_messages, list_in, may_hold_list, object_in
@@ -27,6 +27,7 @@ _ROLES = {
     "bard": "assistant",
     "model": "assistant",
     "bot": "assistant",
+    "ai": "assistant",
     "developer": "system",
     "observation": "tool",
     "function_response": "tool",
@@ -213,7 +214,8 @@ def _turn(turn: object) -> object:
     if found.get("role") in CALL_TURNS and (calls := _calls_in(found.get("content"))):
         found |= {"role": "assistant", "content": "", "tool_calls": calls}
     if isinstance(role := found.get("role"), str):
-        found["role"] = _ROLES.get(role, role)
+        plain = role.strip().lower()
+        found["role"] = _ROLES.get(plain, plain if plain in ROLES else role)
     if isinstance(content := found.get("content"), list):
         found["content"] = _joined_parts(content)
     return found

@@ -72,3 +72,14 @@ def test_a_conversation_under_another_name_is_told_to_be_chosen_and_can_be(impor
     ((finding,),) = (group.listed for group in importing(("rows.jsonl", content)).groups)
     assert finding.fix == "No known format has these fields. Choose “items” as the list of messages."
     assert importing(("rows.jsonl", content), mapping=Mapping(format=Format.CHAT, messages="items")).rows == 4
+
+
+def test_roles_are_known_whatever_their_case(importing: Importing) -> None:
+    rows = [
+        {"messages": [{"role": asks, "content": f"{asks} {n}"}, {"role": answers, "content": "a"}]}
+        for n, (asks, answers) in enumerate((("Human", "AI"), ("USER", "Assistant"), ("user", "bot")))
+    ]
+    assert importing(("rows.jsonl", jsonl(rows))).problems == 0
+    assert {tuple(message["role"] for message in row["messages"]) for row in importing.all_rows()} == {
+        ("user", "assistant")
+    }
