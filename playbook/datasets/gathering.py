@@ -113,15 +113,16 @@ class _Batch:
         self.row_of: list[int] = []
         self._counted = self._chars = 0
 
-    def add(self, row: int, contents: list[str], chars: int) -> bool:
-        """Take a row whose words were added before; return whether the batch is full."""
+    def add(self, row: int, contents: list[str], chars: int, *, called: list[str]) -> bool:
+        """Take a row whose words were added before, and its `called`: calls of tools. Return whether the batch is
+        full."""
         self.word_counts.append(len(self.words) - self._counted)
         self._counted = len(self.words)
         self.rows.append(row)
         self.begins.append(contents[-1][:300])
-        self.texts += contents
-        self.row_of += [row] * len(contents)
-        self._chars += chars
+        self.texts += contents + called
+        self.row_of += [row] * (len(contents) + len(called))
+        self._chars += chars + sum(map(len, called))
         return len(self.rows) >= _BATCH or self._counted >= _BATCH_WORDS or self._chars >= _BATCH_CHARS
 
 
@@ -151,6 +152,7 @@ class Gathering:
         number, messages, batch = len(self._lines), row["messages"], self._batch
         contents: list[str] = []
         folded: list[str] = []
+        called: list[str] = []
         for message in messages:
             content, role = message.get("content") or "", message["role"]
             words = words_of(content)
@@ -159,7 +161,8 @@ class Gathering:
                 batch.words += runs_of(words, said)
             contents.append(content)
             if calls := message.get("tool_calls"):
-                said = f"{said}\x1f{as_text(calls)}"
+                called.append(as_text(calls))
+                said = f"{said}\x1f{called[-1]}"
             folded.append(f"{role}\x1f{said}")
         self._columns["prompt"].append(hash64("\x1e".join(folded[:-1] or folded)))
         self._columns["answer"].append(hash64(said))
@@ -179,7 +182,7 @@ class Gathering:
         self._sizes["answer"].append(len(answer))
         self._note_finds(number, row, contents, size, is_csv=is_csv)
         self._note_classes(number, answer)
-        if batch.add(number, contents, size):
+        if batch.add(number, contents, size, called=called):
             self._take_batch()
 
     def _keep_if_any(self, name: str, value: str | None, row: int) -> None:

@@ -251,6 +251,14 @@ def test_private_data_is_found_in_the_text_that_holds_it(importing: Importing) -
     assert {code: lines(report, code) for code in found(report)} == {"secret": [[2_101]], "personal": [[2_101]]}
 
 
+def test_a_key_in_a_call_of_a_tool_is_found(importing: Importing) -> None:
+    function = {"name": "send", "arguments": {"to": "ada@example.org", "key": "AKIA" + "Q" * 16}}
+    row = chat("send it", "")
+    row["messages"][1]["tool_calls"] = [{"type": "function", "function": function}]  # type: ignore[index]
+    report = importing(("rows.jsonl", jsonl([*rows_of(6), row])))
+    assert found(report) == {"secret": 1, "personal": 1, "tools": 1}
+
+
 def test_class_balance_counts_whole_answers_and_fields_of_json_by_split(importing: Importing) -> None:
     train = [chat(f"t{n}", json.dumps({"issue": "late" if n % 3 else "lost", "id": n})) for n in range(60)]
     report = importing(*three(train, [chat("x", '{"issue": "late", "id": 99}')]))
