@@ -1,8 +1,10 @@
 """What two splits share: rows (they must share none) and the templates that their metadata names."""
 
 from collections.abc import Sequence
+from unicodedata import normalize
 
-from playbook.contracts.dataset import Example
+from playbook.contracts.dataset import Example, Message
+from playbook.contracts.dataset_problems import as_text
 from playbook.contracts.report import Overlap
 
 TEMPLATE_KEY = "template"
@@ -24,10 +26,19 @@ def measure_overlap(train: Sequence[Example], test: Sequence[Example]) -> Overla
     )
 
 
-def fingerprint(example: Example) -> tuple[tuple[str, str], ...]:
-    """Return what makes two rows the same row: the prompt, or the answer when nothing precedes it."""
+def fingerprint(example: Example) -> tuple[tuple[str, str, str], ...]:
+    """Return what makes two rows the same row: roles, texts and calls of the prompt, or of the answer when nothing
+    precedes it. Letters whose marks stand apart are the same letters."""
     messages = example.prompt or example.messages
-    return tuple((message.role, " ".join(message.content.lower().split())) for message in messages)
+    return tuple((message.role, _folded(message.content), _calls_of(message)) for message in messages)
+
+
+def _folded(text: str) -> str:
+    return " ".join((text if text.isascii() else normalize("NFC", text)).lower().split())
+
+
+def _calls_of(message: Message) -> str:
+    return as_text(message.tool_calls) if message.tool_calls else ""
 
 
 def _templates(examples: Sequence[Example]) -> set[str] | None:
