@@ -6,7 +6,8 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -15,8 +16,8 @@ from django_htmx.http import HttpResponseStopPolling
 from playbook.contracts.dataset import Split
 from playbook.contracts.states import ACTIVE_STATES, ENDED_STATES, JobState
 from playbook.library.policy import Met
-from playbook.web.common import blobs
 from playbook.web.common.content import library
+from playbook.web.common.downloads import download
 from playbook.web.common.pages import CountedPaginator
 from playbook.web.common.permissions import Conflict
 from playbook.web.common.requests import HtmxRequest, wants_fragment
@@ -189,17 +190,16 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-def artifact(request: HttpRequest, pk: int, name: str) -> HttpResponse | FileResponse:
+def artifact(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
     """Download one artifact of the job: the adapter, or the report unless it was altered."""
     job = visible_job(request, pk)
     stored = get_object_or_404(queries.downloads(job), name=name)
     if name == uploads.REPORT:
         return _report_file(request, job, stored.sha256)
     try:
-        file = blobs.open_blob(stored.sha256)
+        return download(request, sha256=stored.sha256, filename=f"job-{job.pk}-{name}")
     except FileNotFoundError:
         raise Http404(f"{name} is gone from the data folder") from None
-    return FileResponse(file, as_attachment=True, filename=f"job-{job.pk}-{name}")
 
 
 @says_what_is_damaged
