@@ -22,7 +22,7 @@ from tests.worker.stack import ROOT, Site
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Somebody signed in to a real site, which serves its pages as in use."""
     with database() as environ:
-        site = Site(tmp_path_factory.mktemp("served"), environ)
+        site = Site(tmp_path_factory.mktemp("served"), {**environ, "PLAYBOOK_MAX_UPLOAD_MB": "1"})
         _manage(site, "collectstatic", "--noinput", "-v0")
         password = _manage(site, "create_person", "erin", "Erin Vasquez").split()[-1]
         site.start()
@@ -92,3 +92,15 @@ def test_a_form_of_any_length_is_answered_before_it_is_read(reader: httpx.Client
         answer = http.client.HTTPResponse(connection)
         answer.begin()
         assert answer.status == status
+
+
+def test_a_form_that_is_too_long_gets_its_page_though_all_of_it_is_sent_first(reader: httpx.Client) -> None:
+    """As browsers do. The connection was reset while they were still sending, and the page was lost."""
+    cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in reader.cookies.jar)
+    connection = http.client.HTTPConnection(reader.base_url.host, reader.base_url.port, timeout=DEADLINE_SECONDS)
+    headers = {"Cookie": cookie, "Content-Type": "multipart/form-data; boundary=part"}
+    with contextlib.closing(connection):
+        connection.request("POST", "/datasets/new/x/", body=b"x" * 30_000_000, headers=headers)
+        answer = connection.getresponse()
+        page = answer.read().decode()
+    assert (answer.status, "A file may have 1 MB here, and 30" in page) == (413, True)

@@ -12,10 +12,15 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, TemporaryFileUploadHandler
+from django.http import HttpRequest
 from django.utils.datastructures import MultiValueDict
 
 from playbook.datasets.spec import DISK_FULL
 
+#: A form that is refused is read to its end all the same, up to this: a browser that is still sending when the
+#: connection ends may show that it broke, and not the page that says why. Nobody waits for the end of a longer one.
+READ_AWAY_BYTES = 2_000_000_000
+_CHUNK_BYTES = 1024 * 1024
 _FILES = "files_taken"
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -41,6 +46,15 @@ def takes_files(files: int) -> Callable[[View], View]:
         return view
 
     return note
+
+
+def read_away(request: HttpRequest) -> None:
+    """Read what is left of a request that is refused, unless it is longer than `READ_AWAY_BYTES`."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if length.isdigit() and int(length) <= READ_AWAY_BYTES:
+        with suppress(OSError):  # they have gone
+            while request.read(_CHUNK_BYTES):
+                pass
 
 
 class BoundedUpload(FileUploadHandler):

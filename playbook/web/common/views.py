@@ -13,7 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from playbook.web.common.context import THEMES, site
-from playbook.web.common.uploads import UploadDiskFull, UploadTooBig
+from playbook.web.common.uploads import UploadDiskFull, UploadTooBig, read_away
 
 
 @login_not_required
@@ -34,6 +34,7 @@ def set_theme(request: HttpRequest) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Say which bound was passed, if one was: Django then reads no form that could say so beside its field."""
+    read_away(request)
     if isinstance(exception, UploadDiskFull):
         return render(request, "507.html", status=507)
     if isinstance(exception, UploadTooBig):

@@ -32,7 +32,7 @@ def test_a_form_larger_than_all_files_of_its_page_is_refused(client: Client, use
     page = answer.content.decode()
     assert answer.status_code == 413
     assert "A file may have 0.01 MB here, and 36." in page
-    assert "Nothing of it was read or stored." in page
+    assert "Nothing of it was stored." in page
     assert "PLAYBOOK_MAX_UPLOAD_MB" in page
 
 
