@@ -12,7 +12,7 @@ from statistics import fmean
 from types import MappingProxyType
 
 from playbook.scoring.figures import share_text
-from playbook.web.common.plots_axis import Axis, from_zero, nice_ticks, number_text
+from playbook.web.common.plots_axis import Axis, from_zero, nice_ticks, number_text, short_text
 
 LINE_HEIGHT = 300
 TOP, BOTTOM = 14, 34
@@ -227,7 +227,7 @@ def line_plot(
             end_x=placed[-1][0],
             end_y=max(TOP, placed[-1][1]),
             last_y=max(TOP, placed[-1][1]),
-            last=_end_text(sorted(points)[-1][1]),
+            last=short_text(sorted(points)[-1][1]),
             points=tuple(sorted(points)),
         )
 
@@ -243,7 +243,7 @@ def line_plot(
         bottom=bottom,
         scale=(x_low, x_high, axis.low, axis.high, bottom, TOP),
         x_ticks=tuple(Tick(place_x(x), number_text(x)) for x in nice_ticks(x_low, x_high) if x.is_integer()),
-        y_ticks=tuple(Tick(place_y(y), number_text(y)) for y in axis.ticks),
+        y_ticks=tuple(Tick(place_y(y), short_text(y)) for y in axis.ticks),
         series=_spread_labels(series, bottom=bottom),
         under=tuple(drawn_under),
         marks=marks,
@@ -271,11 +271,6 @@ def _marks(lines: Sequence[Series], axis: Axis, place_x: Callable[[float], float
             if at >= reached + MARK_GAP:
                 reached = at
                 yield Mark(at, colour)
-
-
-def _end_text(value: float) -> str:
-    """Return a value as the label at the end of a line has room for it: of a diverged loss its powers of ten."""
-    return number_text(value) if abs(value) < 1e6 else f"{value:.1e}".replace("e+", "e")
 
 
 def _finite(curves: Curves) -> dict[str, list[tuple[float, float]]]:

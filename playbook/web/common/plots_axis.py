@@ -21,6 +21,8 @@ END = 10
 DECADES = 4
 #: What is left of it below the lowest point, so that only points beyond the axis lie at its foot.
 LOG_ROOM = 1.2
+#: A number as long as this is written with its power of ten.
+LONGEST = 1e9
 #: From so many powers of ten on, ticks stand at these alone.
 PLAIN_DECADES = 2
 
@@ -88,13 +90,24 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def number_text(value: float) -> str:
-    """Three significant digits, without a needless exponent: 0.00312, 1.24, 1,240, 5e-5."""
+    """Three significant digits, without a needless exponent: 0.00312, 1.24, 1,240, 5e-5, 1.24e12."""
     if value == 0:
         return "0"
+    if abs(value) >= LONGEST:
+        return f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     shown = float(f"{value:.3g}")
     return f"{shown:g}" if abs(shown) >= 1e-4 else f"{value:.1e}".replace("e-0", "e-").replace(".0e", "e")
+
+
+def short_text(value: float) -> str:
+    """Return a number as there is room for it beside a plot: `number_text`, and of a million and more two digits.
+
+    >>> short_text(200_000), short_text(1_250_000), short_text(1e38)
+    ('200,000', '1.2e6', '1e38')
+    """
+    return number_text(value) if abs(value) < 1e6 else f"{value:.2g}".replace("e+0", "e").replace("e+", "e")
 
 
 def from_zero(curves: Sequence[Sequence[float]]) -> Axis:
@@ -138,10 +151,12 @@ def end_without_spikes(values: Sequence[float]) -> float:
 
 def _from_zero(curves: Sequence[Sequence[float]], *, top: float) -> Axis:
     values = list(chain(*curves))
-    low = min(0.0, *values)
-    if top < max(values):
+    low, highest = min(0.0, *values), max(values)
+    if top < highest:
         return Axis(low, top)
-    return Axis(low, top * 1.05 if top > low else low + 1)
+    if highest <= 0:
+        return Axis(low, 0.0 if low < 0 else 1.0)
+    return Axis(low, top * 1.05)
 
 
 def _lie_apart(levels: Sequence[float]) -> bool:

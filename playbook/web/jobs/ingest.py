@@ -3,7 +3,6 @@
 Called by `protocol_api`; changes a job's state through `actions` alone.
 """
 
-import math
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -18,6 +17,9 @@ from playbook.contracts.states import EndReason, Stage
 from playbook.web.jobs import actions, curves, playground, predictions
 from playbook.web.jobs.errors import Refused, StaleAttempt, TooLarge, WrongOffset
 from playbook.web.jobs.models import Announcement, Attempt, EventChunk, Job, LogEntry
+
+#: Far beyond the largest float32. What is larger, infinite or NaN has diverged.
+_LARGEST = 1e100
 
 
 def append_events(attempt: Attempt, *, offset: int, data: bytes) -> int:
@@ -98,13 +100,14 @@ def _is_under_way(event: Event) -> bool:
 
 
 def _points(parsed: Iterable[Event]) -> list[tuple[str, int, float]]:
-    # A database cannot keep NaN everywhere (SQLite turns it into NULL); the chunk has it, the curve leaves it out.
+    # A database cannot keep NaN everywhere (SQLite turns it into NULL), and no axis reaches what is as large as numbers
+    # get; the chunk has it, the curve leaves it out.
     return [
         (name, event.step, value)
         for event in parsed
         if isinstance(event, events.MetricPoint)
         for name, value in event.values.items()
-        if math.isfinite(value)
+        if abs(value) < _LARGEST
     ]
 
 
@@ -112,7 +115,7 @@ def _note_not_finite(attempt: Attempt, parsed: Iterable[Event]) -> None:
     steps = [
         event.step
         for event in parsed
-        if isinstance(event, events.MetricPoint) and not all(map(math.isfinite, event.values.values()))
+        if isinstance(event, events.MetricPoint) and not all(abs(value) < _LARGEST for value in event.values.values())
     ]
     if steps:
         Attempt.objects.filter(pk=attempt.pk, not_finite_step=None).update(not_finite_step=min(steps))

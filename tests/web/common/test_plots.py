@@ -33,6 +33,9 @@ def test_ticks_are_round_numbers_inside_the_range(low: float, high: float, expec
         (1.2413, "1.24"),
         (0.003123, "0.00312"),
         (12345.6, "12,346"),
+        (1_250_000, "1,250,000"),
+        (1.2345e12, "1.23e12"),
+        (-1e38, "-1e38"),
         (30, "30"),
         (0.00001, "1e-5"),
         (0.000025, "2.5e-5"),
@@ -184,7 +187,7 @@ def test_a_line_that_ends_above_the_axis_has_its_label_and_ends_where_pixels_do(
     losses = [*((step, 1.0) for step in range(1, 40)), (40, 1e30)]
     plot = line_plot("Loss", {"Training": losses}, x_label="step", axis_of=without_spikes)
     assert plot is not None
-    assert (plot.series[0].end_y, plot.series[0].last) == (TOP, "1.0e30")
+    assert (plot.series[0].end_y, plot.series[0].last) == (TOP, "1e30")
     assert plot.series[0].path.endswith("L100.0 -10000000.0")
 
 
@@ -206,3 +209,11 @@ def test_marks_beside_each_other_are_thinned() -> None:
 )
 def test_what_falls_as_losses_do_and_what_is_half_of_the_run_is_not_cut(losses: list[float]) -> None:
     assert end_without_spikes(losses) == max(losses)
+
+
+def test_marks_of_values_without_end_have_room_beside_the_plot() -> None:
+    """They were written out, digit by digit, far beyond the left border."""
+    plot = line_plot("Gradient norm", {"Gradient norm": [(1, 2.0), (2, 3.1e14)]}, x_label="step")
+    assert plot is not None
+    assert [tick.label for tick in plot.y_ticks] == ["0", "1e14", "2e14", "3e14"]
+    assert plot.summary == "Gradient norm by step. Gradient norm: from 2 at 1 to 3.1e14 at 2."

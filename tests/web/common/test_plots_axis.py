@@ -72,3 +72,14 @@ def test_what_falls_to_nothing_lies_at_the_foot_and_does_not_take_the_axis() -> 
 def test_ticks_of_a_logarithmic_axis_are_powers_of_ten_or_2_and_5_times_these() -> None:
     assert log_ticks(-0.2, 0.9) == [1.0, 2.0, 5.0]
     assert log_ticks(-3.5, 0.5) == [0.001, 0.01, 0.1, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high"),
+    [([-3.0, -1.0], -3.0, 0.0), ([-3.0, 0.0], -3.0, 0.0), ([0.0, 0.0], 0.0, 1.0), ([-2.0, 4.0], -2.0, 4.2)],
+)
+def test_an_axis_from_zero_holds_zero_and_every_value(values: list[float], low: float, high: float) -> None:
+    """Values below zero alone had an axis that ended below the highest of them."""
+    axis = from_zero([values])
+    assert [axis.low, axis.high] == pytest.approx([low, high])
+    assert not any(map(axis.ends_below, values))

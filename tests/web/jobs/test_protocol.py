@@ -222,10 +222,12 @@ def test_events_over_the_limit_get_413(caller: Caller, job: Job) -> None:
 
 def test_values_that_are_not_finite_stay_in_the_log_and_out_of_the_curve(caller: Caller, job: Job) -> None:
     claim = caller.claimed()
-    data = lines(metric(1, train_loss=2.0), metric(2, train_loss=float("nan")), metric(3, train_loss=float("inf")))
+    values = (2.0, float("nan"), float("inf"), 1.79e308)
+    data = lines(*(metric(step, train_loss=value) for step, value in enumerate(values, start=1)))
     assert caller.events(claim, data).status_code == 200
     assert curves.of_jobs([job], ["train_loss"])[job.pk] == {"train_loss": [(1, 2.0)]}
     assert event_file(job) == data
+    assert Attempt.objects.get().not_finite_step == 2
 
 
 def test_finish_succeeded_needs_a_valid_report_of_this_run(caller: Caller, job: Job) -> None:

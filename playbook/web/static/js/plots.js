@@ -30,6 +30,7 @@ function nearest(points, x) {
 // As the site writes numbers: three digits, without a needless exponent.
 function text(value) {
   if (value === 0) return "0";
+  if (Math.abs(value) >= 1e9) return value.toExponential(2).replace(/[.]?0*e[+]/, "e");
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en");
   const shown = Number(value.toPrecision(3));
   return Math.abs(shown) >= 1e-4 ? String(shown) : value.toExponential(1).replace(".0e", "e");
