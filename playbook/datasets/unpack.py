@@ -23,13 +23,24 @@ _FOREIGN = {
     b"\x28\xb5\x2f\xfd": ("a zstd file", "Unpack it, or pack it with gzip."),
     b"PARE": ("an encrypted Parquet file", "Write it without encryption, or export the rows as JSONL."),
     b"ARROW1": ("an Arrow file", "Write it as Parquet, or export the rows as JSONL."),
+    b"\xff\xff\xff\xff": (
+        "an Arrow file",
+        "Write it as Parquet, or export the rows as JSONL.",
+    ),  # of datasets.save_to_disk
+    b"\xd0\xcf\x11\xe0": ("an Excel or Word file of old", "Save the sheet as CSV, UTF-8."),
+    b"7z\xbc\xaf": ("a 7z archive", "Unpack it, or pack the rows with gzip."),
+    b"Rar!": ("a RAR archive", "Unpack it, or pack the rows with gzip."),
+    b"\x93NUMPY": ("a NumPy array", "Write the rows as JSONL or Parquet."),
+    b"Obj\x01": ("an Avro file", "Write it as Parquet, or export the rows as JSONL."),
+    b"{\\rtf": ("a text with formats (RTF)", "Bring the rows themselves, as JSONL or CSV."),
     b"%PDF": ("a PDF", "Bring the rows themselves, as JSONL or CSV; a document has none."),
     b"\x89PNG": ("a picture", "Bring the rows themselves, as JSONL or CSV."),
     b"\xff\xd8\xff": ("a picture", "Bring the rows themselves, as JSONL or CSV."),
     b"SQLite format 3": ("a SQLite database", "Export the table as CSV."),
-    b"\x80\x02": ("a pickle", "Save the rows as JSONL; a pickle can run code and is never opened."),
-    b"\x80\x04": ("a pickle", "Save the rows as JSONL; a pickle can run code and is never opened."),
-    b"\x80\x05": ("a pickle", "Save the rows as JSONL; a pickle can run code and is never opened."),
+    **{
+        bytes([0x80, protocol]): ("a pickle", "Save the rows as JSONL; a pickle can run code and is never opened.")
+        for protocol in range(2, 6)
+    },
 }
 
 
@@ -104,6 +115,8 @@ def refuse_foreign(head: bytes) -> None:
         raise refuse_file("a tar archive", "Unpack it, and bring one file of rows.")
     if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
         raise refuse_file("a web page", "Bring the rows themselves; a download may have ended at a page to log in.")
+    if head.lstrip()[:5].lower() == b"<?xml":
+        raise refuse_file("an XML file", "Bring the rows themselves, as JSONL or CSV.")
     beginning = head[:256]
     if not head.startswith(PARQUET) and beginning.count(0) * 4 >= len(beginning) > 0:
         raise refuse_file("UTF-16 text, or no text at all", "Save the file as UTF-8.")

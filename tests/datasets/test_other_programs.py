@@ -83,3 +83,24 @@ def test_roles_are_known_whatever_their_case(importing: Importing) -> None:
     assert {tuple(message["role"] for message in row["messages"]) for row in importing.all_rows()} == {
         ("user", "assistant")
     }
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        (b"\xff\xff\xff\xffrest", "an Arrow file"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel or Word file of old"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (b"Rar!\x1a\x07", "a RAR archive"),
+        (b"\x93NUMPY\x01\0", "a NumPy array"),
+        (b"Obj\x01\x04", "an Avro file"),
+        (b"{\\rtf1 rows}", "a text with formats (RTF)"),
+        (b"\x80\x03}q\0.", "a pickle"),
+        (b'\n<?xml version="1.0"?><rows/>', "an XML file"),
+    ],
+)
+def test_files_of_other_formats_are_named_and_not_taken_for_text(
+    importing: Importing, content: bytes, value: str
+) -> None:
+    ((finding,),) = (group.listed for group in importing(("rows.jsonl", content)).groups)
+    assert (finding.code, finding.value) == ("unreadable_file", value)
