@@ -29,7 +29,10 @@ def ask_for_signatures(decision: Decision) -> None:
 def ask_again(*, assessment: Assessment, answer: Answer, **_: object) -> None:
     """Write to those whose signature under a proposal this answer has voided, if they may sign it again: once, not for
     each answer that follows. Receives `answer_appended`."""
-    for decision in for_signing(Decision.objects.filter(assessment=assessment, status=Status.PROPOSED)):
+    proposed = Decision.objects.filter(assessment=assessment, status=Status.PROPOSED)
+    if not proposed.exists():  # as with most answers: what signing needs is many times the rest of saving one
+        return
+    for decision in for_signing(proposed):
         sign_off = SignOff(decision)
         changes = [
             decision.proposed_at,
