@@ -1,22 +1,17 @@
 """The table of pages is complete: a url pattern in no table would be a page that no browser test ever looks at."""
 
-from pathlib import Path
-
 import pytest
 from django.test import Client
 from django.urls import reverse
 from django.urls.exceptions import NoReverseMatch
-from pytest_django import Settings
 
 from playbook.web.accounts.models import User
 from tests.conftest import PASSWORD
-from tests.web.every_page import NOT_PAGES, POSTS, Row, copy_content, make_rows, url_names
+from tests.web.every_page import NOT_PAGES, POSTS, Row, make_rows, url_names
 
 
 @pytest.fixture
-def rows(db: None, tmp_path: Path, settings: Settings, bob: User, charlie: User) -> tuple[Row, ...]:
-    copy_content(Path(settings.PLAYBOOK_CONTENT_DIR), tmp_path / "content")
-    settings.PLAYBOOK_CONTENT_DIR = tmp_path / "content"
+def rows(db: None, bob: User, charlie: User, every_block: None) -> tuple[Row, ...]:
     erin = User.objects.create_user("erin", password=PASSWORD, name="Erin Vogel", is_staff=True)
     return make_rows(erin, bob, charlie)
 

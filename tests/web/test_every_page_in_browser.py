@@ -15,14 +15,13 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.test.testcases import LiveServerThread
 from playwright.async_api import Browser, BrowserContext, Page, StorageState, async_playwright
-from pytest_django import Settings
 
 from playbook.web.accounts.models import User
 from tests.browser import DEADLINE_MILLISECONDS
 from tests.conftest import CHROMIUM, PASSWORD
 from tests.e2e.visit import AXE, HEIGHT, RUN_AXE, THEMES, WIDTHS, axe_options
 from tests.waiting import DEADLINE_SECONDS
-from tests.web.every_page import Row, copy_content, make_rows
+from tests.web.every_page import Row, make_rows
 
 # A hundred pages, four times each: minutes on an idle machine.
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(3600)]
@@ -62,9 +61,7 @@ async () => {
 
 
 @pytest.fixture
-def rows(tmp_path: Path, settings: Settings, bob: User, charlie: User) -> tuple[Row, ...]:
-    copy_content(Path(settings.PLAYBOOK_CONTENT_DIR), tmp_path / "content")
-    settings.PLAYBOOK_CONTENT_DIR = tmp_path / "content"
+def rows(bob: User, charlie: User, every_block: None) -> tuple[Row, ...]:
     erin = User.objects.create_user("erin", password=PASSWORD, name="Erin Vogel", is_staff=True)
     return make_rows(erin, bob, charlie)
 

@@ -1,12 +1,9 @@
 """Whatever people type into the database, no page lets it execute: every page, filled with attacks."""
 
-from pathlib import Path
-
 import pytest
 from django.db import connection
 from django.db.models import Model
 from django.test import Client
-from pytest_django import Settings
 
 from playbook.web.accounts.models import User
 from playbook.web.assessments.models import Answer, Remark
@@ -18,7 +15,7 @@ from playbook.web.outcomes.models import OutcomeReview
 from playbook.web.search.models import MissedSearch
 from playbook.web.usecases.models import UseCase
 from playbook.web.wiki.models import Flag
-from tests.web.every_page import copy_content, make_rows
+from tests.web.every_page import make_rows
 from tests.web.wiki.test_hostile_library import EVIL, attacks
 
 TYPED: dict[type[Model], tuple[str, ...]] = {
@@ -38,11 +35,7 @@ SEARCHES = ("/search/?q=onerror", "/search/palette?q=onerror", "/search/palette?
 
 
 @pytest.mark.django_db
-def test_no_page_lets_a_row_execute(
-    client: Client, bob: User, charlie: User, tmp_path: Path, settings: Settings
-) -> None:
-    copy_content(Path(settings.PLAYBOOK_CONTENT_DIR), tmp_path / "content")
-    settings.PLAYBOOK_CONTENT_DIR = tmp_path / "content"
+def test_no_page_lets_a_row_execute(client: Client, bob: User, charlie: User, every_block: None) -> None:
     finding.forget_indexes()
     erin = User.objects.create_user("erin", name="Erin Vogel", is_staff=True)
     rows = make_rows(erin, bob, charlie)

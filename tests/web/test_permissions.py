@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -17,7 +16,6 @@ from django.http import HttpResponseBase, StreamingHttpResponse
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from pytest_django import Settings
 
 from playbook.contracts.roles import SIGNING_ROLES, WRITING_ROLES, Role
 from playbook.web.accounts.models import User
@@ -33,7 +31,7 @@ from playbook.web.wiki.models import Flag
 from tests.conftest import PASSWORD
 from tests.web import decided
 from tests.web.assessments.filled import NOTES, REWORDED
-from tests.web.every_page import copy_content, make_rows, url_names
+from tests.web.every_page import make_rows, url_names
 from tests.web.wiki.every_block import ARTICLE
 
 #: A visitor who has not logged in, and a stranger who is staff; the others are members by role, or strangers.
@@ -255,9 +253,7 @@ def people(db: None) -> dict[str, User]:
 
 
 @pytest.fixture
-def world(people: dict[str, User], bob: User, charlie: User, tmp_path: Path, settings: Settings) -> World:
-    copy_content(Path(settings.PLAYBOOK_CONTENT_DIR), tmp_path / "content")
-    settings.PLAYBOOK_CONTENT_DIR = tmp_path / "content"
+def world(people: dict[str, User], bob: User, charlie: User, every_block: None) -> World:
     erin = User.objects.create_user("erin", password=PASSWORD, name="Erin Vogel")
     make_rows(erin, bob, charlie)
     use_case = UseCase.objects.get(slug="support-ticket-triage")

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import psutil
-import pytest
 from django.utils import timezone
 
 from playbook.contracts.prompting import DocumentsFile
@@ -87,30 +86,36 @@ def test_a_run_that_tuned_every_weight_hands_over_the_whole_model(launch: Launch
         assert archive.read("model.safetensors") == b"all weights"
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "reason", "said"),
-    [
-        ("crash", EndReason.TRAINER_CRASHED, "RuntimeError: the fake trainer fell over"),
-        ("killed", EndReason.TRAINER_KILLED, "The trainer was killed by SIGKILL. The end of its output:\nfake trainer"),
-        ("out-of-memory", EndReason.OUT_OF_MEMORY, "Memory ran out in step 0."),
-        (
-            "bad-event",
-            EndReason.TRAINER_CRASHED,
-            "is not an event: Input tag 'party' found using 'kind' does not match",
-        ),
-        ("no-report", EndReason.TRAINER_CRASHED, "The trainer said that it completed, but wrote no report.json."),
-        ("bad-report", EndReason.UPLOAD_FAILED, "report.json is not a valid report: spec: Field required"),
-        ("pickle", EndReason.UPLOAD_FAILED, "adapter_model.bin may not be handed over in adapter.zip"),
-    ],
-)
-def test_failed_run_says_why(launch: Launch, start_worker: Start, behaviour: str, reason: EndReason, said: str) -> None:
-    job = launch(behaviour)
+#: What a trainer does → the reason with which its run ends, and what the end of the job says.
+FAILURES = {
+    "crash": (EndReason.TRAINER_CRASHED, "RuntimeError: the fake trainer fell over"),
+    "killed": (
+        EndReason.TRAINER_KILLED,
+        "The trainer was killed by SIGKILL. The end of its output:\nfake trainer",
+    ),
+    "out-of-memory": (EndReason.OUT_OF_MEMORY, "Memory ran out in step 0."),
+    "bad-event": (
+        EndReason.TRAINER_CRASHED,
+        "is not an event: Input tag 'party' found using 'kind' does not match",
+    ),
+    "no-report": (EndReason.TRAINER_CRASHED, "The trainer said that it completed, but wrote no report.json."),
+    "bad-report": (EndReason.UPLOAD_FAILED, "report.json is not a valid report: spec: Field required"),
+    "pickle": (EndReason.UPLOAD_FAILED, "adapter_model.bin may not be handed over in adapter.zip"),
+}
+
+
+def test_failed_run_says_why_and_the_worker_goes_on_with_the_next_job(launch: Launch, start_worker: Start) -> None:
+    jobs = {behaviour: launch(behaviour) for behaviour in FAILURES}
     worker = start_worker()
-    assert ended(job) == (JobState.FAILED, reason)
-    assert said in job.end_message
-    written = (worker.run_dir(job.pk) / "events.jsonl").read_bytes()
-    assert event_file(job) == written.partition(b'{"kind": "party"}\n')[0], "what was recorded is kept"
-    assert worker.process.poll() is None, "the worker goes on with the next job"
+    for behaviour, (reason, said) in FAILURES.items():
+        job = jobs[behaviour]
+        assert ended(job) == (JobState.FAILED, reason), behaviour
+        assert said in job.end_message
+        written = (worker.run_dir(job.pk) / "events.jsonl").read_bytes()
+        assert event_file(job) == written.partition(b'{"kind": "party"}\n')[0], (
+            f"{behaviour}: what was recorded is kept"
+        )
+    assert worker.process.poll() is None
 
 
 def test_each_job_runs_in_a_process_of_its_own_that_ends_with_it(launch: Launch, start_worker: Start) -> None:

@@ -4,13 +4,12 @@ takes neither the readout nor the focus away."""
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from playbook.web.accounts.models import User
 from playbook.web.jobs.models import Job
 from playbook.web.usecases.models import UseCase
-from tests.browser import chromium
 from tests.conftest import PASSWORD
 from tests.e2e.visit import Visit
 from tests.web.jobs.busy import apart_jobs, busy_job
@@ -24,16 +23,15 @@ def job(use_case: UseCase, alice: User) -> Job:
 
 
 @pytest.fixture
-def page(job: Job) -> Iterator[Page]:
+def page(browser: Browser, job: Job) -> Iterator[Page]:
     server = LiveServer("localhost")
-    with chromium() as browser:
-        visit = Visit(browser, server.url, PASSWORD)
-        page = visit.log_in("alice")
-        page.goto(f"/jobs/{job.pk}/")
-        yield page
-        visit.close()
-        assert visit.complaints == []
+    visit = Visit(browser, server.url, PASSWORD)
+    page = visit.log_in("alice")
+    page.goto(f"/jobs/{job.pk}/")
+    yield page
+    visit.close()
     server.stop()
+    assert visit.complaints == []
 
 
 @pytest.fixture
