@@ -25,12 +25,24 @@ def environ() -> Iterator[dict[str, str]]:
         yield found
 
 
-def test_second_start_keeps_the_data_and_a_closed_terminal_leaves_no_process(
+def _kill(demo: Demo, name: str, *words: str) -> None:
+    """Kill the service whose command line holds the words: it is named, and the rest is stopped."""
+    try:
+        below = demo.below()
+        demo.child(*words).kill()
+        assert demo.process.wait(DEADLINE_SECONDS) == 1
+    finally:
+        demo.stop()
+    assert f"\n{name} ended with signal SIGKILL; the end of {demo.data_dir}/log/{name}.log:\n" in demo.output
+    assert [process for process in below if process.is_running()] == []
+
+
+def test_second_start_after_a_worker_that_died_keeps_the_data_and_a_closed_terminal_leaves_no_process(
     data_dir: Path, environ: dict[str, str]
 ) -> None:
     first = Demo(data_dir, environ)
     password = first.password
-    assert first.stop(signal.SIGTERM) == (0, [])
+    _kill(first, "worker", "playbook.worker")
     second = Demo(data_dir, environ)
     health = httpx.get(f"{second.address}/healthz", trust_env=False, timeout=DEADLINE_SECONDS).json()
     assert second.stop(signal.SIGHUP) == (0, [])
@@ -40,18 +52,5 @@ def test_second_start_keeps_the_data_and_a_closed_terminal_leaves_no_process(
     assert second.output.endswith("Stopped.\n")
 
 
-@pytest.mark.parametrize(
-    ("name", "words"), [("worker", ["playbook.worker"]), ("site", ["gunicorn", "playbook.web.wsgi"])]
-)
-def test_service_that_dies_is_named_and_the_rest_is_stopped(
-    data_dir: Path, environ: dict[str, str], name: str, words: list[str]
-) -> None:
-    demo = Demo(data_dir, environ)
-    try:
-        below = demo.below()
-        demo.child(*words).kill()
-        assert demo.process.wait(DEADLINE_SECONDS) == 1
-    finally:
-        demo.stop()
-    assert f"\n{name} ended with signal SIGKILL; the end of {data_dir}/log/{name}.log:\n" in demo.output
-    assert [process for process in below if process.is_running()] == []
+def test_site_that_dies_is_named_and_the_rest_is_stopped(data_dir: Path, environ: dict[str, str]) -> None:
+    _kill(Demo(data_dir, environ), "site", "gunicorn", "playbook.web.wsgi")
