@@ -12,14 +12,14 @@ NO_DATABASE := contracts library scoring datasets trainer content benchmarks fig
 ANY_DATABASE := web/test_permissions.py web/test_hostile_rows.py web/test_gunicorn.py web/wiki/test_hostile_library.py \
 	$(addprefix worker/test_,playground.py options.py telemetry.py)
 ON_POSTGRES = $(if $(EVERYTHING),,$(patsubst %,--ignore=tests/%,$(NO_DATABASE) $(ANY_DATABASE)) -m "not browser" \
-	--deselect=tests/e2e/test_demo.py::test_service_that_dies_is_named_and_the_rest_is_stopped)
+	--deselect=tests/e2e/test_demo.py::test_site_that_dies_is_named_and_the_rest_is_stopped)
 
 # A process more than there are cores, for many tests wait for a browser or a process; each has a database of its own.
 # The tests of a file stay together, for they share a site or a model, and the longest files begin (tests/conftest.py).
 IN_PARALLEL = --numprocesses $$(($$(nproc) < 8 ? $$(nproc) + 1 : 8)) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test pytest check format bench proof screenshots clean
+.PHONY: help demo install test pytest check lint types format bench proof screenshots clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,15 +30,21 @@ demo: ## install, then run site and worker on this machine (PORT=8000)
 install: ## create .venv with everything needed to develop
 	@$(PYTHON) -m playbook.demo.install site worker trainer dev
 
-test: install check pytest ## install, check, then the whole suite on SQLite and again on PostgreSQL
+# mypy takes one core, for minutes where it has no cache, so the suite begins beside it.
+test: ## install, check, and the whole suite on SQLite and again on PostgreSQL
+	@$(MAKE) --no-print-directory --jobs=2 check pytest
 
-check: install ## lint, formats, types, import contracts, templates
+check: lint types ## lint and types
+
+lint: install ## lint, formats, import contracts, templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy playbook tests
 	$(BIN)/lint-imports
 	$(BIN)/djade --check --target-version 5.2 $(TEMPLATES)
 	$(BIN)/djlint --lint --quiet templates
+
+types: install ## the types, with mypy
+	$(BIN)/mypy playbook tests
 
 pytest: install ## the suite alone, on SQLite and again on PostgreSQL
 	$(BIN)/pytest $(IN_PARALLEL)
