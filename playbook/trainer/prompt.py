@@ -15,17 +15,12 @@ from playbook.contracts.states import EndReason
 from playbook.trainer import bounds
 from playbook.trainer.day import asks_for_the_day, told_the_day
 from playbook.trainer.errors import RunError
-from playbook.trainer.turns import Render, place_of, shared, shows, texts_in, with_objects
+from playbook.trainer.turns import Render, mend, place_of, shared, shows, texts_in, with_objects
 
 #: An answer that stands for any.
 _PROBE = "the answer to come"
 #: Characters shown of two texts where they part.
 _SHOWN = 40
-#: What to change where roles are refused; `True`: there is a system message, which some templates do not know.
-_MEND = {
-    False: "reorder or remove messages",
-    True: "reorder or remove messages, or write the system message into the first one of the user",
-}
 #: The functions that a row offers the assistant, as OpenAI writes them.
 Tools = tuple[dict[str, Any], ...] | None
 
@@ -188,7 +183,19 @@ class PromptBuilder:
 
     def _asked(self, messages: Sequence[Message], *, where: str, tools: Tools = None) -> str:
         """Return the text of a prompt, up to where the answer begins."""
+        if not messages:
+            return self._before_an_answer_alone(where=where, tools=tools)
         return self._render(messages, add_generation_prompt=True, where=where, tools=tools) + self._header
+
+    def _before_an_answer_alone(self, *, where: str, tools: Tools) -> str:
+        """Return what the template writes before an answer that nothing precedes, as in rows of plain text: no
+        conversation is no prompt that it could be asked for."""
+        probe = (Message(role="assistant", content=_PROBE),)
+        full = self._render(probe, add_generation_prompt=False, where=where, tools=tools)
+        before = full.partition(_PROBE)[0].removesuffix(self.learned_opening)
+        if not before:
+            raise RunError(EndReason.INVALID_DATASET, f"{where}: nothing precedes the answer; give the row a prompt.")
+        return before
 
     def special_in(self, example: Example) -> str | None:
         """Return the first special token that a row holds as text, which is read as that token: in what is said, called
@@ -352,7 +359,7 @@ class PromptBuilder:
             roles = [message.role for message in messages]
             raise RunError(
                 EndReason.INVALID_DATASET,
-                f"{where}: the base model's chat template refuses roles {roles} ({error}); {_MEND['system' in roles]}.",
+                f"{where}: the base model's chat template refuses roles {roles} ({error}); {mend(roles)}.",
             ) from error
         if len(text) > bounds.MOST_OF_ITS_OWN:
             given = len(str([message.model_dump() for message in messages])) + len(str(tools))

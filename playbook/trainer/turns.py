@@ -33,6 +33,15 @@ def place_of(render: Render, messages: Sequence[Message], at: int, text: str) ->
     return begin, max(begin, shared(text, with_text(messages[at].content + _MARKS[0])))
 
 
+def mend(roles: Sequence[str]) -> str:
+    """Return what to change in a row whose roles a template refuses. Some know no system message."""
+    if "user" not in roles:
+        return "give the row a prompt: name the field that is asked, or write what the user says"
+    if "system" in roles:
+        return "reorder or remove messages, or write the system message into the first one of the user"
+    return "reorder or remove messages"
+
+
 def shared(one: str, other: str) -> int:
     """Return how many characters two texts begin with alike."""
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
