@@ -42,10 +42,12 @@ class Compared:
 
     @property
     def difference_text(self) -> str:
-        """`+4 %`, `−12 %`; `–` while there is none."""
+        """`+4 %`, `−12 %`; `–` while there is none. With a decimal where it would read as the tolerance and is more."""
         if self.difference is None:
             return "–"
-        return f"{self.difference * 100:+.0f} %".replace("-", "−")
+        percent = self.difference * 100
+        digits = 1 if not self.holds and abs(round(percent)) <= round(self.tolerance * 100) else 0
+        return f"{percent:+.{digits}f} %".replace("-", "−").replace("−0 %", "+0 %")
 
     @property
     def holds(self) -> bool | None:

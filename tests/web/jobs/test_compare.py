@@ -37,6 +37,18 @@ def test_curves_settings_and_scores_stand_beside_each_other(client: Client, use_
     assert "is left out" not in page
 
 
+def test_a_long_value_is_folded_and_whole_behind_it(client: Client, use_case: UseCase, alice: User) -> None:
+    """Ten jobs with a system prompt each made a table of many screens."""
+    prompt = "You sort tickets with great care. " * 30
+    first, second = (make_job(use_case, alice) for _ in range(2))
+    Job.objects.filter(pk=second.pk).update(spec={**second.spec, "prompt": {**second.spec["prompt"], "system": prompt}})
+    client.force_login(alice)
+    page = client.get(f"/jobs/compare/?jobs={first.pk},{second.pk}").content.decode()
+    folded = f'<details><summary><mark class="changed">{prompt[:79]}…'
+    assert (page.count("<details><summary><mark"), folded in page) == (1, True)
+    assert f'<p class="nested">{prompt}</p></details>' in page
+
+
 def test_a_job_measured_on_other_rows_is_refused_and_the_reason_is_said(
     client: Client, use_case: UseCase, alice: User
 ) -> None:

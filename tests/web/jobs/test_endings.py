@@ -30,6 +30,14 @@ def test_every_reason_to_end_comes_with_its_advice_on_the_page(
     assert f"<strong>{reason.replace('_', ' ').capitalize()}</strong>" in page
     assert f'<p class="muted">{WHAT_TO_DO[reason]}' in page
     assert WHAT_TO_DO[reason].endswith(".")
+    assert '<span class="num nowrap">It ran for 0 s.</span>' in page
+
+
+def test_the_list_tells_why_a_job_failed(client: Client, use_case: UseCase, alice: User) -> None:
+    attempt = claimed_job(use_case, alice)
+    actions.finish(attempt, state=JobState.FAILED, reason=EndReason.OUT_OF_MEMORY, message="")
+    client.force_login(alice)
+    assert '<span class="small muted nowrap">out of memory</span>' in client.get("/jobs/").content.decode()
 
 
 def test_a_refused_spec_names_the_setting_and_says_to_clone_the_job_with_it_corrected(

@@ -9,7 +9,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from playbook.web.accounts.models import User
 from playbook.web.jobs import predictions
 from playbook.web.jobs.models import Prediction
-from playbook.web.jobs.predictions import Compared, tally
+from playbook.web.jobs.predictions import TIME_TOLERANCE, Compared, tally
 from playbook.web.usecases.actions import create_use_case
 from playbook.web.usecases.models import UseCase
 from tests.web.jobs.announced import GB, predicted
@@ -92,6 +92,22 @@ def test_before_the_end_nothing_is_compared(use_case: UseCase, alice: User) -> N
     found = predictions.of_attempt(attempt)
     assert found is not None
     assert (found.time.difference_text, found.time.holds, found.actual_cost) == ("–", None, None)
+
+
+@pytest.mark.parametrize(
+    ("actual", "text", "holds"),
+    [
+        (120.0, "+20 %", True),
+        (120.4, "+20.4 %", False),
+        (79.6, "−20.4 %", False),
+        (90.0, "−10 %", True),
+        (99.9, "+0 %", True),
+        (150.0, "+50 %", False),
+    ],
+)
+def test_a_difference_never_reads_as_the_tolerance_that_it_exceeds(actual: float, text: str, holds: bool) -> None:
+    compared = Compared(100.0, actual, TIME_TOLERANCE)
+    assert (compared.difference_text, compared.holds) == (text, holds)
 
 
 def test_tally_leaves_out_what_is_not_known() -> None:
