@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from playbook.web.accounts.models import User
 from playbook.web.jobs.models import Attempt, Job
 from playbook.web.usecases.models import UseCase
-from tests.browser import chromium
 from tests.conftest import PASSWORD
 from tests.e2e.visit import Visit
 from tests.web.jobs.busy import busy_job
@@ -32,21 +31,15 @@ def attempt(use_case: UseCase, alice: User) -> Attempt:
 
 
 @pytest.fixture
-def site(attempt: Attempt) -> Iterator[LiveServer]:
+def page(browser: Browser, attempt: Attempt) -> Iterator[Page]:
     server = LiveServer("localhost")
-    yield server
+    visit = Visit(browser, server.url, PASSWORD)
+    page = visit.log_in("alice")
+    page.goto(f"/jobs/{attempt.job_id}/")
+    yield page
+    visit.close()
     server.stop()
-
-
-@pytest.fixture
-def page(site: LiveServer, attempt: Attempt) -> Iterator[Page]:
-    with chromium() as browser:
-        visit = Visit(browser, site.url, PASSWORD)
-        page = visit.log_in("alice")
-        page.goto(f"/jobs/{attempt.job_id}/")
-        yield page
-        visit.close()
-        assert visit.complaints == []
+    assert visit.complaints == []
 
 
 def wait_for_a_poll(page: Page, part: str) -> None:
