@@ -1,4 +1,5 @@
-"""What is put on a base model before training: LoRA adapters, 4-bit weights, fused kernels. Called by `model` alone."""
+"""What is put on a base model before training: LoRA adapters, 4-bit weights, fused kernels. Called by `model`, and by
+`preflight`, which asks beforehand what can be adapted."""
 
 import importlib
 import importlib.util
@@ -8,11 +9,13 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
 from playbook.contracts.run_spec import LoraSettings, Method
 from playbook.contracts.states import EndReason
 from playbook.trainer.errors import RunError
+from playbook.trainer.model import ModelSource
 
 
 def require_method(method: Method, device: torch.device) -> None:
@@ -31,6 +34,19 @@ def require_method(method: Method, device: torch.device) -> None:
             "method: qlora needs the package bitsandbytes, which this worker has not; install it there (pip install "
             "bitsandbytes), or use method: lora.",
         )
+
+
+def require_targets(source: ModelSource, lora: LoraSettings) -> None:
+    """Raise RunError(invalid_spec) as `with_lora` would, by the base model's configuration, before a weight is read."""
+    if lora.target_modules == "all-linear":
+        return
+    try:
+        config = AutoConfig.from_pretrained(source.location, revision=source.revision, trust_remote_code=False)
+        with torch.device("meta"):  # layers without their numbers
+            base = AutoModelForCausalLM.from_config(config)
+    except Exception:
+        return  # to load such a model fails too, and says why
+    _targets(base, lora)
 
 
 def quantization(compute_dtype: str) -> Any:

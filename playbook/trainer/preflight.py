@@ -47,6 +47,7 @@ def check(run: Run, prepared: Prepared) -> Checked:
     """Emit the event `preflight` and return what it found."""
     device = choose_device()
     _require_plain_weights(run, prepared, device.type)
+    _require_targets(run, prepared)
     dtype = faster_dtype(device)
     attention = choose_attention(device, longest=prepared.longest, compute_dtype=dtype)
     layout = expected_layout(
@@ -104,6 +105,14 @@ def _require_plain_weights(run: Run, prepared: Prepared, device: str) -> None:
             f"Base model {run.spec.base_model.id!r} is quantised (quantization_config in config.json), and this worker "
             "has no CUDA device to compute with such weights. Take the model in bfloat16.",
         )
+
+
+def _require_targets(run: Run, prepared: Prepared) -> None:
+    if run.spec.trains and run.spec.method is not Method.FULL:
+        # Brings peft, which a run without adapters does without.
+        from playbook.trainer.adapters import require_targets
+
+        require_targets(prepared.source, run.spec.lora)
 
 
 def _tell_what_the_template_adds(run: Run, prepared: Prepared) -> None:

@@ -19,9 +19,9 @@ import pytest
 from safetensors.torch import load_file
 from transformers import AutoConfig, LlamaForCausalLM
 
-from playbook.contracts.events import CheckpointSaved, MetricPoint
+from playbook.contracts.events import CheckpointSaved, MetricPoint, StageStarted
 from playbook.contracts.run_spec import LoraSettings, TrainingSettings
-from playbook.contracts.states import EndReason
+from playbook.contracts.states import EndReason, Stage
 from tests.trainer.conftest import (
     ROOT,
     TINY_ID,
@@ -132,6 +132,7 @@ def test_the_layer_of_the_logits_is_refused_where_it_shares_the_embeddings(
 
     assert ended(folder).reason is EndReason.INVALID_SPEC
     assert "names 'lm_head', whose weights this base model shares with its embeddings" in ended(folder).message
+    assert [event.stage for event in events_of(folder) if isinstance(event, StageStarted)] == [Stage.DATA]
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])

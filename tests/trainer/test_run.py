@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from playbook.contracts.events import CheckpointSaved, Configured, MetricPoint, Progress
+from playbook.contracts.events import CheckpointSaved, Configured, MetricPoint, Progress, StageStarted
 from playbook.contracts.run_spec import Arm, Metric
-from playbook.contracts.states import EndReason
+from playbook.contracts.states import EndReason, Stage
 from tests.trainer.conftest import TINY_ID, MakeRun, Train, ended, events_of, report_of, row, sample_rows, warnings_of
 
 
@@ -228,6 +228,7 @@ def test_an_unknown_target_module_is_named_with_those_that_exist(make_run: MakeR
     assert ended(folder).reason is EndReason.INVALID_SPEC
     assert "names 'query', which" in ended(folder).message
     assert "down_proj, gate_proj, k_proj, lm_head, o_proj, q_proj, up_proj, v_proj" in ended(folder).message
+    assert [event.stage for event in events_of(folder) if isinstance(event, StageStarted)] == [Stage.DATA]
 
 
 def test_a_missing_base_model_is_named_with_those_present(make_run: MakeRun, train: Train) -> None:
