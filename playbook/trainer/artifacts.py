@@ -28,6 +28,7 @@ from playbook.contracts.run_spec import Method, RunSpec
 from playbook.scoring.figures import counted
 from playbook.trainer.folder import RunFolder, sha256_of
 from playbook.trainer.model import LoadedModel, ModelSource
+from playbook.trainer.model_folder import plain_files
 
 ADAPTER_FILE = "adapter_model.safetensors"
 _LIBRARIES = ("torch", "transformers", "peft", "safetensors", "tokenizers")
@@ -136,11 +137,12 @@ def _manifest(described: Description) -> dict[str, Any]:
 
 @cache
 def _base_hashes(source: ModelSource) -> dict[str, str]:
-    """Return the SHA-256 of the base model's weights and configuration; of a Hub model its commit says as much."""
+    """Return the SHA-256 of the base model's configurations, tokenizer and weights; of a Hub model its commit says as
+    much."""
     if not source.is_local:
         return {}
     folder = Path(source.location)
-    return {file.name: sha256_of(file) for file in (folder / "config.json", *sorted(folder.glob("*.safetensors")))}
+    return {file.name: sha256_of(file) for file in (*plain_files(folder), *sorted(folder.glob("*.safetensors")))}
 
 
 def versions() -> dict[str, str]:

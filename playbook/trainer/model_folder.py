@@ -22,6 +22,8 @@ _LENGTH_BYTES, _LONGEST_HEADER = 8, 100_000_000
 _MOST_WEIGHTS_A_BYTE = 4
 #: What rows are turned into tokens by, beside the configurations.
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "vocab.txt", "chat_template.jinja")
+#: The same in older models, beside any *.model.
+_OLDER_TOKENIZERS = ("special_tokens_map.json", "added_tokens.json", "chat_template.json")
 #: Places of a weights file that are read, and bytes at each: tuning changes nearly every weight.
 _PLACES, _PLACE_BYTES = 256, 4096
 
@@ -58,11 +60,19 @@ def require_weights_for(parameters: int, folder: Path) -> None:
         )
 
 
+def plain_files(folder: Path) -> list[Path]:
+    """Return the files beside the weights that decide what a model reads and says, those that are there."""
+    names = {*_CONFIGURATIONS, *_TOKENIZERS, *_OLDER_TOKENIZERS, *(path.name for path in folder.glob("*.model"))}
+    return [folder / name for name in sorted(names) if (folder / name).is_file()]
+
+
 def fingerprint(folder: Path) -> str:
     """Return a digest that tells these files from those of another base model, in milliseconds whatever their size:
     of configurations and tokenizer whole, of weights their sizes, their headers and places all over them."""
     digest = hashlib.sha256()
-    for name in (*_CONFIGURATIONS, *_TOKENIZERS):
+    always = (*_CONFIGURATIONS, *_TOKENIZERS)
+    # The others only where they are: checkpoints of other models were made without them.
+    for name in (*always, *(path.name for path in plain_files(folder) if path.name not in always)):
         path = folder / name
         content = path.read_bytes() if path.is_file() else b""
         digest.update(f"{name} {len(content)}\n".encode() + content)

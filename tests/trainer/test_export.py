@@ -61,7 +61,10 @@ def test_card_and_manifest_say_what_was_measured(make_run: MakeRun, train: Train
     assert manifest["spec"] == report.spec.model_dump(mode="json")
     assert manifest["inputs"] == {str(file.split): file.sha256 for file in report.spec.inputs}
     assert set(manifest["seeds"].values()) == {1}
-    assert set(manifest["base_model"]["files"]) == {"config.json", "model.safetensors"}
+    assert set(manifest["base_model"]["files"]) == {
+        "chat_template.jinja", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
+        "tokenizer_config.json",
+    }  # fmt: skip
     assert manifest["predicted_and_actual"] == report.training.forecast.model_dump(mode="json")
     assert manifest["training"]["export"]["rows"] == 4
     assert manifest["versions"] == report.versions
