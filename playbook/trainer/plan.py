@@ -21,6 +21,8 @@ from playbook.trainer.schedule import Workload, step_cost
 
 #: Tokens of the general set, about; it is recalled before and after.
 _GENERAL_TOKENS = 3000
+#: Of the tokens of a step; less is nothing to speak of.
+_LEAST_SAID = 0.01
 
 
 def choose_layout(run: Run, prepared: Prepared, loaded: LoadedModel) -> Layout:
@@ -113,9 +115,9 @@ def log_plan(run: Run, prepared: Prepared, layout: Layout) -> None:
         f"Training {counted(steps, 'step')} of {counted(_rows_per_step(run), 'row')}: {passes:.1f} passes over "
         f"{counted(rows, 'row')}."
     )
-    if repeated := _repeated(run, prepared, layout):
+    share = _repeated(run, prepared, layout) / _rows_per_step(run) / _mean_length(prepared.train.rows)
+    if share >= _LEAST_SAID:
         shared = counted(shared_tokens(prepared.train.rows), "token")
-        share = repeated / _rows_per_step(run) / _mean_length(prepared.train.rows)
         run.emitter.log(
             f"All begin with the same {shared}, computed once for the rows of a batch: {share:.0%} less to compute."
         )
