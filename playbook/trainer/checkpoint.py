@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from playbook.contracts.model import Frozen
 from playbook.contracts.states import EndReason
-from playbook.trainer.errors import RunError, first_line
+from playbook.trainer.errors import RunError, first_line, is_out_of_memory
 from playbook.trainer.folder import sha256_of
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -100,11 +100,12 @@ class CheckpointWriter:
             (partial / STATE_FILE).write_text(state.model_dump_json(indent=2) + "\n", encoding="utf-8")
             if (self._folder / BEST_FILE).is_file():
                 _link(self._folder / BEST_FILE, partial / BEST_FILE)
+            thread = Thread(target=self._finish, args=(partial, state.step, name), name="checkpoint")
+            thread.start()
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
-        self._thread = Thread(target=self._finish, args=(partial, state.step, name), name="checkpoint")
-        self._thread.start()
+        self._thread = thread
 
     def finished(self) -> list[tuple[int, str]]:
         """Return (step, name) of the checkpoints that are complete since this was last asked. Raises as `save`."""
@@ -146,8 +147,12 @@ def save_best(folder: Path, *, model: Any) -> None:
     """Write `folder/best.safetensors` anew, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{BEST_FILE}.partial"
-    save_file(trained_weights(model), partial)
-    partial.replace(folder / BEST_FILE)
+    try:
+        save_file(trained_weights(model), partial)
+        partial.replace(folder / BEST_FILE)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def load_weights(path: Path, *, model: Any, device: torch.device) -> None:
@@ -184,6 +189,8 @@ def find_checkpoint(folder: Path, *, made_with: Mapping[str, str]) -> tuple[Path
         files = {WEIGHTS_FILE, OPTIMIZER_FILE, RNG_FILE, STATE_FILE, *digests}
         changed = [name for name in sorted(files) if sha256_of(path / name) != digests.get(name)]
     except (OSError, ValueError, AttributeError, RecursionError) as error:
+        if is_out_of_memory(error):  # its steps are not lost
+            raise
         raise DamagedCheckpointError(f"{path.name} cannot be read: {first_line(error)}") from error
     if changed:
         raise DamagedCheckpointError(f"{path.name} cannot be used: {', '.join(changed)} changed after it was saved")
@@ -219,7 +226,9 @@ def restore_checkpoint(path: Path, *, model: Any, optimizer: torch.optim.Optimiz
         load_weights(path / WEIGHTS_FILE, model=model, device=device)
         _restore_optimizer(optimizer, moments)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise DamagedCheckpointError(f"{path.name} cannot be read: {error}") from error
+        if is_out_of_memory(error):
+            raise
+        raise DamagedCheckpointError(f"{path.name} cannot be read: {first_line(error)}") from error
     torch.set_rng_state(rng["cpu"])
     if device.type == "cuda" and "cuda" in rng:
         torch.cuda.set_rng_state(rng["cuda"], device)

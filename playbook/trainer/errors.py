@@ -4,6 +4,8 @@ Imported by every stage, so it must not import torch: it recognises torch's erro
 """
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from playbook.contracts.states import EndReason
 
@@ -18,6 +20,10 @@ _NO_MEMORY = (
     # What oneDNN says on a CPU when there is no room for a kernel or its scratch.
     "could not create a primitive",
     "could not create a memory object",
+    # What C++ says when nothing in between translates it.
+    "bad_alloc",
+    # What Python says when there is no room for a stack.
+    "can't start new thread",
 )
 #: A file may also grow over what the system lets one process write.
 _NO_SPACE = ("no space left on device", "file too large", "disk quota exceeded")
@@ -29,6 +35,7 @@ IN_TRAINING = (
     "max_length."
 )
 IN_DATA = "Bring fewer or shorter rows, or use a worker with more memory."
+IN_HANDING_OVER = "Training is over and its last checkpoint is kept: use a worker with more memory."
 IN_MEASUREMENT = "Lower batch_size and max_new_tokens of the measurement, or use a worker with more memory."
 IN_ANSWERING = "Shorten the prompt and what stands in it, or lower max_new_tokens."
 IN_MERGE = "A merge holds the whole base model: use a worker with more memory."
@@ -75,4 +82,17 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, ImportError):
         # What the loader says when a library of torch or scipy finds no room; where a mount forbids it, it says so.
         return "failed to map segment" in text and "not permitted" not in text
-    return isinstance(error, RuntimeError | OSError) and any(phrase in text for phrase in _NO_MEMORY)
+    # That of safetensors is neither, and is not imported here.
+    is_told = isinstance(error, RuntimeError | OSError) or type(error).__name__ == "SafetensorError"
+    return is_told and any(phrase in text for phrase in _NO_MEMORY)
+
+
+@contextmanager
+def advising(less_memory: str) -> Iterator[None]:
+    """Have memory that runs out within end the run with this advice, instead of that of the whole stage."""
+    try:
+        yield
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise ending_of(error, less_memory=less_memory) from error
+        raise

@@ -204,8 +204,6 @@ def load_base(
         # A 4-bit model is placed while it loads.
         base = base if quantization_config is not None else base.to(device)
     except Exception as error:
-        if is_out_of_memory(error):
-            raise _too_large(source, error) from error
         raise _unreadable(source, "weights", error) from error
     if getattr(base, "_hf_peft_config_loaded", False):  # from the Hub; a folder was looked through before
         raise holds_adapter(source.location)
@@ -329,6 +327,8 @@ def in_float32(loaded: LoadedModel) -> LoadedModel:
 
 
 def _unreadable(source: ModelSource, part: str, error: Exception) -> RunError:
+    if is_out_of_memory(error):
+        return _too_large(source, error)
     if _is_gated(error):
         return RunError(
             EndReason.BASE_MODEL_MISSING,

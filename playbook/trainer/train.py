@@ -31,7 +31,7 @@ from playbook.trainer.checkpoint import (
 )
 from playbook.trainer.data import Row, rows_of_step
 from playbook.trainer.emit import Emitter
-from playbook.trainer.errors import RunError, is_out_of_memory
+from playbook.trainer.errors import RunError, first_line, is_out_of_memory
 from playbook.trainer.folder import RunFolder
 from playbook.trainer.forecast import Foresight
 from playbook.trainer.layout import VALIDATION_BATCH_ROWS, Layout, computed_tokens
@@ -348,7 +348,7 @@ def _out_of_memory(job: TrainingJob, state: TrainingState, error: BaseException)
     saved = state.step // settings.save_steps * settings.save_steps
     return RunError(
         EndReason.OUT_OF_MEMORY,
-        f"Memory ran out at step {state.step + 1} of {settings.max_steps} ({str(error).splitlines()[0]}). {advice}, or "
+        f"Memory ran out at step {state.step + 1} of {settings.max_steps} ({first_line(error)}). {advice}, or "
         f"set gradient_checkpointing. "
         + (f"The checkpoint of step {saved} is kept." if saved else "Nothing was saved."),
     )

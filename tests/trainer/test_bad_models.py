@@ -161,6 +161,21 @@ def test_a_base_model_too_large_for_the_memory_says_so(tiny_models_dir: Path, mo
     assert "Choose a smaller base model" in caught.value.message
 
 
+def test_a_tokenizer_for_which_there_is_no_memory_is_not_unreadable(
+    make_run: MakeRun, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", no_memory)
+    folder = make_run()
+
+    assert train(folder) == 1
+
+    assert ended(folder).reason is EndReason.OUT_OF_MEMORY
+    assert "Choose a smaller base model" in ended(folder).message
+
+
 def test_an_adapter_that_transformers_put_on_the_weights_is_refused(
     make_run: MakeRun, train: Train, own_models_dir: Path
 ) -> None:

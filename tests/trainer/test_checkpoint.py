@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from playbook.contracts.events import CheckpointSaved, Log
 from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import EndReason
+from playbook.trainer.model_folder import fingerprint
 from playbook.trainer.prepare import trained_with
 from tests.trainer.conftest import TINY_ID, MakeRun, Train, ended, events_of, warnings_of
 from tests.trainer.test_process import curve
@@ -66,6 +68,24 @@ def test_a_checkpoint_that_is_not_as_it_was_saved_is_told_and_training_starts_as
     (said,) = [text for text in warnings_of(folder) if "step-000004" in text]
     assert said.endswith("Training starts again from step 0.")
     assert curve(folder) == first
+
+
+def test_a_checkpoint_for_which_there_is_no_memory_keeps_its_steps(
+    make_run: MakeRun, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_run()
+    assert train(folder) == 0
+
+    def no_memory(*_: object, **__: object) -> None:
+        raise SafetensorError("Error while deserializing: Cannot allocate memory (os error 12)")
+
+    monkeypatch.setattr("playbook.trainer.checkpoint.load_file", no_memory)
+    assert train(folder) == 1
+
+    assert ended(folder).reason is EndReason.OUT_OF_MEMORY
+    monkeypatch.undo()
+    assert not [text for text in warnings_of(folder) if "starts again" in text]
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["step-000004"]
 
 
 def test_a_later_checkpoint_that_cannot_be_read_makes_way_for_those_of_the_new_start(
@@ -147,6 +167,17 @@ def test_a_base_model_that_was_replaced_meanwhile_is_found_out(
 
     assert ended(folder).reason is EndReason.INVALID_SPEC
     assert "base_model.files" in ended(folder).message
+
+
+@pytest.mark.parametrize(
+    "name", ["tokenizer.json", "chat_template.jinja", "special_tokens_map.json", "spiece.model", "config.json"]
+)
+def test_a_base_model_of_another_tokenizer_alone_is_another(own_models_dir: Path, name: str) -> None:
+    before = fingerprint(own_models_dir / TINY_ID)
+    with (own_models_dir / TINY_ID / name).open("ab") as file:
+        file.write(b" ")
+
+    assert fingerprint(own_models_dir / TINY_ID) != before
 
 
 def test_what_is_measured_may_change_between_two_starts(make_run: MakeRun, train: Train) -> None:

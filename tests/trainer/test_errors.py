@@ -17,6 +17,8 @@ from playbook.trainer.errors import RunError, ending_of
         "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
         "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.",
         "could not create a primitive",
+        "std::bad_alloc",
+        "can't start new thread",
     ],
 )
 def test_what_torch_and_its_libraries_say_without_memory_is_out_of_memory(text: str) -> None:
