@@ -25,7 +25,7 @@ from playbook.contracts.report import Report
 from playbook.contracts.run_spec import RunSpec
 from playbook.contracts.states import EndReason, Stage
 from playbook.trainer.emit import Emitter
-from playbook.trainer.errors import RunError, ending_of
+from playbook.trainer.errors import IN_MERGE, RunError, ending_of
 from playbook.trainer.folder import RunFolder, default_models_dir, sha256_of
 from playbook.trainer.model import ModelSource, choose_attention, choose_device, load_base
 from playbook.trainer.prepare import Prepared, Run, prepare, read_spec
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         check = merge(folder, models_dir=options.models_dir)
     except Exception as error:
-        ending = ending_of(error)
+        ending = ending_of(error, less_memory=IN_MERGE)
         print(f"{ending.reason}: {ending.message}", file=sys.stderr)
         return 1
     print(f"{folder.merged} is written and measured. {check}")
@@ -113,16 +113,26 @@ def _merge(run: Run, source: Source) -> MergeCheck:
     report = Report.model_validate_json(source.report.read_bytes())
     with emitter.stage(Stage.DATA):
         prepared = prepare(run)
-        emitter.log(f"Merging the adapter into {run.spec.base_model.id}.")
-        _write(run, prepared, source.adapter)
-    with emitter.stage(Stage.EVALUATION):
-        check = _measure(run, prepared, source, report)
-    _describe(folder, source.adapter, check)
+    # Until it is measured and described it is not what was asked for, and has another name.
+    merged = folder.merged.with_name(f".{folder.merged.name}.partial")
+    shutil.rmtree(merged, ignore_errors=True)
+    try:
+        with emitter.stage(Stage.DATA):
+            prepared = prepare(run)
+            emitter.log(f"Merging the adapter into {run.spec.base_model.id}.")
+            _write(merged, prepared, source.adapter)
+        with emitter.stage(Stage.EVALUATION):
+            check = _measure(run, merged, prepared, source, report)
+        _describe(merged, source.adapter, check)
+    except BaseException:
+        shutil.rmtree(merged, ignore_errors=True)
+        raise
+    shutil.rmtree(folder.merged, ignore_errors=True)
+    merged.rename(folder.merged)
     return check
 
 
-def _write(run: Run, prepared: Prepared, adapter: Path) -> None:
-    folder = run.folder
+def _write(target: Path, prepared: Prepared, adapter: Path) -> None:
     # Heavy, and needless until the run folder is known to be right.
     import torch
     from peft import PeftModel
@@ -133,16 +143,8 @@ def _write(run: Run, prepared: Prepared, adapter: Path) -> None:
         # peft asks transformers for a name that transformers has just deprecated; nothing a reader can act on.
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
         merged = PeftModel.from_pretrained(base, adapter).merge_and_unload(safe_merge=True)
-    partial = folder.merged.with_name(f".{folder.merged.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        merged.save_pretrained(partial)
-        prepared.tokenizer.save_pretrained(partial)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    shutil.rmtree(folder.merged, ignore_errors=True)
-    partial.rename(folder.merged)
+    merged.save_pretrained(target)
+    prepared.tokenizer.save_pretrained(target)
 
 
 def _load(source: ModelSource, prepared: Prepared, *, dtype: str) -> Any:
@@ -151,7 +153,7 @@ def _load(source: ModelSource, prepared: Prepared, *, dtype: str) -> Any:
     return load_base(source, device=device, dtype=dtype, attention=attention)
 
 
-def _measure(run: Run, prepared: Prepared, merged_from: Source, report: Report) -> MergeCheck:
+def _measure(run: Run, path: Path, prepared: Prepared, merged_from: Source, report: Report) -> MergeCheck:
     """Answer the test split with the model read back from its files, and hold the answers against the adapter's."""
     from playbook.scoring.metrics import Judge
     from playbook.trainer.decode import attend_in_groups
@@ -159,7 +161,7 @@ def _measure(run: Run, prepared: Prepared, merged_from: Source, report: Report) 
     from playbook.trainer.generate import Generator
 
     adapter = next(arm for arm in report.arms if arm.arm.is_tuned)  # the run left an adapter, so it measured it
-    source = ModelSource(location=str(run.folder.merged), revision=None, is_local=True)
+    source = ModelSource(location=str(path), revision=None, is_local=True)
     model = _load(source, prepared, dtype=_compute_dtype(merged_from.adapter)).eval()
     attend_in_groups(model)
     generator = Generator(
@@ -194,7 +196,7 @@ def _compute_dtype(adapter: Path) -> str:
     return str(json.loads((adapter / "manifest.json").read_bytes())["compute_dtype"])
 
 
-def _describe(folder: RunFolder, adapter: Path, check: MergeCheck) -> None:
+def _describe(merged: Path, adapter: Path, check: MergeCheck) -> None:
     """Write card and manifest: those of the adapter, with what is different about a merged model."""
     from playbook.trainer.artifacts import ADAPTER_FILE, write_atomically
 
@@ -209,16 +211,16 @@ def _describe(folder: RunFolder, adapter: Path, check: MergeCheck) -> None:
         "```python\nfrom transformers import AutoModelForCausalLM\n"
         'model = AutoModelForCausalLM.from_pretrained("path/to/this/folder")\n```\n'
     )
-    write_atomically(folder.merged / "README.md", card)
+    write_atomically(merged / "README.md", card)
     manifest = json.loads((adapter / "manifest.json").read_bytes()) | {
         "merged_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "merged_from": {ADAPTER_FILE: sha256_of(adapter / ADAPTER_FILE)},
         CHECK: check.model_dump(mode="json"),
     }
     manifest["files"] = {
-        file.name: sha256_of(file) for file in sorted(folder.merged.iterdir()) if file.name != "manifest.json"
+        file.name: sha256_of(file) for file in sorted(merged.iterdir()) if file.name != "manifest.json"
     }
-    write_atomically(folder.merged / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+    write_atomically(merged / "manifest.json", json.dumps(manifest, indent=2) + "\n")
 
 
 if __name__ == "__main__":
