@@ -10,6 +10,7 @@ from playbook.trainer.data import Row
 from playbook.trainer.errors import is_out_of_memory
 from playbook.trainer.loss import IGNORED, logits_of, make_batch
 from playbook.trainer.model import LoadedModel
+from playbook.trainer.stop import Stop
 
 _BATCH_ROWS = 25
 _BATCH_TOKENS = 8192
@@ -24,12 +25,16 @@ class Likelihood:
     likeliest: tuple[bool, ...]
 
 
-def likelihoods(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int) -> list[Likelihood]:
-    """Return one value a row, in their order. Adapters are merged or switched off by the caller."""
+def likelihoods(loaded: LoadedModel, rows: Sequence[Row], *, pad_id: int, stop: Stop) -> list[Likelihood]:
+    """Return one value a row, in their order. Adapters are merged or switched off by the caller.
+
+    Raises RunError(cancelled_by_user, lease_lost) between two batches.
+    """
     waiting = sorted(range(len(rows)), key=lambda at: len(rows[at].encoded.input_ids), reverse=True)
     found: dict[int, Likelihood] = {}
     with torch.inference_mode():
         while waiting:
+            stop.check()
             size = max(1, min(_BATCH_ROWS, _BATCH_TOKENS // len(rows[waiting[0]].encoded.input_ids)))
             batch, waiting = waiting[:size], waiting[size:]
             found.update(

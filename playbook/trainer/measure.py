@@ -56,14 +56,14 @@ def evaluation_stage(run: Run, prepared: Prepared, loaded: LoadedModel, measured
         attend_to(loaded, longest=prepared.longest_prompt)
         for arm in (arm for arm in wanted if not arm.is_tuned):
             _measure(run, prepared, loaded, arm, measured, progress)
-        before = retention.recall(loaded, general, pad_id=pad_id) if run.spec.trains else []
+        before = retention.recall(loaded, general, pad_id=pad_id, stop=run.stop) if run.spec.trains else []
     if run.spec.trains:
         loaded = read_back(run, loaded)
         attend_to(loaded, longest=prepared.longest_prompt)
         for arm in (arm for arm in wanted if arm.is_tuned):
             _measure(run, prepared, loaded, arm, measured, progress)
             _warn_of_cut_answers(run, measured.arms[arm])
-        after = retention.recall(loaded, general, pad_id=pad_id)
+        after = retention.recall(loaded, general, pad_id=pad_id, stop=run.stop)
         measured.retention = retention.summarise(general, before, after, run.spec.evaluation)
         if measured.retention.warning:
             run.emitter.warn(measured.retention.warning)
@@ -92,8 +92,9 @@ def _measure(
 
     first = start(prepared.questions[arm])
     try:
+        # Before the answers, so that each of them can be judged when the run ends among them.
+        first.weigh(partial(likelihoods, loaded, pad_id=prepared.tokenizer.pad_token_id, stop=run.stop))
         first.run(generator, on_rows_done=progress.rows_done)
-        first.weigh(partial(likelihoods, loaded, pad_id=prepared.tokenizer.pad_token_id))
         progress.arm_done(first.report())
         for number, questions in enumerate(prepared.repeated if arm is Arm.FEW_SHOT else (), start=1):
             again = start(questions)

@@ -20,6 +20,7 @@ from playbook.trainer.data import Row
 from playbook.trainer.likelihood import likelihoods
 from playbook.trainer.model import LoadedModel
 from playbook.trainer.prompt import Encoded, PromptBuilder
+from playbook.trainer.stop import Stop
 
 FILE = Path(__file__).with_name("retention.jsonl")
 
@@ -64,9 +65,9 @@ def _row(number: int, entry: dict[str, str], builder: PromptBuilder) -> GeneralR
     return GeneralRow(Row(number, Encoded(ids, prompt_length=len(begun))), (len(begun), len(ids)))
 
 
-def recall(loaded: LoadedModel, rows: Sequence[GeneralRow], *, pad_id: int) -> list[Recalled]:
+def recall(loaded: LoadedModel, rows: Sequence[GeneralRow], *, pad_id: int, stop: Stop) -> list[Recalled]:
     """Return how well the model recalls each row, as it stands: adapters merged or switched off by the caller."""
-    found = likelihoods(loaded, [row.row for row in rows], pad_id=pad_id)
+    found = likelihoods(loaded, [row.row for row in rows], pad_id=pad_id, stop=stop)
     return [
         Recalled(
             tokens=len(one.nats),

@@ -33,7 +33,7 @@ def held_out_loss(folder: RunFolder, adapter: Path, *, models_dir: Path) -> list
     base = load_base(prepared.source, device=device, dtype="float32", attention="sdpa")
     model = PeftModel.from_pretrained(base, adapter).eval()
     loaded = LoadedModel(model, spec.method, device, "float32", "sdpa", False, 0, 0)
-    found = likelihoods(loaded, prepared.held, pad_id=prepared.tokenizer.pad_token_id)
+    found = likelihoods(loaded, prepared.held, pad_id=prepared.tokenizer.pad_token_id, stop=stop)
     return [fmean(row.nats) for row in found]
 
 
