@@ -231,14 +231,14 @@ class RetentionSummary(Frozen):
 
 
 class Forecast(Frozen):
-    """What was predicted, and what came. Seconds: from the start of the trainer to its report. Memory: the peak of
-    training, of the GPU or of the process on a CPU. `estimated_peak_memory_bytes` is from before training, the
-    predicted values from after `after_steps` steps."""
+    """What was predicted, and what came. Seconds: from the start of the trainer to its report; None in a partial one.
+    Memory: the peak of training, of the GPU or of the process on a CPU. `estimated_peak_memory_bytes` is from before
+    training, the predicted values from after `after_steps` steps."""
 
     after_steps: Count = Field(ge=1)
     estimated_peak_memory_bytes: Count
     predicted_seconds: Amount
-    seconds: Amount
+    seconds: Amount | None
     predicted_peak_memory_bytes: Count
     peak_memory_bytes: Count
 

@@ -67,15 +67,16 @@ class Foresight:
             after_steps=PROBE_STEPS, seconds=seconds, seconds_per_step=per_step, peak_memory_bytes=peak
         )
 
-    def forecast(self, *, peak_memory_bytes: int) -> Forecast | None:
-        """Return prediction and actual side by side; None when too few steps were made to predict."""
+    def forecast(self, *, peak_memory_bytes: int, seconds: float | None) -> Forecast | None:
+        """Return prediction and actual side by side; None when too few steps were made to predict. `seconds`: what the
+        run took, None when it did not come to its end."""
         if self._predicted is None:
             return None
         return Forecast(
             after_steps=PROBE_STEPS,
             estimated_peak_memory_bytes=self.bytes_of(self.largest),
             predicted_seconds=self._predicted[0],
-            seconds=time.monotonic() - self.process_start,
+            seconds=seconds,
             predicted_peak_memory_bytes=self._predicted[1],
             peak_memory_bytes=peak_memory_bytes,
         )

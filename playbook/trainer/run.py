@@ -20,6 +20,7 @@ from playbook.scoring.compare import compare_all
 from playbook.scoring.figures import counted
 from playbook.trainer.artifacts import Description, describe, device_name, save_tuned, versions, write_atomically
 from playbook.trainer.checkpoint import DamagedCheckpointError, TrainingState, find_checkpoint
+from playbook.trainer.errors import IN_HANDING_OVER, advising
 from playbook.trainer.forecast import CPU_GROWTH_BYTES, Foresight
 from playbook.trainer.fused import fuse
 from playbook.trainer.fused_adapters import release_prepacked
@@ -65,12 +66,10 @@ def train_and_measure(run: Run, prepared: Prepared, checked: Checked, *, started
     with run.emitter.stage(Stage.EVALUATION):
         try:
             loaded = evaluation_stage(run, prepared, loaded, measured)
+            summary = None if trained is None else _measured(run, prepared, trained, measured, loaded).summary
         except BaseException:
             _keep_what_was_measured(run, prepared, loaded, trained, measured, started_at=started_at)
             raise
-        summary = None
-        if trained is not None:
-            summary = _measured(run, prepared, trained, measured, loaded).summary
         return _write_report(run, prepared, loaded, summary, measured, started_at=started_at)
 
 
@@ -86,7 +85,12 @@ def _keep_what_was_measured(
     """Write a report of what there is, marked as partial, before a cancelled run ends. Nothing yet: no report."""
     if not measured.arms:
         return
-    summary = None if trained is None else trained.described.summary
+    summary = None
+    if trained is not None:
+        summary = trained.described.summary
+        # The time was foretold for the whole run, which this one was not.
+        forecast = trained.foresight.forecast(peak_memory_bytes=summary.peak_memory_bytes, seconds=None)
+        summary = summary.model_copy(update={"forecast": forecast})
     # A full disk must not hide why the run ends.
     with contextlib.suppress(OSError):
         _write_report(run, prepared, loaded, summary, measured, started_at=started_at, partial=True)
@@ -115,6 +119,14 @@ def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
     except DamagedCheckpointError as error:
         run.emitter.warn(_starts_again(error))
         state = train(job, resume=None)
+    with advising(IN_HANDING_OVER):
+        return _hand_over(run, prepared, loaded, state, job.foresight)
+
+
+def _hand_over(
+    run: Run, prepared: Prepared, loaded: LoadedModel, state: TrainingState, foresight: Foresight
+) -> Trained:
+    """Save what was tuned, and return what the measurement needs."""
     release_prepacked(loaded)
     loaded = _as_measured(run, loaded)
     answers = answer_logits(prepared, loaded)
@@ -136,7 +148,7 @@ def _train_stage(run: Run, prepared: Prepared, checked: Checked) -> Trained:
         base = load_base(prepared.source, device=loaded.device, dtype=loaded.compute_dtype, attention=loaded.attention)
         loaded = replace(loaded, model=base)
         described = replace(described, loaded=loaded)
-    return Trained(loaded, described, answers, job.foresight)
+    return Trained(loaded, described, answers, foresight)
 
 
 def _find_checkpoint(run: Run, made_with: dict[str, str]) -> tuple[Path, TrainingState] | None:
@@ -207,7 +219,8 @@ def _measured(run: Run, prepared: Prepared, trained: Trained, measured: Measured
         f"rows than the model in memory; the largest difference of a logit is {check.largest_logit_difference:.3f}."
     )
     summary = trained.described.summary
-    forecast = trained.foresight.forecast(peak_memory_bytes=summary.peak_memory_bytes)
+    seconds = time.monotonic() - run.process_start
+    forecast = trained.foresight.forecast(peak_memory_bytes=summary.peak_memory_bytes, seconds=seconds)
     described = replace(
         trained.described,
         summary=summary.model_copy(update={"export": check, "forecast": forecast}),

@@ -178,6 +178,7 @@ def _forecast_rows(report: Report) -> list[Row]:
     assert report.training is not None
     forecast = report.training.forecast
     assert forecast is not None
+    assert forecast.seconds is not None
     seconds_off = abs(forecast.seconds / forecast.predicted_seconds - 1)
     memory_off = abs(forecast.peak_memory_bytes / forecast.predicted_peak_memory_bytes - 1)
     estimate_off = forecast.estimated_peak_memory_bytes / forecast.peak_memory_bytes - 1

@@ -150,6 +150,7 @@ def test_three_steps_foretell_the_end_and_the_report_says_what_came(make_run: Ma
         predicted[0].seconds, predicted[0].peak_memory_bytes,
     )  # fmt: skip
     assert training.forecast.peak_memory_bytes == training.peak_memory_bytes
+    assert training.forecast.seconds is not None
     assert training.forecast.seconds > 0
     estimate = preflight_of(folder).memory_bytes
     assert training.forecast.estimated_peak_memory_bytes == sum(estimate.values())
