@@ -72,11 +72,12 @@ def _write(target: Path, chunks: Iterable[bytes], *, limit_bytes: int) -> str:
 def pack(folder: Path, target: Path, *, name: str, prefix: str = "") -> None:
     """Zip the files of a folder so that the same files give the same bytes. `prefix` becomes their folder.
 
-    Stored, not compressed: weights do not compress. Raises NotPacked for a suffix outside `ZIP_SUFFIXES[name]`, such as
-    a pickle, which could run code where it is loaded.
+    Stored, not compressed: weights do not compress. What a killed trainer left half written (`*.partial`) stays here.
+    Raises NotPacked for a suffix outside `ZIP_SUFFIXES[name]`, such as a pickle, which could run code where it is
+    loaded.
     """
     allowed = ZIP_SUFFIXES[name]
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".partial")
     for path in files:
         if path.suffix not in allowed or path.is_symlink():
             raise NotPacked(

@@ -65,8 +65,10 @@ class CheckpointUploader:
         archive = self._folder.path / CHECKPOINT
         try:
             pack(self._folder.checkpoints / name, archive, name=CHECKPOINT, prefix=name)
+            upload(self._client, self._key, CHECKPOINT, archive, give_up=lambda: self._done or self._give_up())
+            log.info("Job %s: checkpoint %s is on the site.", self._key.job_id, name)
         except FileNotFoundError:
             return  # a newer checkpoint has replaced it on disk while it was read; that one is offered next
-        upload(self._client, self._key, CHECKPOINT, archive, give_up=lambda: self._done or self._give_up())
-        archive.unlink()
-        log.info("Job %s: checkpoint %s is on the site.", self._key.job_id, name)
+        finally:
+            # Also the half that a full disk had room for: the trainer writes there too.
+            archive.unlink(missing_ok=True)

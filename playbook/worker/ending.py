@@ -1,6 +1,7 @@
 """How a run ended, judged from what the trainer left behind: its last event, its exit code, its files."""
 
 import re
+import shutil
 import signal
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,8 @@ from playbook.worker.run_folder import RunFolder
 
 EndedState = Literal[JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED]
 MAX_MESSAGE_CHARACTERS = 10_000
+#: What a trainer prints and its last event take less.
+_NO_ROOM_BYTES = 64 * 1024
 _FAILURES = [reason for reason in EndReason if reason not in (EndReason.COMPLETED, EndReason.CANCELLED_BY_USER)]
 #: What the trainer prints last when it fails. On a full disk there is no room for the event that says the same.
 _REASON_PRINTED = re.compile(rf"^(?P<reason>{'|'.join(_FAILURES)}): (?P<message>.+)\Z", re.DOTALL | re.MULTILINE)
@@ -58,6 +61,8 @@ def _without_last_word(folder: RunFolder, exit_code: int | None) -> Ending:
         return Ending(EndReason.TRAINER_KILLED, f"The trainer was killed by {name}.{printed}")
     if said := _REASON_PRINTED.search(folder.log_tail()):
         return Ending(EndReason(said["reason"]), said["message"])
+    if shutil.disk_usage(folder.path).free < _NO_ROOM_BYTES:
+        return Ending(EndReason.DISK_FULL, f"There is no room on the worker's disk, not even to say so.{printed}")
     return Ending(
         EndReason.TRAINER_CRASHED, f"The trainer ended with exit code {exit_code} and no last event.{printed}"
     )

@@ -1,5 +1,6 @@
 """A thread that keeps the lease of one job, tells how the machine does, and learns whether to cancel or let go."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -61,8 +62,10 @@ class Heartbeat:
         except (httpx.TransportError, SiteFailure) as error:
             log.debug("Heartbeat of job %s: %s", self._key.job_id, error)
         else:
-            self._folder.lease.touch()
             self.is_cancelled = self.is_cancelled or answer.cancel
+            # No folder yet, or a full disk: the lease on the site is held all the same.
+            with contextlib.suppress(OSError):
+                self._folder.lease.touch()
 
     def _telemetry(self) -> Telemetry | None:
         """Return a reading when one is due."""

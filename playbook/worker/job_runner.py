@@ -53,7 +53,7 @@ class Runner:
 
     def run(self, claim: ClaimResponse) -> None:
         """Run a claimed job to its end."""
-        folder = RunFolder.create(self.work_dir, job_id=claim.job_id, attempt=claim.attempt)
+        folder = RunFolder.of_attempt(self.work_dir, job_id=claim.job_id, attempt=claim.attempt)
         key = JobKey(job_id=claim.job_id, attempt=claim.attempt, token=claim.job_token)
         with Heartbeat(self.client, key, folder, lease_seconds=claim.lease_seconds) as heartbeat:
             run = _Run(self, key, folder, heartbeat)
@@ -74,6 +74,7 @@ class Runner:
 
     def _start(self, run: "_Run", claim: ClaimResponse) -> LocalTrainer:
         folder = run.folder
+        folder.make()
         folder.lease.touch()
         for location in claim.inputs:
             path = artifacts.fetch_input(self.client, run.key, location, folder.path, give_up=run.is_interrupted)
@@ -85,16 +86,19 @@ class Runner:
         max_lease_age = str(LEASES_WITHOUT_WORKER * claim.lease_seconds)
         options = ["--models-dir", str(self.models_dir), "--max-lease-age", max_lease_age]
         trainer = LocalTrainer.start([*self.trainer_command, str(folder.path), *options], log=folder.log)
-        folder.remember(
-            RunNote(
-                job_id=claim.job_id,
-                attempt=claim.attempt,
-                job_token=claim.job_token,
-                lease_seconds=claim.lease_seconds,
-                trainer_pid=trainer.pid,
-                trainer_started=trainer.started,
-            )
+        note = RunNote(
+            job_id=claim.job_id,
+            attempt=claim.attempt,
+            job_token=claim.job_token,
+            lease_seconds=claim.lease_seconds,
+            trainer_pid=trainer.pid,
+            trainer_started=trainer.started,
         )
+        try:
+            folder.remember(note)
+        except OSError:
+            trainer.stop(grace_seconds=self.grace_seconds)  # nobody else knows of it yet
+            raise
         log.info("Job %s: attempt %s runs as process %s.", claim.job_id, claim.attempt, trainer.pid)
         return trainer
 

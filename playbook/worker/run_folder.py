@@ -48,12 +48,14 @@ class RunFolder:
         self._note = path / "worker.json"
 
     @classmethod
-    def create(cls, work_dir: Path, *, job_id: int, attempt: int) -> Self:
-        """Make an empty folder for the attempt. One left behind under its name is of another database: removed."""
-        path = work_dir / f"job-{job_id}-attempt-{attempt}"
-        shutil.rmtree(path, ignore_errors=True)
-        path.mkdir(parents=True)
-        return cls(path)
+    def of_attempt(cls, work_dir: Path, *, job_id: int, attempt: int) -> Self:
+        """Return the folder of an attempt; `make` makes it."""
+        return cls(work_dir / f"job-{job_id}-attempt-{attempt}")
+
+    def make(self) -> None:
+        """Make the folder, empty. One left behind under its name is of another database: removed."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir(parents=True)
 
     @property
     def kind(self) -> str:
@@ -73,7 +75,8 @@ class RunFolder:
 
     def forget(self) -> None:
         """Remove the note; the files stay until newer runs push them out."""
-        self._note.unlink(missing_ok=True)
+        if self._note.is_file():  # not of a folder that could not be made
+            self._note.unlink()
 
     def note(self) -> RunNote | None:
         """Return the note, or None when the run has ended or the note cannot be read."""

@@ -37,6 +37,17 @@ def test_pack_refuses_what_could_run_code(tmp_path: Path, name: str) -> None:
         artifacts.pack(tmp_path / "adapter", tmp_path / "adapter.zip", name="adapter.zip")
 
 
+def test_pack_leaves_out_what_a_killed_trainer_had_half_written(tmp_path: Path) -> None:
+    (tmp_path / "adapter").mkdir()
+    for name in ("adapter_model.safetensors", ".manifest.json.partial"):
+        (tmp_path / "adapter" / name).write_bytes(b"x")
+
+    artifacts.pack(tmp_path / "adapter", tmp_path / "adapter.zip", name="adapter.zip")
+
+    with zipfile.ZipFile(tmp_path / "adapter.zip") as archive:
+        assert archive.namelist() == ["adapter_model.safetensors"]
+
+
 def test_pack_refuses_a_link_out_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "secret.json").write_text("{}")
     (tmp_path / "adapter").mkdir()

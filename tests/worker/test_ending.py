@@ -1,6 +1,7 @@
 """How a run ended, judged from what a trainer left behind that could not write its last event."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,6 +35,14 @@ def test_any_other_output_is_a_crash_that_shows_it(tmp_path: Path, printed: str)
     assert ending.reason is EndReason.TRAINER_CRASHED
     assert ending.message.startswith("The trainer ended with exit code 3 and no last event.")
     assert printed in ending.message
+
+
+def test_a_disk_without_room_even_for_the_reason_is_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the trainer prints goes to the same disk."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+    ending = ending_after(tmp_path, "Loading wei", exit_code=1)
+    assert ending.reason is EndReason.DISK_FULL
+    assert ending.message.startswith("There is no room on the worker's disk, not even to say so.")
 
 
 def test_a_killed_trainer_was_killed_whatever_it_printed(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import psutil
 from django.utils import timezone
@@ -116,6 +117,21 @@ def test_failed_run_says_why_and_the_worker_goes_on_with_the_next_job(launch: La
             f"{behaviour}: what was recorded is kept"
         )
     assert worker.process.poll() is None
+
+
+def test_a_folder_that_cannot_be_made_ends_its_job_and_not_the_worker(
+    launch: Launch, start_worker: Start, tmp_path: Path
+) -> None:
+    """On a disk that is full, or as here where something else lies in its place."""
+    first, second = launch("ok"), launch("ok")
+    (tmp_path / "gpu-1").mkdir()
+    (tmp_path / "gpu-1" / f"job-{first.pk}-attempt-1").write_text("")
+
+    start_worker("gpu-1")
+
+    assert ended(first) == (JobState.FAILED, EndReason.TRAINER_CRASHED)
+    assert first.end_message.startswith("On the worker: [Errno 17] File exists: ")
+    assert ended(second) == (JobState.SUCCEEDED, EndReason.COMPLETED)
 
 
 def test_each_job_runs_in_a_process_of_its_own_that_ends_with_it(launch: Launch, start_worker: Start) -> None:
