@@ -54,8 +54,8 @@ Examples:
   python -m playbook.trainer.merge runs/first      afterwards: adapter and base as one model
 
 Exit code: 0 when the run completed, 1 when it ended for another reason (printed, and in the last event), 2 for a wrong
-command. SIGTERM and Ctrl-C end the run after the current step; killed in any other way it loses at most save_steps
-steps. No network is used unless the base model has to come from the Hub.
+command. SIGTERM and Ctrl-C end the run after the current step. However it ends, even killed, it loses at most
+save_steps steps. No network is used unless the base model has to come from the Hub.
 """
 
 
@@ -87,8 +87,9 @@ def _run_to_its_end(folder: RunFolder, emitter: Emitter, options: argparse.Names
         message = _execute(folder, emitter, stop, models_dir=options.models_dir)
     except BaseException as error:
         ending = ending_of(error, less_memory=_less_memory(folder.kind, emitter.begun))
-        print(f"{ending.reason}: {ending.message}", file=sys.stderr)
-        # A full disk takes the last event too; the exit code and the line above still tell.
+        # A full disk may take what is printed, the last event or both; the exit code still tells.
+        with contextlib.suppress(OSError):
+            print(f"{ending.reason}: {ending.message}", file=sys.stderr, flush=True)
         with contextlib.suppress(OSError):
             if ending.reason is EndReason.TRAINER_CRASHED:
                 emitter.log(traceback.format_exc(), level=LogLevel.ERROR)

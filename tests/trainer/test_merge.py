@@ -1,5 +1,6 @@
 """Adapter and base as one model, on demand: measured again, and loaded by transformers alone."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ from playbook.trainer.folder import RunFolder
 from playbook.trainer.merge import main
 from playbook.trainer.prepare import read_spec
 from tests.trainer.conftest import MakeRun, Train, ended, events_of, report_of
+from tests.trainer.test_ends import at, fails
 from tests.trainer.test_methods import FEW, logits_of
 
 
@@ -96,6 +98,35 @@ def test_a_merge_that_the_site_asked_for_tells_its_events_and_its_check(
     progress = [(event.done, event.total) for event in events_of(merge) if isinstance(event, Progress)]
     assert progress[-1] == (4, 4)
     assert (merged / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "reason", "advice"),
+    [
+        ("_measure", MemoryError(), EndReason.OUT_OF_MEMORY, "use a worker with more memory."),
+        ("_describe", OSError(errno.ENOSPC, "No space left on device"), EndReason.DISK_FULL, "and launch again."),
+    ],
+)
+def test_a_merge_that_finds_no_room_or_memory_leaves_no_model_that_was_not_measured(
+    make_run: MakeRun,
+    train: Train,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    function: str,
+    error: Exception,
+    reason: EndReason,
+    advice: str,
+) -> None:
+    run = make_run(training={"max_steps": 1})
+    train(run)
+    folder = as_a_worker_would(run, tmp_path / "merge")
+    at(("merge", function, 1), fails(error), monkeypatch)
+
+    assert train(folder) == 1
+
+    assert ended(folder).reason is reason
+    assert ended(folder).message.endswith(advice)
+    assert not (folder / "artifacts").exists() or not list((folder / "artifacts").iterdir())
 
 
 def test_a_merge_without_its_report_is_an_input_mismatch(make_run: MakeRun, train: Train, tmp_path: Path) -> None:
