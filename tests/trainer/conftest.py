@@ -1,12 +1,15 @@
 """A tiny random Llama, run folders around it, and the real sample model for the tests marked `model`."""
 
+import contextlib
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from playbook.contracts.run_spec import InputFile, RunSpec
 from playbook.trainer.__main__ import main
 from playbook.trainer.folder import default_models_dir
 from playbook.trainer.sample_model import SAMPLE_MODEL_ID
+from tests.waiting import wait_for
 
 TINY_ID = "tiny-llama"
 ROOT = Path(__file__).resolve().parents[2]
@@ -192,6 +196,24 @@ def train(monkeypatch: pytest.MonkeyPatch, tiny_models_dir: Path, general_set: P
     yield run
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def meanwhile(happened: Callable[[], object], act: Callable[[], object] | None = None) -> Iterator[None]:
+    """While a run goes on in this thread, wait in another until something happened, then act: by default, stop the run
+    as the worker would, by a SIGTERM to this process. A process for each run would load torch anew."""
+
+    def wait_and_act() -> None:
+        wait_for(happened)
+        if act is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            act()
+
+    with ThreadPoolExecutor(1) as threads:
+        acted = threads.submit(wait_and_act)
+        yield
+        acted.result()
 
 
 def ended(folder: Path) -> Ended:

@@ -26,13 +26,12 @@ from tests.trainer.conftest import (
     ended,
     events_of,
     events_so_far,
+    meanwhile,
     report_of,
     row,
     sample_rows,
-    start_trainer,
     warnings_of,
 )
-from tests.waiting import DEADLINE_SECONDS, wait_for
 
 DOCUMENTS = b"".join(
     json.dumps({"id": f"n{n}", "title": "Facts", "text": f"The code of {n} is {n * 7}."}).encode() + b"\n"
@@ -341,23 +340,14 @@ def test_the_embedding_retriever_reads_a_local_model_and_refuses_without_one(
     assert "search with retriever: bm25, which needs no model" in ended(missing).message
 
 
-def test_a_real_sigterm_in_the_middle_of_an_arm_leaves_a_partial_report(
-    make_run: MakeRun, tiny_models_dir: Path
-) -> None:
+def test_a_sigterm_in_the_middle_of_an_arm_leaves_a_partial_report(make_run: MakeRun, train: Train) -> None:
     rows = sample_rows(400, start=200)
     evaluation = {"arms": ["zero_shot"], "max_new_tokens": 60, "batch_size": 2}
     folder = make_run(test=rows, evaluation=evaluation)
-    trainer = start_trainer(folder, tiny_models_dir)
-    try:
-        wait_for(
-            lambda: any(event.kind == "progress" and event.stage == "evaluation" for event in events_so_far(folder)),
-            during=trainer,
-        )
-        trainer.send_signal(signal.SIGTERM)
-        assert trainer.wait(DEADLINE_SECONDS) == 1
-    finally:
-        trainer.kill()
-        trainer.communicate()
+    with meanwhile(
+        lambda: any(event.kind == "progress" and event.stage == "evaluation" for event in events_so_far(folder))
+    ):
+        assert train(folder) == 1
     report = report_of(folder)
     assert (report.partial, report.arms[0].partial) == (True, True)
     assert 2 <= len(report.arms[0].items) < 400

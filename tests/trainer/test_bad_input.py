@@ -7,7 +7,6 @@ import json
 import math
 import os
 import resource
-import signal
 import subprocess
 import sys
 import threading
@@ -29,13 +28,12 @@ from tests.trainer.conftest import (
     Train,
     ended,
     events_of,
+    meanwhile,
     report_of,
     row,
     sample_rows,
-    start_trainer,
 )
-from tests.trainer.test_process import LONG_RUN, wait_for_step
-from tests.waiting import DEADLINE_SECONDS
+from tests.trainer.test_process import LONG_RUN, has_step
 
 
 def steps_of(folder: Path) -> list[int]:
@@ -302,14 +300,12 @@ def _limit_files_to_100_kb() -> None:
 
 
 def test_a_disk_that_is_full_while_a_checkpoint_is_saved_loses_nothing_that_was_recorded(
-    make_run: MakeRun, tiny_models_dir: Path
+    make_run: MakeRun, train: Train, tiny_models_dir: Path
 ) -> None:
     """The system refuses to let a file grow, as on a full disk; the weights of a checkpoint are larger than that."""
     folder = make_run(training={**LONG_RUN, "save_steps": 2})
-    first = start_trainer(folder, tiny_models_dir)
-    wait_for_step(folder, first, 3)
-    first.send_signal(signal.SIGTERM)
-    first.communicate(timeout=DEADLINE_SECONDS)
+    with meanwhile(lambda: has_step(folder, 3)):
+        assert train(folder) == 1
     before = (folder / "events.jsonl").read_bytes()
     kept = [event.name for event in events_of(folder) if isinstance(event, CheckpointSaved)][-1]
     saved = {path.name: path.read_bytes() for path in (folder / "checkpoints" / kept).iterdir()}

@@ -23,10 +23,9 @@ from tests.trainer.conftest import (
     Train,
     ended,
     events_of,
+    meanwhile,
     sample_rows,
-    start_trainer,
 )
-from tests.waiting import DEADLINE_SECONDS, wait_for
 
 #: So many that they are not all read when the first progress is told.
 MANY = 40_000
@@ -71,15 +70,13 @@ def test_a_split_is_not_read_to_its_end_once_the_run_was_stopped(make_run: MakeR
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_a_run_that_is_stopped_while_rows_are_encoded_ends_between_two_of_them(
-    make_run: MakeRun, tiny_models_dir: Path, split: str
+    make_run: MakeRun, train: Train, split: str
 ) -> None:
     folder = make_run(**{split: sample_rows(MANY, start=1000)})
-    process = start_trainer(folder, tiny_models_dir)
     events = folder / "events.jsonl"
-    wait_for(lambda: events.exists() and b'"kind":"progress","stage":"data"' in events.read_bytes(), during=process)
 
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=DEADLINE_SECONDS)
+    with meanwhile(lambda: events.exists() and b'"kind":"progress","stage":"data"' in events.read_bytes()):
+        assert train(folder) == 1
 
     assert ended(folder).reason is EndReason.CANCELLED_BY_USER
     told = progress_of(folder)

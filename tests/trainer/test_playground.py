@@ -14,8 +14,8 @@ from playbook.contracts.dataset import Message
 from playbook.contracts.events import Ready, Said
 from playbook.contracts.playground import ChatTurn, PlaygroundSpec, Side
 from playbook.contracts.states import EndReason
-from tests.trainer.conftest import TINY_ID, MakeRun, Train, ended, events_of, events_so_far, start_trainer
-from tests.waiting import DEADLINE_SECONDS, wait_for
+from tests.trainer.conftest import TINY_ID, MakeRun, Train, ended, events_of, events_so_far, meanwhile
+from tests.waiting import wait_for
 
 MakeSession = Callable[..., Path]
 
@@ -178,12 +178,10 @@ def test_an_answer_stopped_before_it_begins_is_empty(make_session: MakeSession, 
     assert all(pieces[-1].seconds is not None for pieces in said(folder).values())
 
 
-def test_cancel_ends_the_session(make_session: MakeSession, tiny_models_dir: Path) -> None:
+def test_cancel_ends_the_session(make_session: MakeSession, train: Train) -> None:
     folder = make_session(closed=False)
-    process = start_trainer(folder, tiny_models_dir)
-    wait_for(lambda: any(isinstance(event, Ready) for event in events_so_far(folder)), during=process)
-    process.terminate()
-    process.communicate(timeout=DEADLINE_SECONDS)
+    with meanwhile(lambda: any(isinstance(event, Ready) for event in events_so_far(folder))):
+        assert train(folder) == 1
     assert ended(folder).reason is EndReason.CANCELLED_BY_USER
 
 

@@ -11,7 +11,7 @@ import pytest
 from playbook.contracts.events import CheckpointSaved, Ended, Log, MetricPoint
 from playbook.contracts.report import TrainingSummary
 from playbook.contracts.states import EndReason
-from tests.trainer.conftest import MakeRun, Train, events_of, events_so_far, report_of, start_trainer
+from tests.trainer.conftest import MakeRun, Train, events_of, events_so_far, meanwhile, report_of, start_trainer
 from tests.waiting import DEADLINE_SECONDS, wait_for
 
 STEPS = 100
@@ -20,8 +20,12 @@ LONG_RUN = {"max_steps": 4000, "save_steps": 3, "eval_steps": 4000}
 
 def wait_for_step(folder: Path, process: "subprocess.Popen[str]", step: int) -> None:
     """Return once `step` is in the events. Fails when the trainer ends first or the deadline passes."""
-    path, words = folder / "events.jsonl", f'"kind":"metric","step":{step},'.encode()
-    wait_for(lambda: path.exists() and words in path.read_bytes(), during=process)
+    wait_for(lambda: has_step(folder, step), during=process)
+
+
+def has_step(folder: Path, step: int) -> bool:
+    path = folder / "events.jsonl"
+    return path.exists() and f'"kind":"metric","step":{step},'.encode() in path.read_bytes()
 
 
 def curve(folder: Path) -> dict[int, float]:
@@ -113,17 +117,15 @@ def test_sigterm_ends_the_run_at_the_next_step_as_cancelled(make_run: MakeRun, t
     assert "cancelled_by_user" in errors
 
 
-def test_a_lease_that_nobody_renews_ends_the_run(make_run: MakeRun, tiny_models_dir: Path) -> None:
+def test_a_lease_that_nobody_renews_ends_the_run(make_run: MakeRun, train: Train) -> None:
     folder = make_run(training=LONG_RUN)
     (folder / "lease").touch()
-    process = start_trainer(folder, tiny_models_dir, "--max-lease-age", "3600")
-    wait_for_step(folder, process, 1)
+    long_ago = time.time() - 7200
 
-    os.utime(folder / "lease", (time.time() - 7200, time.time() - 7200))
-    process.communicate(timeout=DEADLINE_SECONDS)
+    with meanwhile(lambda: has_step(folder, 1), lambda: os.utime(folder / "lease", (long_ago, long_ago))):
+        assert train(folder, "--max-lease-age", "3600") == 1
 
     last = events_of(folder)[-1]
-    assert process.returncode == 1
     assert isinstance(last, Ended)
     assert last.reason is EndReason.LEASE_LOST
 
