@@ -6,11 +6,14 @@ BIN := .venv/bin
 TEMPLATES = $(shell find templates -name '*.html')
 # What the second run, on PostgreSQL, leaves out unless EVERYTHING is set: tests that touch no database, and those of
 # what is the same whatever the rows came from: what a page looks like in a browser, whom a view lets in, what becomes of
-# words that attack, what gunicorn answers, what the demo says of a service that dies, and what a worker does beside jobs.
+# words that attack, what gunicorn answers, what the demo says of a service that dies, what a worker does beside jobs, and
+# what is made of files or numbers alone.
 NO_DATABASE := contracts library scoring datasets trainer content benchmarks figures proof \
 	demo test_architecture.py test_docs.py test_pitfalls.py
-ANY_DATABASE := web/test_permissions.py web/test_hostile_rows.py web/test_gunicorn.py web/wiki/test_hostile_library.py \
-	$(addprefix worker/test_,playground.py options.py telemetry.py)
+ANY_DATABASE := web/test_permissions.py web/test_hostile_rows.py web/test_gunicorn.py \
+	$(addprefix worker/test_,playground.py options.py telemetry.py) \
+	$(patsubst %,web/wiki/test_%.py,broken_articles calculators check_content feeds history hostile_library models shell) \
+	$(patsubst %,web/common/test_%.py,downloads filters kept messages plots plots_axis plots_flow plots_scatter theme warm)
 ON_POSTGRES = $(if $(EVERYTHING),,$(patsubst %,--ignore=tests/%,$(NO_DATABASE) $(ANY_DATABASE)) -m "not browser" \
 	--deselect=tests/e2e/test_demo.py::test_site_that_dies_is_named_and_the_rest_is_stopped)
 
