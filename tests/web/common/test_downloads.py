@@ -8,6 +8,9 @@ from django.test import RequestFactory
 from playbook.web.common import blobs
 from playbook.web.common.downloads import download
 
+# What closes an answer looks after the connections of the database too.
+pytestmark = pytest.mark.django_db
+
 CONTENT = bytes(range(100))
 NAME = 'odd "name"; ü.zip'
 
