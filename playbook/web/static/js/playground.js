@@ -33,7 +33,7 @@ function count(field) {
     : `${(limit - length).toLocaleString("en")} characters left`;
 }
 
-// The buttons have their place in the page already, so that nothing moves; without a clipboard they stay unseen.
+// Hint and buttons have their place in the page already, so that nothing moves; without a clipboard these stay unseen.
 function offerCopying() {
   if (!navigator.clipboard) return;
   for (const button of document.querySelectorAll(".message .copy:not([aria-live])")) button.setAttribute("aria-live", "polite");
@@ -52,7 +52,7 @@ document.addEventListener("click", async (event) => {
 });
 
 function prepare() {
-  for (const hint of document.querySelectorAll("[data-keys]")) hint.hidden = false;
+  for (const hint of document.querySelectorAll(".keys")) hint.dataset.work = "";
   offerCopying();
 }
 
