@@ -4,15 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from pytest_django.live_server_helper import LiveServer
 
 from playbook.web.accounts.models import User
 from playbook.web.jobs.models import Attempt, Job
 from playbook.web.usecases.models import UseCase
-from tests.conftest import PASSWORD
-from tests.e2e.visit import Visit
 from tests.web.jobs.busy import busy_job
 from tests.web.jobs.ended import send_events
+from tests.web.jobs.opened import opened, wait_for_a_poll
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -32,20 +30,8 @@ def attempt(use_case: UseCase, alice: User) -> Attempt:
 
 @pytest.fixture
 def page(browser: Browser, attempt: Attempt) -> Iterator[Page]:
-    server = LiveServer("localhost")
-    visit = Visit(browser, server.url, PASSWORD)
-    page = visit.log_in("alice")
-    page.goto(f"/jobs/{attempt.job_id}/")
-    yield page
-    visit.close()
-    server.stop()
-    assert visit.complaints == []
-
-
-def wait_for_a_poll(page: Page, part: str) -> None:
-    """Wait until the part of the page was replaced."""
-    page.evaluate(f"document.getElementById('{part}').dataset.seen = 'yes'")
-    expect(page.locator(f"#{part}:not([data-seen])")).to_be_attached()
+    with opened(browser, f"/jobs/{attempt.job_id}/") as page:
+        yield page
 
 
 def test_what_is_marked_stays_marked_until_it_is_let_go(page: Page) -> None:

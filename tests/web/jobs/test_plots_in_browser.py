@@ -5,14 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from pytest_django.live_server_helper import LiveServer
 
 from playbook.web.accounts.models import User
 from playbook.web.jobs.models import Job
 from playbook.web.usecases.models import UseCase
-from tests.conftest import PASSWORD
-from tests.e2e.visit import Visit
 from tests.web.jobs.busy import apart_jobs, busy_job
+from tests.web.jobs.opened import opened, wait_for_a_poll
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -24,24 +22,13 @@ def job(use_case: UseCase, alice: User) -> Job:
 
 @pytest.fixture
 def page(browser: Browser, job: Job) -> Iterator[Page]:
-    server = LiveServer("localhost")
-    visit = Visit(browser, server.url, PASSWORD)
-    page = visit.log_in("alice")
-    page.goto(f"/jobs/{job.pk}/")
-    yield page
-    visit.close()
-    server.stop()
-    assert visit.complaints == []
+    with opened(browser, f"/jobs/{job.pk}/") as page:
+        yield page
 
 
 @pytest.fixture
 def compared(use_case: UseCase, alice: User) -> str:
     return ",".join(str(job.pk) for job in apart_jobs(use_case, alice))
-
-
-def wait_for_a_poll(page: Page) -> None:
-    page.evaluate("document.getElementById('live').dataset.seen = 'yes'")
-    expect(page.locator("#live:not([data-seen])")).to_be_attached()
 
 
 def test_values_are_read_off_with_the_pointer_and_stay_while_the_page_polls(page: Page) -> None:
